@@ -1,0 +1,147 @@
+/**
+ * What runs a pod's containers. Drivers move things, they decide nothing: restart policy, order and back-off are the pod
+ * worker's. Every operation may be repeated; one on something that is already so (started, gone) succeeds.
+ * The suite in test/conformance/driver runs over every implementation.
+ */
+export interface RuntimeDriver {
+  /** `oci`, `process`, … ; also the runtimeClassName that selects it. */
+  readonly name: string;
+  /** Whether it works on this host, and what it found, in words for a person. */
+  probe(): Promise<DriverProbe>;
+
+  /** Everything of ours that exists, running or not, also what the caller has forgotten. */
+  list(): Promise<{ sandboxes: SandboxHandle[]; containers: ContainerHandle[] }>;
+
+  /** Makes what the pod's containers share: network, IPC, PID namespace, or a cgroup and folders. */
+  createSandbox(pod: SandboxSpec): Promise<SandboxHandle>;
+  inspectSandbox(handle: SandboxHandle): Promise<SandboxState>;
+  removeSandbox(handle: SandboxHandle): Promise<void>;
+
+  create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle>;
+  start(handle: ContainerHandle): Promise<void>;
+  /** Asks, waits up to `graceMs`, then kills. Resolves when nothing of the container runs. */
+  stop(handle: ContainerHandle, options: { graceMs: number }): Promise<void>;
+  /** Removes a stopped container with its logs. */
+  remove(handle: ContainerHandle): Promise<void>;
+  inspect(handle: ContainerHandle): Promise<ContainerState>;
+
+  /** Calls `onHint` soon after a container's state may have changed. Hints may be lost or wrong: inspect tells. */
+  watch(onHint: (podUid: string) => void): Disposable;
+
+  /** Pulls the image unless it is present; resolves to its id. Absent where images mean nothing. */
+  pull?(image: string, options: { policy: PullPolicy; signal: AbortSignal }): Promise<{ imageId: string }>;
+  logs?(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  exec?(handle: ContainerHandle, options: ExecOptions): Promise<ExecProcess>;
+}
+
+export interface DriverProbe {
+  available: boolean;
+  /** E.g. `podman 5.4.2 with runc`, or why it cannot be used. */
+  message: string;
+  /** As in Node.status.nodeInfo.containerRuntimeVersion, e.g. `podman://5.4.2`. */
+  version: string;
+}
+
+export type PullPolicy = 'Always' | 'IfNotPresent' | 'Never';
+
+export interface SandboxSpec {
+  podUid: string;
+  namespace: string;
+  name: string;
+  hostname: string;
+  hostNetwork: boolean;
+  ports: readonly PortMapping[];
+  labels: Readonly<Record<string, string>>;
+}
+
+export interface PortMapping {
+  containerPort: number;
+  hostPort: number;
+  protocol: 'TCP' | 'UDP';
+  hostIp: string;
+}
+
+export interface ContainerSpec {
+  podUid: string;
+  namespace: string;
+  pod: string;
+  container: string;
+  /** Counts this container's starts under this pod; (podUid, container, attempt) is unique for ever. */
+  attempt: number;
+  image: string;
+  /** Kubernetes' command and args: each replaces the image's entrypoint and cmd when not empty. */
+  command: readonly string[];
+  args: readonly string[];
+  workingDir: string | undefined;
+  environment: Readonly<Record<string, string>>;
+  resources: ResourceLimits;
+  tty: boolean;
+  stdin: boolean;
+}
+
+export interface ResourceLimits {
+  /** Thousandths of a core; undefined: no limit. */
+  cpuLimitMillis: number | undefined;
+  cpuRequestMillis: number | undefined;
+  memoryLimitBytes: number | undefined;
+}
+
+/** Plain data, checkpointed to disk: enough for a restarted agent to find the thing again. */
+export interface SandboxHandle {
+  driver: string;
+  podUid: string;
+  id: string;
+  /** The driver's own facts. */
+  data: Readonly<Record<string, string | number>>;
+}
+
+export interface ContainerHandle {
+  driver: string;
+  podUid: string;
+  container: string;
+  attempt: number;
+  id: string;
+  data: Readonly<Record<string, string | number>>;
+}
+
+/** `missing`: it was removed behind our back, or never made. */
+export type SandboxState = { state: 'ready'; podIps: string[] } | { state: 'stopped' | 'missing' };
+
+export type ContainerState =
+  | { state: 'created' }
+  | { state: 'running'; pid: number; startedAtMs: number; imageId: string }
+  | {
+      state: 'exited';
+      /** Undefined when nobody saw the end (power cut); the pod worker reports it as an unknown failure. */
+      exitCode: number | undefined;
+      signal: number | undefined;
+      outOfMemory: boolean;
+      startedAtMs: number;
+      finishedAtMs: number;
+      imageId: string;
+    }
+  | { state: 'missing' };
+
+export interface LogOptions {
+  follow: boolean;
+  tailLines: number | undefined;
+  limitBytes: number | undefined;
+  sinceSeconds: number | undefined;
+  timestamps: boolean;
+}
+
+export interface ExecOptions {
+  command: readonly string[];
+  stdin: boolean;
+  tty: boolean;
+}
+
+export interface ExecProcess {
+  /** Resolves when the process took it (back-pressure). */
+  write(data: Uint8Array): Promise<void>;
+  endStdin(): void;
+  resize(columns: number, rows: number): Promise<void>;
+  output(): AsyncIterable<{ channel: 'stdout' | 'stderr'; data: Uint8Array }>;
+  readonly exit: Promise<number>;
+  kill(): void;
+}

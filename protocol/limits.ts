@@ -1,0 +1,29 @@
+/** Every limit that two sides must agree on, in one place, the unit last in the name. */
+export const limits = {
+  /** Before CONNECT is parsed nobody is known; a CONNECT with a will fits easily. */
+  packetBeforeConnectBytesMax: 4 * 1024,
+  packetBytesMax: 256 * 1024,
+  /** Payloads above this are cut into chunks so that a bulk message cannot stall its neighbours. */
+  chunkBytesMax: 64 * 1024,
+  /** A reassembled or inflated message. */
+  messageBytesMax: 8 * 1024 * 1024,
+  /** Payloads above this are deflated (below, the header costs more than it saves). */
+  deflateAboveBytes: 256,
+  /** One API object, encoded (as etcd's default request limit minus its overhead). */
+  objectBytesMax: 1536 * 1024,
+  /** One API request body (as kube-apiserver). */
+  requestBytesMax: 3 * 1024 * 1024,
+  subscriptionsPerClientMax: 16,
+  connectionsPerAddressMax: 256,
+  /** The broker drops a client whose socket holds more unsent bytes than this. */
+  unsentBytesMax: 256 * 1024,
+  connectTimeoutMs: 10_000,
+  drainTimeoutMs: 5_000,
+  /** Pings every 240 s cost 2.2 MB a month (docs: metered by design). */
+  keepaliveSeconds: 240,
+  keepaliveSecondsMax: 1_200,
+  /** Bytes a stream's sender may have unacknowledged. */
+  streamWindowBytes: 128 * 1024,
+  streamFrameBytesMax: 16 * 1024,
+  streamsPerNodeMax: 64,
+} as const;

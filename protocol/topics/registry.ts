@@ -1,0 +1,22 @@
+import type { TopicDefinition } from './define-topic.ts';
+import { joinRequest, joinResponse } from './join.ts';
+import { open, streamDown, streamUp } from './streams.ts';
+import { ack, ask, digestTopic, gone, hello, index, roll, set, status } from './sync.ts';
+
+/** Every topic of the bus. The broker's ACL allows exactly these. */
+export const topics: readonly TopicDefinition[] = [
+  hello,
+  index,
+  status,
+  digestTopic,
+  gone,
+  set,
+  ask,
+  ack,
+  roll,
+  open,
+  streamDown,
+  streamUp,
+  joinRequest,
+  joinResponse,
+];

@@ -1,0 +1,81 @@
+import * as v from 'valibot';
+import { limits } from '../limits.ts';
+import { defineTopic } from './define-topic.ts';
+
+/**
+ * Logs, exec and what else flows: opened by the server on the control connection, carried on a second connection that
+ * the device makes on demand, so that bulk never stands in front of control traffic.
+ */
+const text = v.pipe(v.string(), v.maxLength(4096));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const logsRequest = v.object({
+  type: v.literal('logs'),
+  podUid: text,
+  container: text,
+  follow: v.boolean(),
+  previous: v.boolean(),
+  tailLines: v.optional(count),
+  limitBytes: v.optional(count),
+  sinceSeconds: v.optional(count),
+  timestamps: v.boolean(),
+});
+
+const execRequest = v.object({
+  type: v.literal('exec'),
+  podUid: text,
+  container: text,
+  command: v.pipe(v.array(v.string()), v.minLength(1)),
+  stdin: v.boolean(),
+  tty: v.boolean(),
+});
+
+export const streamRequest = v.variant('type', [logsRequest, execRequest]);
+export type StreamRequest = v.InferOutput<typeof streamRequest>;
+export type LogsRequest = v.InferOutput<typeof logsRequest>;
+export type ExecRequest = v.InferOutput<typeof execRequest>;
+
+export const open = defineTopic({
+  name: 'open',
+  pattern: 'nodes/{node}/down/open',
+  way: 'down',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({ id: text, request: streamRequest }),
+});
+
+const frame = v.variant('type', [
+  /** The device is ready to take frames. */
+  v.object({ type: v.literal('ready') }),
+  v.object({
+    type: v.literal('data'),
+    channel: v.picklist(['stdin', 'stdout', 'stderr']),
+    data: v.pipe(v.instance(Uint8Array), v.maxLength(limits.streamFrameBytesMax)),
+  }),
+  /** The other side may send this many further bytes. */
+  v.object({ type: v.literal('credit'), bytes: count }),
+  v.object({ type: v.literal('resize'), columns: count, rows: count }),
+  /** No more data on stdin. */
+  v.object({ type: v.literal('end') }),
+  /** The last frame of either side. `exitCode` for an exec that ran to its end, `error` for anything that failed. */
+  v.object({ type: v.literal('close'), exitCode: v.optional(v.number()), error: v.optional(text) }),
+]);
+export type StreamFrame = v.InferOutput<typeof frame>;
+
+export const streamDown = defineTopic({
+  name: 'streamDown',
+  pattern: 'nodes/{node}/down/stream/{id}',
+  way: 'down',
+  qos: 1,
+  connection: 'stream',
+  schema: frame,
+});
+
+export const streamUp = defineTopic({
+  name: 'streamUp',
+  pattern: 'nodes/{node}/up/stream/{id}',
+  way: 'up',
+  qos: 1,
+  connection: 'stream',
+  schema: frame,
+});

@@ -1,0 +1,163 @@
+import * as v from 'valibot';
+import { defineTopic } from './define-topic.ts';
+
+/**
+ * The sync protocol's messages. Level-triggered: any of them may be lost, repeated or reordered; a later one heals.
+ * Who says what when: docs/ARCHITECTURE.md, sync.
+ */
+const revision = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const counter = revision;
+const text = v.pipe(v.string(), v.maxLength(4096));
+/** 16 hex digits; see sync-hash.ts. */
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/));
+const entryKey = v.pipe(v.string(), v.maxLength(512));
+const quantities = v.record(text, text);
+/** A Kubernetes object as it is; its own schema is the API's business. */
+const object = v.record(v.string(), v.unknown());
+
+/** What a node says of itself; becomes Node.status and the node's own labels. */
+const nodeReport = v.object({
+  capacity: quantities,
+  allocatable: quantities,
+  addresses: v.array(v.object({ type: text, address: text })),
+  /** Node.status.nodeInfo, field for field. */
+  nodeInfo: v.record(text, text),
+  labels: v.record(text, text),
+  conditions: v.array(
+    v.object({ type: text, status: v.picklist(['True', 'False', 'Unknown']), reason: text, message: text }),
+  ),
+  /** Names of the runtime drivers that work on this device, the default first. */
+  runtimes: v.array(text),
+});
+export type NodeReport = v.InferOutput<typeof nodeReport>;
+
+export const hello = defineTopic({
+  name: 'hello',
+  pattern: 'nodes/{node}/up/hello',
+  way: 'up',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({
+    /** '' when the device holds no desired set yet. */
+    epoch: text,
+    revision,
+    hash: digest,
+    /** Counts the device's boots of the agent; orders statuses together with `seq`. */
+    boot: counter,
+    connection: counter,
+    bootId: text,
+    clockTrusted: v.boolean(),
+    agentVersion: text,
+    /** Present when it changed since the server last acknowledged it. */
+    report: v.optional(nodeReport),
+  }),
+});
+
+export const index = defineTopic({
+  name: 'index',
+  pattern: 'nodes/{node}/up/index',
+  way: 'up',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({ request: text, entries: v.array(v.tuple([entryKey, digest])) }),
+});
+
+const podReport = v.object({
+  uid: text,
+  namespace: text,
+  name: text,
+  /** Kubernetes PodStatus; absent in a refusal or a removal. */
+  status: v.optional(object),
+  /** The device will not run this pod; it never started anything of it. */
+  refused: v.optional(v.object({ reason: text, message: text })),
+  /** Torn down for good: nothing of the pod is left on the device. */
+  removed: v.optional(v.boolean()),
+});
+export type PodReport = v.InferOutput<typeof podReport>;
+
+export const status = defineTopic({
+  name: 'status',
+  pattern: 'nodes/{node}/up/status',
+  way: 'up',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({ boot: counter, seq: counter, pods: v.array(podReport), report: v.optional(nodeReport) }),
+});
+
+export const digestTopic = defineTopic({
+  name: 'digest',
+  pattern: 'nodes/{node}/up/digest',
+  way: 'up',
+  qos: 0,
+  connection: 'control',
+  schema: v.object({ epoch: text, revision, hash: digest, load: v.optional(v.number()) }),
+});
+
+export const gone = defineTopic({
+  name: 'gone',
+  pattern: 'nodes/{node}/up/gone',
+  way: 'up',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({ connection: counter }),
+});
+
+const put = v.object({ key: entryKey, digest, object });
+export type SetEntry = v.InferOutput<typeof put>;
+
+export const set = defineTopic({
+  name: 'set',
+  pattern: 'nodes/{node}/down/set',
+  way: 'down',
+  qos: 1,
+  connection: 'control',
+  schema: v.variant('type', [
+    v.object({
+      type: v.literal('delta'),
+      epoch: text,
+      /** The revision the device must be at or above (a cumulative delta may overlap what it has). */
+      from: revision,
+      to: revision,
+      hash: digest,
+      put: v.array(put),
+      del: v.array(entryKey),
+    }),
+    v.object({
+      type: v.literal('snapshot'),
+      epoch: text,
+      /** The `ask` this answers. */
+      request: text,
+      to: revision,
+      hash: digest,
+      put: v.array(put),
+      del: v.array(entryKey),
+    }),
+  ]),
+});
+
+export const ask = defineTopic({
+  name: 'ask',
+  pattern: 'nodes/{node}/down/ask',
+  way: 'down',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({ request: text }),
+});
+
+export const ack = defineTopic({
+  name: 'ack',
+  pattern: 'nodes/{node}/down/ack',
+  way: 'down',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({ boot: counter, seq: counter }),
+});
+
+export const roll = defineTopic({
+  name: 'roll',
+  pattern: 'all/roll',
+  way: 'all',
+  qos: 0,
+  connection: 'control',
+  schema: v.object({ windowMs: counter }),
+});

@@ -1,0 +1,20 @@
+import type { ExecRequest, LogsRequest } from '../../protocol/topics/streams.ts';
+
+/** Streams into pods, as the API sees them. Failures are `StatusError`s with a message for a person. */
+export interface PodStreams {
+  /** Log bytes as they come; ends at the end of the log, or with `signal` when following. */
+  logs(node: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Resolves once the device has accepted the session. */
+  exec(node: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
+}
+
+export interface ExecSession {
+  /** Resolves when the window has room again; the caller must wait (back-pressure). */
+  write(data: Uint8Array): Promise<void>;
+  endStdin(): void;
+  resize(columns: number, rows: number): void;
+  /** Output until the process ends. Reading slowly slows the process. */
+  output(): AsyncIterable<{ channel: 'stdout' | 'stderr'; data: Uint8Array }>;
+  /** Exit code of the process; rejects when the session broke. */
+  readonly exit: Promise<number>;
+}

@@ -1,0 +1,95 @@
+import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+
+/**
+ * The one way to Kubernetes objects inside the server: the API, the controllers, the scheduler and the node
+ * sessions all read and write here. It decodes, defaults, validates, stamps metadata and turns store errors into
+ * `StatusError`s; it owns the key layout. Objects it hands out are the caller's own copies, unless said otherwise.
+ */
+export interface Registry {
+  get<T extends KubernetesObject>(kind: KindDefinition<T>, at: ObjectName): Promise<T>;
+  list<T extends KubernetesObject>(kind: KindDefinition<T>, options?: ListRequest): Promise<ListAnswer<T>>;
+  /** Changes after `resourceVersion`; without it, first everything there is as ADDED. */
+  watch<T extends KubernetesObject>(
+    kind: KindDefinition<T>,
+    request: WatchRequest,
+  ): AsyncIterable<WatchChange<T>>;
+
+  create<T extends KubernetesObject>(kind: KindDefinition<T>, object: T, options?: WriteOptions): Promise<T>;
+  /** Replaces; metadata.resourceVersion, when present, must match (Conflict otherwise). */
+  update<T extends KubernetesObject>(kind: KindDefinition<T>, object: T, options?: WriteOptions): Promise<T>;
+  /**
+   * Reads, lets `change` edit a copy in place (or return undefined to leave it), writes; repeats on a conflict. A change
+   * that leaves the object as it was writes nothing. `change` must be free of side effects.
+   */
+  mutate<T extends KubernetesObject>(
+    kind: KindDefinition<T>,
+    at: ObjectName,
+    change: (draft: T) => void,
+    options?: WriteOptions,
+  ): Promise<T>;
+  /** Returns the object as it stands: still there with a deletionTimestamp, or as it was when removed. */
+  delete<T extends KubernetesObject>(
+    kind: KindDefinition<T>,
+    at: ObjectName,
+    options?: DeleteRequest,
+  ): Promise<T>;
+  /** Sets spec.nodeName of an unbound pod (Conflict when it is bound or being deleted). */
+  bind(at: ObjectName, podUid: string, node: string): Promise<void>;
+
+  /** Revision of the last committed write, as a resourceVersion. */
+  readonly resourceVersion: string;
+  readonly epoch: string;
+}
+
+export interface ObjectName {
+  /** Absent for cluster-scoped kinds. */
+  namespace?: string;
+  name: string;
+}
+
+export interface Selection {
+  /** All namespaces when absent. */
+  namespace?: string;
+  /** Kubernetes selector strings; a malformed one is a BadRequest. */
+  labelSelector?: string;
+  fieldSelector?: string;
+}
+
+export interface ListRequest extends Selection {
+  limit?: number;
+  continue?: string;
+  resourceVersion?: string;
+  resourceVersionMatch?: 'Exact' | 'NotOlderThan';
+}
+
+export interface ListAnswer<T> {
+  items: T[];
+  resourceVersion: string;
+  continue?: string;
+  remainingItemCount?: number;
+}
+
+export interface WatchRequest extends Selection {
+  resourceVersion?: string;
+  signal: AbortSignal;
+  /** Emit a BOOKMARK now and then, so that a reader's resourceVersion keeps up. */
+  bookmarks?: boolean;
+}
+
+export type WatchChange<T> =
+  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T }
+  | { type: 'BOOKMARK'; resourceVersion: string };
+
+export interface WriteOptions {
+  /** '' or absent: the object itself; otherwise e.g. `status`: only that part is taken from the caller. */
+  subresource?: string;
+  /** Validates and answers as if written; writes nothing. */
+  dryRun?: boolean;
+}
+
+export interface DeleteRequest {
+  gracePeriodSeconds?: number;
+  propagationPolicy?: 'Orphan' | 'Background' | 'Foreground';
+  preconditions?: { uid?: string; resourceVersion?: string };
+  dryRun?: boolean;
+}
