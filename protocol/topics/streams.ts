@@ -4,7 +4,8 @@ import { defineTopic } from './define-topic.ts';
 
 /**
  * Logs, exec and what else flows: opened by the server on the control connection, carried on a second connection that
- * the device makes on demand, so that bulk never stands in front of control traffic.
+ * the device makes on demand, so that bulk never stands in front of control traffic. Frames go at QoS 0: within one
+ * connection nothing is lost or reordered, and a connection that breaks ends its streams.
  */
 const text = v.pipe(v.string(), v.maxLength(4096));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -44,13 +45,17 @@ export const open = defineTopic({
   schema: v.object({ id: text, request: streamRequest }),
 });
 
+function isFrameData(value: unknown): boolean {
+  return value instanceof Uint8Array && value.length <= limits.streamFrameBytesMax;
+}
+
 const frame = v.variant('type', [
   /** The device is ready to take frames. */
   v.object({ type: v.literal('ready') }),
   v.object({
     type: v.literal('data'),
     channel: v.picklist(['stdin', 'stdout', 'stderr']),
-    data: v.pipe(v.instance(Uint8Array), v.maxLength(limits.streamFrameBytesMax)),
+    data: v.custom<Uint8Array>(isFrameData),
   }),
   /** The other side may send this many further bytes. */
   v.object({ type: v.literal('credit'), bytes: count }),
@@ -66,7 +71,7 @@ export const streamDown = defineTopic({
   name: 'streamDown',
   pattern: 'nodes/{node}/down/stream/{id}',
   way: 'down',
-  qos: 1,
+  qos: 0,
   connection: 'stream',
   schema: frame,
 });
@@ -75,7 +80,7 @@ export const streamUp = defineTopic({
   name: 'streamUp',
   pattern: 'nodes/{node}/up/stream/{id}',
   way: 'up',
-  qos: 1,
+  qos: 0,
   connection: 'stream',
   schema: frame,
 });
