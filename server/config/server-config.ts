@@ -1,0 +1,85 @@
+import { isIP } from 'node:net';
+import * as v from 'valibot';
+import { parse as parseYaml } from 'yaml';
+
+/** The server's settings: built-in values, then the config file, then the command line; a later one wins. */
+const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535));
+const address = v.pipe(
+  v.string(),
+  v.check((text) => isIP(text) !== 0, 'must be an IP address of this machine, e.g. 0.0.0.0 for all'),
+);
+const clusterName = v.pipe(
+  v.string(),
+  v.regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    'must be a DNS label: lower-case letters, digits and dashes',
+  ),
+);
+
+const schema = v.strictObject({
+  /** Folder that holds everything the server keeps. */
+  data: v.pipe(v.string(), v.minLength(1)),
+  /** 0 takes a free port (the ready line tells which). */
+  apiPort: v.optional(port, 6443),
+  mqttPort: v.optional(port, 8883),
+  bind: v.optional(address, '127.0.0.1'),
+  /** Further names and addresses under which clients reach this server; they go into its certificate. */
+  advertise: v.optional(v.array(v.pipe(v.string(), v.minLength(1))), []),
+  /** Part of every topic; fixed for the life of the data folder. */
+  cluster: v.optional(clusterName, 'default'),
+  /** CSV of token,user,uid,"group1,group2" (Kubernetes' static token file). */
+  tokenAuthFile: v.optional(v.string()),
+  logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
+  logFormat: v.optional(v.picklist(['json', 'text']), 'text'),
+});
+
+export type ServerConfig = v.InferOutput<typeof schema>;
+
+/** A setting that cannot be used; the message names it, the value and what would do. */
+export class ConfigError extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'ConfigError';
+  }
+}
+
+/**
+ * `file` is the YAML (or JSON) text of a config file with the keys of `ServerConfig`, `flags` what the command line
+ * gave. Throws a ConfigError that lists every bad setting.
+ */
+export function parseServerConfig(sources: {
+  file?: string | undefined;
+  flags: Record<string, unknown>;
+}): ServerConfig {
+  const given = Object.entries(sources.flags).filter(([, value]) => value !== undefined);
+  const result = v.safeParse(schema, { ...parseFile(sources.file), ...Object.fromEntries(given) });
+  if (result.success) return result.output;
+  const lines = result.issues.map((issue) => {
+    const path = v.getDotPath(issue) ?? 'config';
+    return `${path}: ${issue.type === 'strict_object' ? 'there is no such setting' : issue.message}`;
+  });
+  throw new ConfigError(`the configuration cannot be used:\n  ${lines.join('\n  ')}`);
+}
+
+function parseFile(text: string | undefined): Record<string, unknown> {
+  if (text === undefined) return {};
+  const parsed = readYaml(text);
+  if (parsed === null) return {};
+  if (typeof parsed !== 'object' || Array.isArray(parsed)) {
+    throw new ConfigError('the config file must hold settings as `name: value` lines');
+  }
+  return { ...parsed };
+}
+
+function readYaml(text: string): unknown {
+  try {
+    return parseYaml(text, { maxAliasCount: 0 });
+  } catch (error) {
+    throw new ConfigError(
+      `the config file is not YAML: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

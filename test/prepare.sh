@@ -1,0 +1,60 @@
+# Sourced by test/run: makes the real programs that the tests drive available, installing only what is missing.
+# On a machine where it may not install (no apt-get or not root), tests that lack their program say so and are skipped.
+
+kubectl_minor_min=27
+kubectl_cache="$root/node_modules/.cache/flotilla"
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+may_install() { have apt-get && [ "$(id -u)" = 0 ]; }
+
+install_packages() {
+  missing=""
+  for pair in podman:podman runc:runc busybox:busybox-static ip:iproute2 script:bsdutils curl:curl; do
+    have "${pair%%:*}" || missing="$missing ${pair#*:}"
+  done
+  [ -z "$missing" ] && return 0
+  may_install || { echo "prepare: not installed and not root:$missing" >&2; return 0; }
+  echo "prepare: installing$missing" >&2
+  apt-get update -qq
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+kubectl_recent() {
+  minor=$("$1" version --client -o json 2>/dev/null | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p' | head -n 1)
+  [ "${minor:-0}" -ge "$kubectl_minor_min" ]
+}
+
+# Debian 12's kubectl is too old; a newer suite's package runs as it is, unpacked beside the tests.
+install_kubectl() {
+  have kubectl && kubectl_recent kubectl && return 0
+  if ! [ -x "$kubectl_cache/usr/bin/kubectl" ] && have apt-get; then
+    echo "prepare: fetching kubectl from Debian trixie" >&2
+    work=$(mktemp -d)
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$kubectl_cache"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" >"$work/sources.list"
+    apt="apt-get -qq -o Dir::Etc::sourcelist=$work/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$work/lists -o Dir::Cache=$work/cache -o APT::Sandbox::User=root"
+    $apt update && (cd "$work" && $apt download kubernetes-client && dpkg-deb -x kubernetes-client_*.deb "$kubectl_cache")
+    rm -rf "$work"
+  fi
+  PATH="$kubectl_cache/usr/bin:$PATH"
+}
+
+# Without CAP_SYS_RESOURCE (bit 24) an engine cannot raise limits; and crun refuses a hybrid cgroup tree where runc does not.
+prepare_podman() {
+  have podman && [ "$(id -u)" = 0 ] && [ ! -e /etc/containers/containers.conf ] || return 0
+  capabilities=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
+  [ $((0x$capabilities >> 24 & 1)) -eq 0 ] || return 0
+  mkdir -p /etc/containers
+  cat >/etc/containers/containers.conf <<'CONF'
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[engine]
+runtime = "runc"
+CONF
+}
+
+install_packages
+install_kubectl
+prepare_podman
