@@ -1,0 +1,1858 @@
+// Written by protocol/generate-models.ts from @kubernetes/client-node. Do not edit; run `npm run generate`.
+
+/** io.k8s.api.apps.v1.Deployment */
+export interface Deployment {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: DeploymentSpec;
+  status?: DeploymentStatus;
+}
+
+/** io.k8s.api.apps.v1.DeploymentCondition */
+export interface DeploymentCondition {
+  lastTransitionTime?: string;
+  lastUpdateTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.apps.v1.DeploymentList */
+export interface DeploymentList {
+  apiVersion?: string;
+  items: Deployment[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.apps.v1.DeploymentSpec */
+export interface DeploymentSpec {
+  minReadySeconds?: number;
+  paused?: boolean;
+  progressDeadlineSeconds?: number;
+  replicas?: number;
+  revisionHistoryLimit?: number;
+  selector: LabelSelector;
+  strategy?: DeploymentStrategy;
+  template: PodTemplateSpec;
+}
+
+/** io.k8s.api.apps.v1.DeploymentStatus */
+export interface DeploymentStatus {
+  availableReplicas?: number;
+  collisionCount?: number;
+  conditions?: DeploymentCondition[];
+  observedGeneration?: number;
+  readyReplicas?: number;
+  replicas?: number;
+  terminatingReplicas?: number;
+  unavailableReplicas?: number;
+  updatedReplicas?: number;
+}
+
+/** io.k8s.api.apps.v1.DeploymentStrategy */
+export interface DeploymentStrategy {
+  rollingUpdate?: RollingUpdateDeployment;
+  type?: string;
+}
+
+/** io.k8s.api.apps.v1.ReplicaSet */
+export interface ReplicaSet {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: ReplicaSetSpec;
+  status?: ReplicaSetStatus;
+}
+
+/** io.k8s.api.apps.v1.ReplicaSetCondition */
+export interface ReplicaSetCondition {
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.apps.v1.ReplicaSetList */
+export interface ReplicaSetList {
+  apiVersion?: string;
+  items: ReplicaSet[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.apps.v1.ReplicaSetSpec */
+export interface ReplicaSetSpec {
+  minReadySeconds?: number;
+  replicas?: number;
+  selector: LabelSelector;
+  template?: PodTemplateSpec;
+}
+
+/** io.k8s.api.apps.v1.ReplicaSetStatus */
+export interface ReplicaSetStatus {
+  availableReplicas?: number;
+  conditions?: ReplicaSetCondition[];
+  fullyLabeledReplicas?: number;
+  observedGeneration?: number;
+  readyReplicas?: number;
+  replicas: number;
+  terminatingReplicas?: number;
+}
+
+/** io.k8s.api.apps.v1.RollingUpdateDeployment */
+export interface RollingUpdateDeployment {
+  maxSurge?: number | string;
+  maxUnavailable?: number | string;
+}
+
+/** io.k8s.api.authentication.v1.BoundObjectReference */
+export interface BoundObjectReference {
+  apiVersion?: string;
+  kind?: string;
+  name?: string;
+  uid?: string;
+}
+
+/** io.k8s.api.authentication.v1.TokenRequest */
+export interface TokenRequest {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: TokenRequestSpec;
+  status?: TokenRequestStatus;
+}
+
+/** io.k8s.api.authentication.v1.TokenRequestSpec */
+export interface TokenRequestSpec {
+  audiences?: string[];
+  boundObjectRef?: BoundObjectReference;
+  expirationSeconds?: number;
+}
+
+/** io.k8s.api.authentication.v1.TokenRequestStatus */
+export interface TokenRequestStatus {
+  expirationTimestamp?: string;
+  token?: string;
+}
+
+/** io.k8s.api.autoscaling.v1.Scale */
+export interface Scale {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: ScaleSpec;
+  status?: ScaleStatus;
+}
+
+/** io.k8s.api.autoscaling.v1.ScaleSpec */
+export interface ScaleSpec {
+  replicas?: number;
+}
+
+/** io.k8s.api.autoscaling.v1.ScaleStatus */
+export interface ScaleStatus {
+  replicas: number;
+  selector?: string;
+}
+
+/** io.k8s.api.coordination.v1.Lease */
+export interface Lease {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: LeaseSpec;
+}
+
+/** io.k8s.api.coordination.v1.LeaseList */
+export interface LeaseList {
+  apiVersion?: string;
+  items: Lease[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.coordination.v1.LeaseSpec */
+export interface LeaseSpec {
+  acquireTime?: string;
+  holderIdentity?: string;
+  leaseDurationSeconds?: number;
+  leaseTransitions?: number;
+  preferredHolder?: string;
+  renewTime?: string;
+  strategy?: string;
+}
+
+/** io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource */
+export interface AWSElasticBlockStoreVolumeSource {
+  fsType?: string;
+  partition?: number;
+  readOnly?: boolean;
+  volumeID: string;
+}
+
+/** io.k8s.api.core.v1.Affinity */
+export interface Affinity {
+  nodeAffinity?: NodeAffinity;
+  podAffinity?: PodAffinity;
+  podAntiAffinity?: PodAntiAffinity;
+}
+
+/** io.k8s.api.core.v1.AppArmorProfile */
+export interface AppArmorProfile {
+  localhostProfile?: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.AttachedVolume */
+export interface AttachedVolume {
+  devicePath: string;
+  name: string;
+}
+
+/** io.k8s.api.core.v1.AzureDiskVolumeSource */
+export interface AzureDiskVolumeSource {
+  cachingMode?: string;
+  diskName: string;
+  diskURI: string;
+  fsType?: string;
+  kind?: string;
+  readOnly?: boolean;
+}
+
+/** io.k8s.api.core.v1.AzureFileVolumeSource */
+export interface AzureFileVolumeSource {
+  readOnly?: boolean;
+  secretName: string;
+  shareName: string;
+}
+
+/** io.k8s.api.core.v1.Binding */
+export interface Binding {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  target: ObjectReference;
+}
+
+/** io.k8s.api.core.v1.CSIVolumeSource */
+export interface CSIVolumeSource {
+  driver: string;
+  fsType?: string;
+  nodePublishSecretRef?: LocalObjectReference;
+  readOnly?: boolean;
+  volumeAttributes?: Record<string, string>;
+}
+
+/** io.k8s.api.core.v1.Capabilities */
+export interface Capabilities {
+  add?: string[];
+  drop?: string[];
+}
+
+/** io.k8s.api.core.v1.CephFSVolumeSource */
+export interface CephFSVolumeSource {
+  monitors: string[];
+  path?: string;
+  readOnly?: boolean;
+  secretFile?: string;
+  secretRef?: LocalObjectReference;
+  user?: string;
+}
+
+/** io.k8s.api.core.v1.CinderVolumeSource */
+export interface CinderVolumeSource {
+  fsType?: string;
+  readOnly?: boolean;
+  secretRef?: LocalObjectReference;
+  volumeID: string;
+}
+
+/** io.k8s.api.core.v1.ClientIPConfig */
+export interface ClientIPConfig {
+  timeoutSeconds?: number;
+}
+
+/** io.k8s.api.core.v1.ClusterTrustBundleProjection */
+export interface ClusterTrustBundleProjection {
+  labelSelector?: LabelSelector;
+  name?: string;
+  optional?: boolean;
+  path: string;
+  signerName?: string;
+}
+
+/** io.k8s.api.core.v1.ConfigMap */
+export interface ConfigMap {
+  apiVersion?: string;
+  binaryData?: Record<string, string>;
+  data?: Record<string, string>;
+  immutable?: boolean;
+  kind?: string;
+  metadata?: ObjectMeta;
+}
+
+/** io.k8s.api.core.v1.ConfigMapEnvSource */
+export interface ConfigMapEnvSource {
+  name?: string;
+  optional?: boolean;
+}
+
+/** io.k8s.api.core.v1.ConfigMapKeySelector */
+export interface ConfigMapKeySelector {
+  key: string;
+  name?: string;
+  optional?: boolean;
+}
+
+/** io.k8s.api.core.v1.ConfigMapList */
+export interface ConfigMapList {
+  apiVersion?: string;
+  items: ConfigMap[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.ConfigMapNodeConfigSource */
+export interface ConfigMapNodeConfigSource {
+  kubeletConfigKey: string;
+  name: string;
+  namespace: string;
+  resourceVersion?: string;
+  uid?: string;
+}
+
+/** io.k8s.api.core.v1.ConfigMapProjection */
+export interface ConfigMapProjection {
+  items?: KeyToPath[];
+  name?: string;
+  optional?: boolean;
+}
+
+/** io.k8s.api.core.v1.ConfigMapVolumeSource */
+export interface ConfigMapVolumeSource {
+  defaultMode?: number;
+  items?: KeyToPath[];
+  name?: string;
+  optional?: boolean;
+}
+
+/** io.k8s.api.core.v1.Container */
+export interface Container {
+  args?: string[];
+  command?: string[];
+  env?: EnvVar[];
+  envFrom?: EnvFromSource[];
+  image?: string;
+  imagePullPolicy?: string;
+  lifecycle?: Lifecycle;
+  livenessProbe?: Probe;
+  name: string;
+  ports?: ContainerPort[];
+  readinessProbe?: Probe;
+  resizePolicy?: ContainerResizePolicy[];
+  resources?: ResourceRequirements;
+  restartPolicy?: string;
+  restartPolicyRules?: ContainerRestartRule[];
+  securityContext?: SecurityContext;
+  startupProbe?: Probe;
+  stdin?: boolean;
+  stdinOnce?: boolean;
+  terminationMessagePath?: string;
+  terminationMessagePolicy?: string;
+  tty?: boolean;
+  volumeDevices?: VolumeDevice[];
+  volumeMounts?: VolumeMount[];
+  workingDir?: string;
+}
+
+/** io.k8s.api.core.v1.ContainerExtendedResourceRequest */
+export interface ContainerExtendedResourceRequest {
+  containerName: string;
+  requestName: string;
+  resourceName: string;
+}
+
+/** io.k8s.api.core.v1.ContainerImage */
+export interface ContainerImage {
+  names?: string[];
+  sizeBytes?: number;
+}
+
+/** io.k8s.api.core.v1.ContainerPort */
+export interface ContainerPort {
+  containerPort: number;
+  hostIP?: string;
+  hostPort?: number;
+  name?: string;
+  protocol?: string;
+}
+
+/** io.k8s.api.core.v1.ContainerResizePolicy */
+export interface ContainerResizePolicy {
+  resourceName: string;
+  restartPolicy: string;
+}
+
+/** io.k8s.api.core.v1.ContainerRestartRule */
+export interface ContainerRestartRule {
+  action: string;
+  exitCodes?: ContainerRestartRuleOnExitCodes;
+}
+
+/** io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes */
+export interface ContainerRestartRuleOnExitCodes {
+  operator: string;
+  values?: number[];
+}
+
+/** io.k8s.api.core.v1.ContainerState */
+export interface ContainerState {
+  running?: ContainerStateRunning;
+  terminated?: ContainerStateTerminated;
+  waiting?: ContainerStateWaiting;
+}
+
+/** io.k8s.api.core.v1.ContainerStateRunning */
+export interface ContainerStateRunning {
+  startedAt?: string;
+}
+
+/** io.k8s.api.core.v1.ContainerStateTerminated */
+export interface ContainerStateTerminated {
+  containerID?: string;
+  exitCode: number;
+  finishedAt?: string;
+  message?: string;
+  reason?: string;
+  signal?: number;
+  startedAt?: string;
+}
+
+/** io.k8s.api.core.v1.ContainerStateWaiting */
+export interface ContainerStateWaiting {
+  message?: string;
+  reason?: string;
+}
+
+/** io.k8s.api.core.v1.ContainerStatus */
+export interface ContainerStatus {
+  allocatedResources?: Record<string, string>;
+  allocatedResourcesStatus?: ResourceStatus[];
+  containerID?: string;
+  image: string;
+  imageID: string;
+  lastState?: ContainerState;
+  name: string;
+  ready: boolean;
+  resources?: ResourceRequirements;
+  restartCount: number;
+  started?: boolean;
+  state?: ContainerState;
+  stopSignal?: string;
+  user?: ContainerUser;
+  volumeMounts?: VolumeMountStatus[];
+}
+
+/** io.k8s.api.core.v1.ContainerUser */
+export interface ContainerUser {
+  linux?: LinuxContainerUser;
+}
+
+/** io.k8s.api.core.v1.DaemonEndpoint */
+export interface DaemonEndpoint {
+  Port: number;
+}
+
+/** io.k8s.api.core.v1.DownwardAPIProjection */
+export interface DownwardAPIProjection {
+  items?: DownwardAPIVolumeFile[];
+}
+
+/** io.k8s.api.core.v1.DownwardAPIVolumeFile */
+export interface DownwardAPIVolumeFile {
+  fieldRef?: ObjectFieldSelector;
+  mode?: number;
+  path: string;
+  resourceFieldRef?: ResourceFieldSelector;
+}
+
+/** io.k8s.api.core.v1.DownwardAPIVolumeSource */
+export interface DownwardAPIVolumeSource {
+  defaultMode?: number;
+  items?: DownwardAPIVolumeFile[];
+}
+
+/** io.k8s.api.core.v1.EmptyDirVolumeSource */
+export interface EmptyDirVolumeSource {
+  medium?: string;
+  sizeLimit?: string;
+}
+
+/** io.k8s.api.core.v1.EnvFromSource */
+export interface EnvFromSource {
+  configMapRef?: ConfigMapEnvSource;
+  prefix?: string;
+  secretRef?: SecretEnvSource;
+}
+
+/** io.k8s.api.core.v1.EnvVar */
+export interface EnvVar {
+  name: string;
+  value?: string;
+  valueFrom?: EnvVarSource;
+}
+
+/** io.k8s.api.core.v1.EnvVarSource */
+export interface EnvVarSource {
+  configMapKeyRef?: ConfigMapKeySelector;
+  fieldRef?: ObjectFieldSelector;
+  fileKeyRef?: FileKeySelector;
+  resourceFieldRef?: ResourceFieldSelector;
+  secretKeyRef?: SecretKeySelector;
+}
+
+/** io.k8s.api.core.v1.EphemeralContainer */
+export interface EphemeralContainer {
+  args?: string[];
+  command?: string[];
+  env?: EnvVar[];
+  envFrom?: EnvFromSource[];
+  image?: string;
+  imagePullPolicy?: string;
+  lifecycle?: Lifecycle;
+  livenessProbe?: Probe;
+  name: string;
+  ports?: ContainerPort[];
+  readinessProbe?: Probe;
+  resizePolicy?: ContainerResizePolicy[];
+  resources?: ResourceRequirements;
+  restartPolicy?: string;
+  restartPolicyRules?: ContainerRestartRule[];
+  securityContext?: SecurityContext;
+  startupProbe?: Probe;
+  stdin?: boolean;
+  stdinOnce?: boolean;
+  targetContainerName?: string;
+  terminationMessagePath?: string;
+  terminationMessagePolicy?: string;
+  tty?: boolean;
+  volumeDevices?: VolumeDevice[];
+  volumeMounts?: VolumeMount[];
+  workingDir?: string;
+}
+
+/** io.k8s.api.core.v1.EphemeralVolumeSource */
+export interface EphemeralVolumeSource {
+  volumeClaimTemplate?: PersistentVolumeClaimTemplate;
+}
+
+/** io.k8s.api.core.v1.Event */
+export interface Event {
+  action?: string;
+  apiVersion?: string;
+  count?: number;
+  eventTime?: string;
+  firstTimestamp?: string;
+  involvedObject: ObjectReference;
+  kind?: string;
+  lastTimestamp?: string;
+  message?: string;
+  metadata: ObjectMeta;
+  reason?: string;
+  related?: ObjectReference;
+  reportingComponent?: string;
+  reportingInstance?: string;
+  series?: EventSeries;
+  source?: EventSource;
+  type?: string;
+}
+
+/** io.k8s.api.core.v1.EventList */
+export interface EventList {
+  apiVersion?: string;
+  items: Event[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.EventSeries */
+export interface EventSeries {
+  count?: number;
+  lastObservedTime?: string;
+}
+
+/** io.k8s.api.core.v1.EventSource */
+export interface EventSource {
+  component?: string;
+  host?: string;
+}
+
+/** io.k8s.api.core.v1.ExecAction */
+export interface ExecAction {
+  command?: string[];
+}
+
+/** io.k8s.api.core.v1.FCVolumeSource */
+export interface FCVolumeSource {
+  fsType?: string;
+  lun?: number;
+  readOnly?: boolean;
+  targetWWNs?: string[];
+  wwids?: string[];
+}
+
+/** io.k8s.api.core.v1.FileKeySelector */
+export interface FileKeySelector {
+  key: string;
+  optional?: boolean;
+  path: string;
+  volumeName: string;
+}
+
+/** io.k8s.api.core.v1.FlexVolumeSource */
+export interface FlexVolumeSource {
+  driver: string;
+  fsType?: string;
+  options?: Record<string, string>;
+  readOnly?: boolean;
+  secretRef?: LocalObjectReference;
+}
+
+/** io.k8s.api.core.v1.FlockerVolumeSource */
+export interface FlockerVolumeSource {
+  datasetName?: string;
+  datasetUUID?: string;
+}
+
+/** io.k8s.api.core.v1.GCEPersistentDiskVolumeSource */
+export interface GCEPersistentDiskVolumeSource {
+  fsType?: string;
+  partition?: number;
+  pdName: string;
+  readOnly?: boolean;
+}
+
+/** io.k8s.api.core.v1.GRPCAction */
+export interface GRPCAction {
+  port: number;
+  service?: string;
+}
+
+/** io.k8s.api.core.v1.GitRepoVolumeSource */
+export interface GitRepoVolumeSource {
+  directory?: string;
+  repository: string;
+  revision?: string;
+}
+
+/** io.k8s.api.core.v1.GlusterfsVolumeSource */
+export interface GlusterfsVolumeSource {
+  endpoints: string;
+  path: string;
+  readOnly?: boolean;
+}
+
+/** io.k8s.api.core.v1.HTTPGetAction */
+export interface HTTPGetAction {
+  host?: string;
+  httpHeaders?: HTTPHeader[];
+  path?: string;
+  port: number | string;
+  scheme?: string;
+}
+
+/** io.k8s.api.core.v1.HTTPHeader */
+export interface HTTPHeader {
+  name: string;
+  value: string;
+}
+
+/** io.k8s.api.core.v1.HostAlias */
+export interface HostAlias {
+  hostnames?: string[];
+  ip: string;
+}
+
+/** io.k8s.api.core.v1.HostIP */
+export interface HostIP {
+  ip: string;
+}
+
+/** io.k8s.api.core.v1.HostPathVolumeSource */
+export interface HostPathVolumeSource {
+  path: string;
+  type?: string;
+}
+
+/** io.k8s.api.core.v1.ISCSIVolumeSource */
+export interface ISCSIVolumeSource {
+  chapAuthDiscovery?: boolean;
+  chapAuthSession?: boolean;
+  fsType?: string;
+  initiatorName?: string;
+  iqn: string;
+  iscsiInterface?: string;
+  lun: number;
+  portals?: string[];
+  readOnly?: boolean;
+  secretRef?: LocalObjectReference;
+  targetPortal: string;
+}
+
+/** io.k8s.api.core.v1.ImageVolumeSource */
+export interface ImageVolumeSource {
+  pullPolicy?: string;
+  reference?: string;
+}
+
+/** io.k8s.api.core.v1.ImageVolumeStatus */
+export interface ImageVolumeStatus {
+  imageRef: string;
+}
+
+/** io.k8s.api.core.v1.KeyToPath */
+export interface KeyToPath {
+  key: string;
+  mode?: number;
+  path: string;
+}
+
+/** io.k8s.api.core.v1.Lifecycle */
+export interface Lifecycle {
+  postStart?: LifecycleHandler;
+  preStop?: LifecycleHandler;
+  stopSignal?: string;
+}
+
+/** io.k8s.api.core.v1.LifecycleHandler */
+export interface LifecycleHandler {
+  exec?: ExecAction;
+  httpGet?: HTTPGetAction;
+  sleep?: SleepAction;
+  tcpSocket?: TCPSocketAction;
+}
+
+/** io.k8s.api.core.v1.LinuxContainerUser */
+export interface LinuxContainerUser {
+  gid: number;
+  supplementalGroups?: number[];
+  uid: number;
+}
+
+/** io.k8s.api.core.v1.LoadBalancerIngress */
+export interface LoadBalancerIngress {
+  hostname?: string;
+  ip?: string;
+  ipMode?: string;
+  ports?: PortStatus[];
+}
+
+/** io.k8s.api.core.v1.LoadBalancerStatus */
+export interface LoadBalancerStatus {
+  ingress?: LoadBalancerIngress[];
+}
+
+/** io.k8s.api.core.v1.LocalObjectReference */
+export interface LocalObjectReference {
+  name?: string;
+}
+
+/** io.k8s.api.core.v1.NFSVolumeSource */
+export interface NFSVolumeSource {
+  path: string;
+  readOnly?: boolean;
+  server: string;
+}
+
+/** io.k8s.api.core.v1.Namespace */
+export interface Namespace {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: NamespaceSpec;
+  status?: NamespaceStatus;
+}
+
+/** io.k8s.api.core.v1.NamespaceCondition */
+export interface NamespaceCondition {
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.NamespaceList */
+export interface NamespaceList {
+  apiVersion?: string;
+  items: Namespace[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.NamespaceSpec */
+export interface NamespaceSpec {
+  finalizers?: string[];
+}
+
+/** io.k8s.api.core.v1.NamespaceStatus */
+export interface NamespaceStatus {
+  conditions?: NamespaceCondition[];
+  phase?: string;
+}
+
+/** io.k8s.api.core.v1.Node */
+export interface Node {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: NodeSpec;
+  status?: NodeStatus;
+}
+
+/** io.k8s.api.core.v1.NodeAddress */
+export interface NodeAddress {
+  address: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.NodeAffinity */
+export interface NodeAffinity {
+  preferredDuringSchedulingIgnoredDuringExecution?: PreferredSchedulingTerm[];
+  requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector;
+}
+
+/** io.k8s.api.core.v1.NodeAllocatableResourceClaimStatus */
+export interface NodeAllocatableResourceClaimStatus {
+  containers?: string[];
+  resourceClaimName: string;
+  resources: Record<string, string>;
+}
+
+/** io.k8s.api.core.v1.NodeCondition */
+export interface NodeCondition {
+  lastHeartbeatTime?: string;
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.NodeConfigSource */
+export interface NodeConfigSource {
+  configMap?: ConfigMapNodeConfigSource;
+}
+
+/** io.k8s.api.core.v1.NodeConfigStatus */
+export interface NodeConfigStatus {
+  active?: NodeConfigSource;
+  assigned?: NodeConfigSource;
+  error?: string;
+  lastKnownGood?: NodeConfigSource;
+}
+
+/** io.k8s.api.core.v1.NodeDaemonEndpoints */
+export interface NodeDaemonEndpoints {
+  kubeletEndpoint?: DaemonEndpoint;
+}
+
+/** io.k8s.api.core.v1.NodeFeatures */
+export interface NodeFeatures {
+  supplementalGroupsPolicy?: boolean;
+}
+
+/** io.k8s.api.core.v1.NodeList */
+export interface NodeList {
+  apiVersion?: string;
+  items: Node[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.NodeRuntimeHandler */
+export interface NodeRuntimeHandler {
+  features?: NodeRuntimeHandlerFeatures;
+  name?: string;
+}
+
+/** io.k8s.api.core.v1.NodeRuntimeHandlerFeatures */
+export interface NodeRuntimeHandlerFeatures {
+  recursiveReadOnlyMounts?: boolean;
+  userNamespaces?: boolean;
+}
+
+/** io.k8s.api.core.v1.NodeSelector */
+export interface NodeSelector {
+  nodeSelectorTerms: NodeSelectorTerm[];
+}
+
+/** io.k8s.api.core.v1.NodeSelectorRequirement */
+export interface NodeSelectorRequirement {
+  key: string;
+  operator: string;
+  values?: string[];
+}
+
+/** io.k8s.api.core.v1.NodeSelectorTerm */
+export interface NodeSelectorTerm {
+  matchExpressions?: NodeSelectorRequirement[];
+  matchFields?: NodeSelectorRequirement[];
+}
+
+/** io.k8s.api.core.v1.NodeSpec */
+export interface NodeSpec {
+  configSource?: NodeConfigSource;
+  externalID?: string;
+  podCIDR?: string;
+  podCIDRs?: string[];
+  providerID?: string;
+  taints?: Taint[];
+  unschedulable?: boolean;
+}
+
+/** io.k8s.api.core.v1.NodeStatus */
+export interface NodeStatus {
+  addresses?: NodeAddress[];
+  allocatable?: Record<string, string>;
+  capacity?: Record<string, string>;
+  conditions?: NodeCondition[];
+  config?: NodeConfigStatus;
+  daemonEndpoints?: NodeDaemonEndpoints;
+  declaredFeatures?: string[];
+  features?: NodeFeatures;
+  images?: ContainerImage[];
+  nodeInfo?: NodeSystemInfo;
+  phase?: string;
+  runtimeHandlers?: NodeRuntimeHandler[];
+  volumesAttached?: AttachedVolume[];
+  volumesInUse?: string[];
+}
+
+/** io.k8s.api.core.v1.NodeSwapStatus */
+export interface NodeSwapStatus {
+  capacity?: number;
+}
+
+/** io.k8s.api.core.v1.NodeSystemInfo */
+export interface NodeSystemInfo {
+  architecture: string;
+  bootID: string;
+  containerRuntimeVersion: string;
+  kernelVersion: string;
+  kubeProxyVersion: string;
+  kubeletVersion: string;
+  machineID: string;
+  operatingSystem: string;
+  osImage: string;
+  swap?: NodeSwapStatus;
+  systemUUID: string;
+}
+
+/** io.k8s.api.core.v1.ObjectFieldSelector */
+export interface ObjectFieldSelector {
+  apiVersion?: string;
+  fieldPath: string;
+}
+
+/** io.k8s.api.core.v1.ObjectReference */
+export interface ObjectReference {
+  apiVersion?: string;
+  fieldPath?: string;
+  kind?: string;
+  name?: string;
+  namespace?: string;
+  resourceVersion?: string;
+  uid?: string;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeClaimSpec */
+export interface PersistentVolumeClaimSpec {
+  accessModes?: string[];
+  dataSource?: TypedLocalObjectReference;
+  dataSourceRef?: TypedObjectReference;
+  resources?: VolumeResourceRequirements;
+  selector?: LabelSelector;
+  storageClassName?: string;
+  volumeAttributesClassName?: string;
+  volumeMode?: string;
+  volumeName?: string;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeClaimTemplate */
+export interface PersistentVolumeClaimTemplate {
+  metadata?: ObjectMeta;
+  spec: PersistentVolumeClaimSpec;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource */
+export interface PersistentVolumeClaimVolumeSource {
+  claimName: string;
+  readOnly?: boolean;
+}
+
+/** io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource */
+export interface PhotonPersistentDiskVolumeSource {
+  fsType?: string;
+  pdID: string;
+}
+
+/** io.k8s.api.core.v1.Pod */
+export interface Pod {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: PodSpec;
+  status?: PodStatus;
+}
+
+/** io.k8s.api.core.v1.PodAffinity */
+export interface PodAffinity {
+  preferredDuringSchedulingIgnoredDuringExecution?: WeightedPodAffinityTerm[];
+  requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[];
+}
+
+/** io.k8s.api.core.v1.PodAffinityTerm */
+export interface PodAffinityTerm {
+  labelSelector?: LabelSelector;
+  matchLabelKeys?: string[];
+  mismatchLabelKeys?: string[];
+  namespaceSelector?: LabelSelector;
+  namespaces?: string[];
+  topologyKey: string;
+}
+
+/** io.k8s.api.core.v1.PodAntiAffinity */
+export interface PodAntiAffinity {
+  preferredDuringSchedulingIgnoredDuringExecution?: WeightedPodAffinityTerm[];
+  requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[];
+}
+
+/** io.k8s.api.core.v1.PodCertificateProjection */
+export interface PodCertificateProjection {
+  certificateChainPath?: string;
+  credentialBundlePath?: string;
+  keyPath?: string;
+  keyType: string;
+  maxExpirationSeconds?: number;
+  signerName: string;
+  userAnnotations?: Record<string, string>;
+}
+
+/** io.k8s.api.core.v1.PodCondition */
+export interface PodCondition {
+  lastProbeTime?: string;
+  lastTransitionTime?: string;
+  message?: string;
+  observedGeneration?: number;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.PodDNSConfig */
+export interface PodDNSConfig {
+  nameservers?: string[];
+  options?: PodDNSConfigOption[];
+  searches?: string[];
+}
+
+/** io.k8s.api.core.v1.PodDNSConfigOption */
+export interface PodDNSConfigOption {
+  name?: string;
+  value?: string;
+}
+
+/** io.k8s.api.core.v1.PodExtendedResourceClaimStatus */
+export interface PodExtendedResourceClaimStatus {
+  requestMappings: ContainerExtendedResourceRequest[];
+  resourceClaimName: string;
+}
+
+/** io.k8s.api.core.v1.PodIP */
+export interface PodIP {
+  ip: string;
+}
+
+/** io.k8s.api.core.v1.PodList */
+export interface PodList {
+  apiVersion?: string;
+  items: Pod[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.PodOS */
+export interface PodOS {
+  name: string;
+}
+
+/** io.k8s.api.core.v1.PodReadinessGate */
+export interface PodReadinessGate {
+  conditionType: string;
+}
+
+/** io.k8s.api.core.v1.PodResourceClaim */
+export interface PodResourceClaim {
+  name: string;
+  resourceClaimName?: string;
+  resourceClaimTemplateName?: string;
+}
+
+/** io.k8s.api.core.v1.PodResourceClaimStatus */
+export interface PodResourceClaimStatus {
+  name: string;
+  resourceClaimName?: string;
+}
+
+/** io.k8s.api.core.v1.PodSchedulingGate */
+export interface PodSchedulingGate {
+  name: string;
+}
+
+/** io.k8s.api.core.v1.PodSchedulingGroup */
+export interface PodSchedulingGroup {
+  podGroupName?: string;
+}
+
+/** io.k8s.api.core.v1.PodSecurityContext */
+export interface PodSecurityContext {
+  appArmorProfile?: AppArmorProfile;
+  fsGroup?: number;
+  fsGroupChangePolicy?: string;
+  runAsGroup?: number;
+  runAsNonRoot?: boolean;
+  runAsUser?: number;
+  seLinuxChangePolicy?: string;
+  seLinuxOptions?: SELinuxOptions;
+  seccompProfile?: SeccompProfile;
+  supplementalGroups?: number[];
+  supplementalGroupsPolicy?: string;
+  sysctls?: Sysctl[];
+  windowsOptions?: WindowsSecurityContextOptions;
+}
+
+/** io.k8s.api.core.v1.PodSpec */
+export interface PodSpec {
+  activeDeadlineSeconds?: number;
+  affinity?: Affinity;
+  automountServiceAccountToken?: boolean;
+  containers: Container[];
+  dnsConfig?: PodDNSConfig;
+  dnsPolicy?: string;
+  enableServiceLinks?: boolean;
+  ephemeralContainers?: EphemeralContainer[];
+  hostAliases?: HostAlias[];
+  hostIPC?: boolean;
+  hostNetwork?: boolean;
+  hostPID?: boolean;
+  hostUsers?: boolean;
+  hostname?: string;
+  hostnameOverride?: string;
+  imagePullSecrets?: LocalObjectReference[];
+  initContainers?: Container[];
+  nodeName?: string;
+  nodeSelector?: Record<string, string>;
+  os?: PodOS;
+  overhead?: Record<string, string>;
+  preemptionPolicy?: string;
+  priority?: number;
+  priorityClassName?: string;
+  readinessGates?: PodReadinessGate[];
+  resourceClaims?: PodResourceClaim[];
+  resources?: ResourceRequirements;
+  restartPolicy?: string;
+  runtimeClassName?: string;
+  schedulerName?: string;
+  schedulingGates?: PodSchedulingGate[];
+  schedulingGroup?: PodSchedulingGroup;
+  securityContext?: PodSecurityContext;
+  serviceAccount?: string;
+  serviceAccountName?: string;
+  setHostnameAsFQDN?: boolean;
+  shareProcessNamespace?: boolean;
+  subdomain?: string;
+  terminationGracePeriodSeconds?: number;
+  tolerations?: Toleration[];
+  topologySpreadConstraints?: TopologySpreadConstraint[];
+  volumes?: Volume[];
+}
+
+/** io.k8s.api.core.v1.PodStatus */
+export interface PodStatus {
+  allocatedResources?: Record<string, string>;
+  conditions?: PodCondition[];
+  containerStatuses?: ContainerStatus[];
+  ephemeralContainerStatuses?: ContainerStatus[];
+  extendedResourceClaimStatus?: PodExtendedResourceClaimStatus;
+  hostIP?: string;
+  hostIPs?: HostIP[];
+  initContainerStatuses?: ContainerStatus[];
+  message?: string;
+  nodeAllocatableResourceClaimStatuses?: NodeAllocatableResourceClaimStatus[];
+  nominatedNodeName?: string;
+  observedGeneration?: number;
+  phase?: string;
+  podIP?: string;
+  podIPs?: PodIP[];
+  qosClass?: string;
+  reason?: string;
+  resize?: string;
+  resourceClaimStatuses?: PodResourceClaimStatus[];
+  resources?: ResourceRequirements;
+  startTime?: string;
+}
+
+/** io.k8s.api.core.v1.PodTemplateSpec */
+export interface PodTemplateSpec {
+  metadata?: ObjectMeta;
+  spec?: PodSpec;
+}
+
+/** io.k8s.api.core.v1.PortStatus */
+export interface PortStatus {
+  error?: string;
+  port: number;
+  protocol: string;
+}
+
+/** io.k8s.api.core.v1.PortworxVolumeSource */
+export interface PortworxVolumeSource {
+  fsType?: string;
+  readOnly?: boolean;
+  volumeID: string;
+}
+
+/** io.k8s.api.core.v1.PreferredSchedulingTerm */
+export interface PreferredSchedulingTerm {
+  preference: NodeSelectorTerm;
+  weight: number;
+}
+
+/** io.k8s.api.core.v1.Probe */
+export interface Probe {
+  exec?: ExecAction;
+  failureThreshold?: number;
+  grpc?: GRPCAction;
+  httpGet?: HTTPGetAction;
+  initialDelaySeconds?: number;
+  periodSeconds?: number;
+  successThreshold?: number;
+  tcpSocket?: TCPSocketAction;
+  terminationGracePeriodSeconds?: number;
+  timeoutSeconds?: number;
+}
+
+/** io.k8s.api.core.v1.ProjectedVolumeSource */
+export interface ProjectedVolumeSource {
+  defaultMode?: number;
+  sources?: VolumeProjection[];
+}
+
+/** io.k8s.api.core.v1.QuobyteVolumeSource */
+export interface QuobyteVolumeSource {
+  group?: string;
+  readOnly?: boolean;
+  registry: string;
+  tenant?: string;
+  user?: string;
+  volume: string;
+}
+
+/** io.k8s.api.core.v1.RBDVolumeSource */
+export interface RBDVolumeSource {
+  fsType?: string;
+  image: string;
+  keyring?: string;
+  monitors: string[];
+  pool?: string;
+  readOnly?: boolean;
+  secretRef?: LocalObjectReference;
+  user?: string;
+}
+
+/** io.k8s.api.core.v1.ResourceClaim */
+export interface ResourceClaim {
+  name: string;
+  request?: string;
+}
+
+/** io.k8s.api.core.v1.ResourceFieldSelector */
+export interface ResourceFieldSelector {
+  containerName?: string;
+  divisor?: string;
+  resource: string;
+}
+
+/** io.k8s.api.core.v1.ResourceHealth */
+export interface ResourceHealth {
+  health?: string;
+  message?: string;
+  resourceID: string;
+}
+
+/** io.k8s.api.core.v1.ResourceRequirements */
+export interface ResourceRequirements {
+  claims?: ResourceClaim[];
+  limits?: Record<string, string>;
+  requests?: Record<string, string>;
+}
+
+/** io.k8s.api.core.v1.ResourceStatus */
+export interface ResourceStatus {
+  name: string;
+  resources?: ResourceHealth[];
+}
+
+/** io.k8s.api.core.v1.SELinuxOptions */
+export interface SELinuxOptions {
+  level?: string;
+  role?: string;
+  type?: string;
+  user?: string;
+}
+
+/** io.k8s.api.core.v1.ScaleIOVolumeSource */
+export interface ScaleIOVolumeSource {
+  fsType?: string;
+  gateway: string;
+  protectionDomain?: string;
+  readOnly?: boolean;
+  secretRef: LocalObjectReference;
+  sslEnabled?: boolean;
+  storageMode?: string;
+  storagePool?: string;
+  system: string;
+  volumeName?: string;
+}
+
+/** io.k8s.api.core.v1.SeccompProfile */
+export interface SeccompProfile {
+  localhostProfile?: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.Secret */
+export interface Secret {
+  apiVersion?: string;
+  data?: Record<string, string>;
+  immutable?: boolean;
+  kind?: string;
+  metadata?: ObjectMeta;
+  stringData?: Record<string, string>;
+  type?: string;
+}
+
+/** io.k8s.api.core.v1.SecretEnvSource */
+export interface SecretEnvSource {
+  name?: string;
+  optional?: boolean;
+}
+
+/** io.k8s.api.core.v1.SecretKeySelector */
+export interface SecretKeySelector {
+  key: string;
+  name?: string;
+  optional?: boolean;
+}
+
+/** io.k8s.api.core.v1.SecretList */
+export interface SecretList {
+  apiVersion?: string;
+  items: Secret[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.SecretProjection */
+export interface SecretProjection {
+  items?: KeyToPath[];
+  name?: string;
+  optional?: boolean;
+}
+
+/** io.k8s.api.core.v1.SecretVolumeSource */
+export interface SecretVolumeSource {
+  defaultMode?: number;
+  items?: KeyToPath[];
+  optional?: boolean;
+  secretName?: string;
+}
+
+/** io.k8s.api.core.v1.SecurityContext */
+export interface SecurityContext {
+  allowPrivilegeEscalation?: boolean;
+  appArmorProfile?: AppArmorProfile;
+  capabilities?: Capabilities;
+  privileged?: boolean;
+  procMount?: string;
+  readOnlyRootFilesystem?: boolean;
+  runAsGroup?: number;
+  runAsNonRoot?: boolean;
+  runAsUser?: number;
+  seLinuxOptions?: SELinuxOptions;
+  seccompProfile?: SeccompProfile;
+  windowsOptions?: WindowsSecurityContextOptions;
+}
+
+/** io.k8s.api.core.v1.Service */
+export interface Service {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: ServiceSpec;
+  status?: ServiceStatus;
+}
+
+/** io.k8s.api.core.v1.ServiceAccount */
+export interface ServiceAccount {
+  apiVersion?: string;
+  automountServiceAccountToken?: boolean;
+  imagePullSecrets?: LocalObjectReference[];
+  kind?: string;
+  metadata?: ObjectMeta;
+  secrets?: ObjectReference[];
+}
+
+/** io.k8s.api.core.v1.ServiceAccountList */
+export interface ServiceAccountList {
+  apiVersion?: string;
+  items: ServiceAccount[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.ServiceAccountTokenProjection */
+export interface ServiceAccountTokenProjection {
+  audience?: string;
+  expirationSeconds?: number;
+  path: string;
+}
+
+/** io.k8s.api.core.v1.ServiceList */
+export interface ServiceList {
+  apiVersion?: string;
+  items: Service[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.ServicePort */
+export interface ServicePort {
+  appProtocol?: string;
+  name?: string;
+  nodePort?: number;
+  port: number;
+  protocol?: string;
+  targetPort?: number | string;
+}
+
+/** io.k8s.api.core.v1.ServiceSpec */
+export interface ServiceSpec {
+  allocateLoadBalancerNodePorts?: boolean;
+  clusterIP?: string;
+  clusterIPs?: string[];
+  externalIPs?: string[];
+  externalName?: string;
+  externalTrafficPolicy?: string;
+  healthCheckNodePort?: number;
+  internalTrafficPolicy?: string;
+  ipFamilies?: string[];
+  ipFamilyPolicy?: string;
+  loadBalancerClass?: string;
+  loadBalancerIP?: string;
+  loadBalancerSourceRanges?: string[];
+  ports?: ServicePort[];
+  publishNotReadyAddresses?: boolean;
+  selector?: Record<string, string>;
+  sessionAffinity?: string;
+  sessionAffinityConfig?: SessionAffinityConfig;
+  trafficDistribution?: string;
+  type?: string;
+}
+
+/** io.k8s.api.core.v1.ServiceStatus */
+export interface ServiceStatus {
+  conditions?: Condition[];
+  loadBalancer?: LoadBalancerStatus;
+}
+
+/** io.k8s.api.core.v1.SessionAffinityConfig */
+export interface SessionAffinityConfig {
+  clientIP?: ClientIPConfig;
+}
+
+/** io.k8s.api.core.v1.SleepAction */
+export interface SleepAction {
+  seconds: number;
+}
+
+/** io.k8s.api.core.v1.StorageOSVolumeSource */
+export interface StorageOSVolumeSource {
+  fsType?: string;
+  readOnly?: boolean;
+  secretRef?: LocalObjectReference;
+  volumeName?: string;
+  volumeNamespace?: string;
+}
+
+/** io.k8s.api.core.v1.Sysctl */
+export interface Sysctl {
+  name: string;
+  value: string;
+}
+
+/** io.k8s.api.core.v1.TCPSocketAction */
+export interface TCPSocketAction {
+  host?: string;
+  port: number | string;
+}
+
+/** io.k8s.api.core.v1.Taint */
+export interface Taint {
+  effect: string;
+  key: string;
+  timeAdded?: string;
+  value?: string;
+}
+
+/** io.k8s.api.core.v1.Toleration */
+export interface Toleration {
+  effect?: string;
+  key?: string;
+  operator?: string;
+  tolerationSeconds?: number;
+  value?: string;
+}
+
+/** io.k8s.api.core.v1.TopologySpreadConstraint */
+export interface TopologySpreadConstraint {
+  labelSelector?: LabelSelector;
+  matchLabelKeys?: string[];
+  maxSkew: number;
+  minDomains?: number;
+  nodeAffinityPolicy?: string;
+  nodeTaintsPolicy?: string;
+  topologyKey: string;
+  whenUnsatisfiable: string;
+}
+
+/** io.k8s.api.core.v1.TypedLocalObjectReference */
+export interface TypedLocalObjectReference {
+  apiGroup?: string;
+  kind: string;
+  name: string;
+}
+
+/** io.k8s.api.core.v1.TypedObjectReference */
+export interface TypedObjectReference {
+  apiGroup?: string;
+  kind: string;
+  name: string;
+  namespace?: string;
+}
+
+/** io.k8s.api.core.v1.Volume */
+export interface Volume {
+  awsElasticBlockStore?: AWSElasticBlockStoreVolumeSource;
+  azureDisk?: AzureDiskVolumeSource;
+  azureFile?: AzureFileVolumeSource;
+  cephfs?: CephFSVolumeSource;
+  cinder?: CinderVolumeSource;
+  configMap?: ConfigMapVolumeSource;
+  csi?: CSIVolumeSource;
+  downwardAPI?: DownwardAPIVolumeSource;
+  emptyDir?: EmptyDirVolumeSource;
+  ephemeral?: EphemeralVolumeSource;
+  fc?: FCVolumeSource;
+  flexVolume?: FlexVolumeSource;
+  flocker?: FlockerVolumeSource;
+  gcePersistentDisk?: GCEPersistentDiskVolumeSource;
+  gitRepo?: GitRepoVolumeSource;
+  glusterfs?: GlusterfsVolumeSource;
+  hostPath?: HostPathVolumeSource;
+  image?: ImageVolumeSource;
+  iscsi?: ISCSIVolumeSource;
+  name: string;
+  nfs?: NFSVolumeSource;
+  persistentVolumeClaim?: PersistentVolumeClaimVolumeSource;
+  photonPersistentDisk?: PhotonPersistentDiskVolumeSource;
+  portworxVolume?: PortworxVolumeSource;
+  projected?: ProjectedVolumeSource;
+  quobyte?: QuobyteVolumeSource;
+  rbd?: RBDVolumeSource;
+  scaleIO?: ScaleIOVolumeSource;
+  secret?: SecretVolumeSource;
+  storageos?: StorageOSVolumeSource;
+  vsphereVolume?: VsphereVirtualDiskVolumeSource;
+}
+
+/** io.k8s.api.core.v1.VolumeDevice */
+export interface VolumeDevice {
+  devicePath: string;
+  name: string;
+}
+
+/** io.k8s.api.core.v1.VolumeMount */
+export interface VolumeMount {
+  mountPath: string;
+  mountPropagation?: string;
+  name: string;
+  readOnly?: boolean;
+  recursiveReadOnly?: string;
+  subPath?: string;
+  subPathExpr?: string;
+}
+
+/** io.k8s.api.core.v1.VolumeMountStatus */
+export interface VolumeMountStatus {
+  mountPath: string;
+  name: string;
+  readOnly?: boolean;
+  recursiveReadOnly?: string;
+  volumeStatus?: VolumeStatus;
+}
+
+/** io.k8s.api.core.v1.VolumeProjection */
+export interface VolumeProjection {
+  clusterTrustBundle?: ClusterTrustBundleProjection;
+  configMap?: ConfigMapProjection;
+  downwardAPI?: DownwardAPIProjection;
+  podCertificate?: PodCertificateProjection;
+  secret?: SecretProjection;
+  serviceAccountToken?: ServiceAccountTokenProjection;
+}
+
+/** io.k8s.api.core.v1.VolumeResourceRequirements */
+export interface VolumeResourceRequirements {
+  limits?: Record<string, string>;
+  requests?: Record<string, string>;
+}
+
+/** io.k8s.api.core.v1.VolumeStatus */
+export interface VolumeStatus {
+  image?: ImageVolumeStatus;
+}
+
+/** io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource */
+export interface VsphereVirtualDiskVolumeSource {
+  fsType?: string;
+  storagePolicyID?: string;
+  storagePolicyName?: string;
+  volumePath: string;
+}
+
+/** io.k8s.api.core.v1.WeightedPodAffinityTerm */
+export interface WeightedPodAffinityTerm {
+  podAffinityTerm: PodAffinityTerm;
+  weight: number;
+}
+
+/** io.k8s.api.core.v1.WindowsSecurityContextOptions */
+export interface WindowsSecurityContextOptions {
+  gmsaCredentialSpec?: string;
+  gmsaCredentialSpecName?: string;
+  hostProcess?: boolean;
+  runAsUserName?: string;
+}
+
+/** io.k8s.api.policy.v1.Eviction */
+export interface Eviction {
+  apiVersion?: string;
+  deleteOptions?: DeleteOptions;
+  kind?: string;
+  metadata?: ObjectMeta;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup */
+export interface APIGroup {
+  apiVersion?: string;
+  kind?: string;
+  name: string;
+  preferredVersion?: GroupVersionForDiscovery;
+  serverAddressByClientCIDRs?: ServerAddressByClientCIDR[];
+  versions: GroupVersionForDiscovery[];
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList */
+export interface APIGroupList {
+  apiVersion?: string;
+  groups: APIGroup[];
+  kind?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.APIResource */
+export interface APIResource {
+  categories?: string[];
+  group?: string;
+  kind: string;
+  name: string;
+  namespaced: boolean;
+  shortNames?: string[];
+  singularName: string;
+  storageVersionHash?: string;
+  verbs: string[];
+  version?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList */
+export interface APIResourceList {
+  apiVersion?: string;
+  groupVersion: string;
+  kind?: string;
+  resources: APIResource[];
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.APIVersions */
+export interface APIVersions {
+  apiVersion?: string;
+  kind?: string;
+  serverAddressByClientCIDRs: ServerAddressByClientCIDR[];
+  versions: string[];
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.Condition */
+export interface Condition {
+  lastTransitionTime: string;
+  message: string;
+  observedGeneration?: number;
+  reason: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions */
+export interface DeleteOptions {
+  apiVersion?: string;
+  dryRun?: string[];
+  gracePeriodSeconds?: number;
+  ignoreStoreReadErrorWithClusterBreakingPotential?: boolean;
+  kind?: string;
+  orphanDependents?: boolean;
+  preconditions?: Preconditions;
+  propagationPolicy?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery */
+export interface GroupVersionForDiscovery {
+  groupVersion: string;
+  version: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector */
+export interface LabelSelector {
+  matchExpressions?: LabelSelectorRequirement[];
+  matchLabels?: Record<string, string>;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement */
+export interface LabelSelectorRequirement {
+  key: string;
+  operator: string;
+  values?: string[];
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta */
+export interface ListMeta {
+  continue?: string;
+  remainingItemCount?: number;
+  resourceVersion?: string;
+  selfLink?: string;
+  shardInfo?: ShardInfo;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry */
+export interface ManagedFieldsEntry {
+  apiVersion?: string;
+  fieldsType?: string;
+  fieldsV1?: unknown;
+  manager?: string;
+  operation?: string;
+  subresource?: string;
+  time?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta */
+export interface ObjectMeta {
+  annotations?: Record<string, string>;
+  creationTimestamp?: string;
+  deletionGracePeriodSeconds?: number;
+  deletionTimestamp?: string;
+  finalizers?: string[];
+  generateName?: string;
+  generation?: number;
+  labels?: Record<string, string>;
+  managedFields?: ManagedFieldsEntry[];
+  name?: string;
+  namespace?: string;
+  ownerReferences?: OwnerReference[];
+  resourceVersion?: string;
+  selfLink?: string;
+  uid?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference */
+export interface OwnerReference {
+  apiVersion: string;
+  blockOwnerDeletion?: boolean;
+  controller?: boolean;
+  kind: string;
+  name: string;
+  uid: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions */
+export interface Preconditions {
+  resourceVersion?: string;
+  uid?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.ServerAddressByClientCIDR */
+export interface ServerAddressByClientCIDR {
+  clientCIDR: string;
+  serverAddress: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.ShardInfo */
+export interface ShardInfo {
+  selector: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.Status */
+export interface Status {
+  apiVersion?: string;
+  code?: number;
+  details?: StatusDetails;
+  kind?: string;
+  message?: string;
+  metadata?: ListMeta;
+  reason?: string;
+  status?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause */
+export interface StatusCause {
+  field?: string;
+  message?: string;
+  reason?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.StatusDetails */
+export interface StatusDetails {
+  causes?: StatusCause[];
+  group?: string;
+  kind?: string;
+  name?: string;
+  retryAfterSeconds?: number;
+  uid?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent */
+export interface WatchEvent {
+  object: unknown;
+  type: string;
+}

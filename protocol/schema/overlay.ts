@@ -1,0 +1,179 @@
+import type { Schema } from './schema.ts';
+
+/**
+ * What Kubernetes' Go sources know and the official client's models do not: how lists merge, which strings are quantities,
+ * and the few schemas that the client replaces by native types. Used only by generate-models.ts, which refuses an entry
+ * that fits no model.
+ *
+ * Source of the merge rules: the `patchStrategy`, `patchMergeKey` and `+listType` marks of k8s.io/api at release 1.36.
+ */
+export const metaPrefix = 'io.k8s.apimachinery.pkg.apis.meta.v1';
+export const quantityName = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
+export const intOrStringName = 'io.k8s.apimachinery.pkg.util.intstr.IntOrString';
+
+/** Schemas the API needs beside those of the registered kinds, by model name. */
+export const extraModels = {
+  [metaPrefix]: [
+    'V1Status',
+    'V1DeleteOptions',
+    'V1WatchEvent',
+    'V1APIResourceList',
+    'V1APIGroup',
+    'V1APIGroupList',
+    'V1APIVersions',
+    'V1LabelSelector',
+    'V1Condition',
+  ],
+  'io.k8s.api.core.v1': ['V1Binding'],
+  'io.k8s.api.autoscaling.v1': ['V1Scale'],
+  'io.k8s.api.policy.v1': ['V1Eviction'],
+  'io.k8s.api.authentication.v1': ['AuthenticationV1TokenRequest'],
+} as const;
+
+/** Everything reachable from these belongs to core, wherever else it is used. */
+export const coreModels = [
+  'V1Binding',
+  'V1ComponentStatus',
+  'V1ConfigMap',
+  'V1Endpoints',
+  'CoreV1Event',
+  'V1LimitRange',
+  'V1Namespace',
+  'V1Node',
+  'V1PersistentVolume',
+  'V1PersistentVolumeClaim',
+  'V1Pod',
+  'V1PodTemplate',
+  'V1ReplicationController',
+  'V1ResourceQuota',
+  'V1Secret',
+  'V1Service',
+  'V1ServiceAccount',
+];
+
+export const nativeSchemas: Record<string, Schema> = {
+  [`${metaPrefix}.Time`]: {
+    type: 'string',
+    format: 'date-time',
+    description: 'A moment in RFC 3339 form, to the second, such as 2026-01-31T12:00:00Z.',
+  },
+  [`${metaPrefix}.MicroTime`]: {
+    type: 'string',
+    format: 'date-time',
+    description: 'A moment in RFC 3339 form, to the microsecond.',
+  },
+  [`${metaPrefix}.Patch`]: {
+    type: 'object',
+    description: 'The body of a PATCH request; its form follows from the content type.',
+  },
+  [quantityName]: {
+    description:
+      'A fixed-point number with an optional suffix: decimal (n, u, m, k, M, G, T, P, E), binary (Ki, Mi, Gi, Ti, Pi, Ei) or an exponent (1e3). Examples: 500m, 1.5, 64Mi.',
+    oneOf: [{ type: 'string' }, { type: 'number' }],
+  },
+  [intOrStringName]: {
+    description: 'Either a 32-bit integer or a string, such as a port number or the name of a port.',
+    format: 'int-or-string',
+    oneOf: [{ type: 'integer' }, { type: 'string' }],
+    'x-kubernetes-int-or-string': true,
+  },
+};
+
+/** Fields whose string, or whose map's values, are quantities. */
+export const quantityFields = [
+  'V1ResourceRequirements.limits',
+  'V1ResourceRequirements.requests',
+  'V1VolumeResourceRequirements.limits',
+  'V1VolumeResourceRequirements.requests',
+  'V1EmptyDirVolumeSource.sizeLimit',
+  'V1ResourceFieldSelector.divisor',
+  'V1NodeStatus.allocatable',
+  'V1NodeStatus.capacity',
+  'V1PodSpec.overhead',
+  'V1PodStatus.allocatedResources',
+  'V1ContainerStatus.allocatedResources',
+];
+
+type Marks = Pick<
+  Schema,
+  | 'x-kubernetes-list-type'
+  | 'x-kubernetes-list-map-keys'
+  | 'x-kubernetes-patch-strategy'
+  | 'x-kubernetes-patch-merge-key'
+>;
+
+/** A list of objects that a strategic patch merges by `key`; server-side apply may need more keys than that. */
+function mergedBy(key: string, options?: { keys?: string[]; strategy?: string; listType?: 'atomic' }): Marks {
+  const marks: Marks = {
+    'x-kubernetes-patch-strategy': options?.strategy ?? 'merge',
+    'x-kubernetes-patch-merge-key': key,
+  };
+  if (options?.listType === 'atomic') return marks;
+  return {
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': options?.keys ?? [key],
+    ...marks,
+  };
+}
+
+const mergedSet: Marks = { 'x-kubernetes-list-type': 'set', 'x-kubernetes-patch-strategy': 'merge' };
+const retainKeys: Marks = { 'x-kubernetes-patch-strategy': 'retainKeys' };
+const mergeAndRetainKeys = { strategy: 'merge,retainKeys' };
+
+const containerFields: Record<string, Marks> = {
+  env: mergedBy('name'),
+  ports: mergedBy('containerPort', { keys: ['containerPort', 'protocol'] }),
+  volumeDevices: mergedBy('devicePath'),
+  volumeMounts: mergedBy('mountPath'),
+};
+
+/**
+ * How lists merge, by model and field. A list that is not named here is atomic: a patch replaces it whole, which is also
+ * Kubernetes' default.
+ */
+export const mergeMarks: Record<string, Record<string, Marks>> = {
+  V1ObjectMeta: { finalizers: mergedSet, ownerReferences: mergedBy('uid') },
+  V1Container: containerFields,
+  V1EphemeralContainer: containerFields,
+  V1PodSpec: {
+    containers: mergedBy('name'),
+    initContainers: mergedBy('name'),
+    ephemeralContainers: mergedBy('name'),
+    hostAliases: mergedBy('ip'),
+    imagePullSecrets: mergedBy('name'),
+    resourceClaims: mergedBy('name', mergeAndRetainKeys),
+    schedulingGates: mergedBy('name'),
+    topologySpreadConstraints: mergedBy('topologyKey', { keys: ['topologyKey', 'whenUnsatisfiable'] }),
+    volumes: mergedBy('name', mergeAndRetainKeys),
+  },
+  V1PodStatus: {
+    conditions: mergedBy('type'),
+    hostIPs: mergedBy('ip', { listType: 'atomic' }),
+    podIPs: mergedBy('ip'),
+    resourceClaimStatuses: mergedBy('name', mergeAndRetainKeys),
+  },
+  V1ServiceSpec: { ports: mergedBy('port', { keys: ['port', 'protocol'] }) },
+  V1ServiceStatus: { conditions: mergedBy('type') },
+  V1ServiceAccount: { secrets: mergedBy('name') },
+  V1NamespaceStatus: { conditions: mergedBy('type') },
+  V1NodeSpec: { podCIDRs: mergedSet },
+  V1NodeStatus: { addresses: mergedBy('type'), conditions: mergedBy('type') },
+  V1DeploymentSpec: { strategy: retainKeys },
+  V1DeploymentStatus: { conditions: mergedBy('type') },
+  V1ReplicaSetStatus: { conditions: mergedBy('type') },
+};
+
+/** Objects that server-side apply owns as one piece. */
+export const atomicMaps = [
+  'V1ConfigMapKeySelector',
+  'V1LabelSelector',
+  'V1LocalObjectReference',
+  'V1NodeSelector',
+  'V1NodeSelectorTerm',
+  'V1ObjectFieldSelector',
+  'V1ObjectReference',
+  'V1OwnerReference',
+  'V1ResourceFieldSelector',
+  'V1SecretKeySelector',
+  'V1TypedLocalObjectReference',
+];
