@@ -14,6 +14,7 @@ export interface Informer<T extends KubernetesObject> {
   byIndex(index: string, value: string): readonly Readonly<T>[];
   /** Adds an index; existing objects are indexed at once. Adding the same name twice is a programmer error. */
   addIndex(index: string, values: (object: Readonly<T>) => readonly string[]): void;
+  hasIndex(name: string): boolean;
   /** Called after the cache changed; existing objects are replayed as added. */
   onChange(handler: (change: CacheChange<T>) => void): Disposable;
   /** Revision the copy has reached. */
