@@ -21,7 +21,7 @@ export interface KindDefinition<T extends KubernetesObject = KubernetesObject> {
   subresources: readonly string[];
   columns: readonly Column<T>[];
   /** Fields usable in a field selector, beyond metadata.name and metadata.namespace. */
-  selectableFields: Readonly<Record<string, (object: T) => string>>;
+  selectableFields: Readonly<Record<string, Reader<T, string>>>;
 
   /** Fills defaults into a decoded object, in place. Must be idempotent. */
   applyDefaults?(object: T): void;
@@ -35,10 +35,13 @@ export interface KindDefinition<T extends KubernetesObject = KubernetesObject> {
   /** How a delete without options behaves; `immediate` unless said otherwise. */
   deletion?: DeletionStrategy<T>;
   /** What of the object counts towards metadata.generation; `spec` unless said otherwise, false where it has none. */
-  generationOf?: ((object: T) => unknown) | false;
+  generationOf?: Reader<T, unknown> | false;
   /** Reads and writes the scale subresource. */
   scale?: ScaleAccess<T>;
 }
+
+/** A method's type, which lets the definition of one kind stand where any kind's is wanted. */
+type Reader<T, R> = { read(object: T): R }['read'];
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
 

@@ -1,6 +1,13 @@
+import type { Namespace } from '../generated/models.ts';
+import { ageColumn, nameColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
+import { dnsLabel } from './name-rules.ts';
+import { validateFinalizer, validateObjectMeta } from './object-meta.ts';
+import { keepField, separateStatus } from './object-parts.ts';
 
-export const namespaceKind = defineKind({
+const nameLabel = 'kubernetes.io/metadata.name';
+
+export const namespaceKind = defineKind<Namespace>({
   group: '',
   version: 'v1',
   kind: 'Namespace',
@@ -10,8 +17,42 @@ export const namespaceKind = defineKind({
   categories: [],
   namespaced: false,
   schema: 'io.k8s.api.core.v1.Namespace',
-  verbs: allVerbs,
+  verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
   subresources: ['finalize', 'status'],
-  columns: [],
-  selectableFields: {},
+  columns: [
+    nameColumn,
+    {
+      name: 'Status',
+      type: 'string',
+      description: 'Active, or Terminating while its objects are being removed.',
+      value: ({ status }) => status?.phase ?? '',
+    },
+    ageColumn,
+  ],
+  selectableFields: { 'status.phase': ({ status }) => status?.phase ?? '' },
+
+  applyDefaults(namespace) {
+    const name = namespace.metadata?.name;
+    if (name) {
+      const metadata = (namespace.metadata ??= {});
+      metadata.labels = { ...metadata.labels, [nameLabel]: name };
+    }
+    namespace.spec ??= {};
+    namespace.status ??= {};
+    namespace.status.phase ||= 'Active';
+  },
+  prepareCreate(namespace) {
+    namespace.status = { phase: 'Active' };
+    const finalizers = namespace.spec?.finalizers ?? [];
+    namespace.spec = { finalizers: [...new Set([...finalizers, 'kubernetes'])] };
+  },
+  prepareUpdate(next, old, context) {
+    if (context.subresource === 'finalize') return keepField(next, old, 'status');
+    separateStatus(next, old, context);
+    keepField(next, old, 'spec');
+  },
+  validate: (namespace) => [
+    ...validateObjectMeta(namespace, dnsLabel),
+    ...(namespace.spec?.finalizers ?? []).flatMap((name) => validateFinalizer(name, 'spec.finalizers')),
+  ],
 });

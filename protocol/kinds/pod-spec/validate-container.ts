@@ -1,0 +1,189 @@
+import type {
+  Container,
+  ContainerPort,
+  PodSpec,
+  SecurityContext,
+  VolumeMount,
+} from '../../generated/models.ts';
+import type { StatusCause } from '../../status.ts';
+import {
+  duplicate,
+  forbidden,
+  invalid,
+  invalidFor,
+  notFound,
+  oneOf,
+  optionalOneOf,
+  required,
+} from '../cause.ts';
+import { dnsLabel, isIpAddress, portName, portNumber } from '../name-rules.ts';
+import { isSidecar } from './resources.ts';
+import { validateEnvironment, validateEnvironmentFrom } from './validate-environment.ts';
+import { validateLifecycle, validateProbe } from './validate-probe.ts';
+import { validateResources } from './validate-resources.ts';
+import { validateRelativePath } from './validate-volume.ts';
+
+export const restartPolicies = ['Always', 'Never', 'OnFailure'];
+const idMax = 2 ** 31 - 1;
+
+/** All containers of a spec; their names are unique across the lists. */
+export function validateContainers(spec: PodSpec, field: string): StatusCause[] {
+  const { initContainers = [], ephemeralContainers = [] } = spec;
+  const containers = spec.containers ?? [];
+  const names = new Set<string>();
+  const inList = (
+    list: readonly Container[],
+    path: string,
+    own: (one: Container, at: string) => StatusCause[],
+  ) =>
+    list.flatMap((container, index) => {
+      const at = `${path}[${index}]`;
+      const causes = validateContainer(container, spec, at);
+      if (names.has(container.name)) causes.push(duplicate(`${at}.name`, container.name));
+      names.add(container.name);
+      return [...causes, ...own(container, at)];
+    });
+  return [
+    ...(containers.length === 0 ? [required(`${field}.containers`)] : []),
+    ...inList(containers, `${field}.containers`, validateProbes),
+    ...validateHostPorts(containers, `${field}.containers`),
+    ...inList(initContainers, `${field}.initContainers`, validateInitContainer),
+    ...inList(ephemeralContainers, `${field}.ephemeralContainers`, validateEphemeralContainer),
+  ];
+}
+
+function validateContainer(container: Container, spec: PodSpec, field: string): StatusCause[] {
+  const { name, image } = container;
+  return [
+    ...(name ? invalidFor(`${field}.name`, name, dnsLabel(name)) : [required(`${field}.name`)]),
+    ...validateImage(image, `${field}.image`),
+    ...oneOf(`${field}.imagePullPolicy`, container.imagePullPolicy, ['Always', 'IfNotPresent', 'Never']),
+    ...optionalOneOf(`${field}.restartPolicy`, container.restartPolicy, restartPolicies),
+    ...oneOf(`${field}.terminationMessagePolicy`, container.terminationMessagePolicy, [
+      'FallbackToLogsOnError',
+      'File',
+    ]),
+    ...validatePorts(container.ports ?? [], spec, `${field}.ports`),
+    ...validateEnvironment(container.env ?? [], `${field}.env`),
+    ...validateEnvironmentFrom(container.envFrom ?? [], `${field}.envFrom`),
+    ...validateMounts(container.volumeMounts ?? [], spec, `${field}.volumeMounts`),
+    ...validateResources(container.resources, `${field}.resources`),
+    ...validateSecurity(container.securityContext, `${field}.securityContext`),
+  ];
+}
+
+function validateImage(image: string | undefined, field: string): StatusCause[] {
+  if (!image) return [required(field)];
+  return image === image.trim()
+    ? []
+    : [invalid(field, image, 'must not have leading or trailing whitespace')];
+}
+
+function validateProbes(container: Container, field: string): StatusCause[] {
+  return [
+    ...validateProbe(container.livenessProbe, 'livenessProbe', field),
+    ...validateProbe(container.readinessProbe, 'readinessProbe', field),
+    ...validateProbe(container.startupProbe, 'startupProbe', field),
+    ...validateLifecycle(container.lifecycle, field),
+  ];
+}
+
+/** Only an init container that keeps running can be probed. */
+function validateInitContainer(container: Container, field: string): StatusCause[] {
+  if (isSidecar(container)) return validateProbes(container, field);
+  return (['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const)
+    .filter((part) => container[part])
+    .map((part) =>
+      forbidden(`${field}.${part}`, 'may not be set for init containers without restartPolicy=Always'),
+    );
+}
+
+function validateEphemeralContainer(container: Container, field: string): StatusCause[] {
+  return (['lifecycle', 'livenessProbe', 'ports', 'readinessProbe', 'startupProbe'] as const)
+    .filter((part) => container[part])
+    .map((part) => forbidden(`${field}.${part}`, 'cannot be set for an Ephemeral Container'));
+}
+
+function validatePorts(ports: readonly ContainerPort[], spec: PodSpec, field: string): StatusCause[] {
+  const names = new Set<string>();
+  return ports.flatMap(({ name, containerPort, hostPort, hostIP, protocol }, index) => {
+    const path = `${field}[${index}]`;
+    const causes = name ? invalidFor(`${path}.name`, name, portName(name)) : [];
+    if (name && names.has(name)) causes.push(duplicate(`${path}.name`, name));
+    if (name) names.add(name);
+    causes.push(
+      ...(containerPort
+        ? invalidFor(`${path}.containerPort`, containerPort, portNumber(containerPort))
+        : [required(`${path}.containerPort`)]),
+      ...(hostPort ? invalidFor(`${path}.hostPort`, hostPort, portNumber(hostPort)) : []),
+      ...oneOf(`${path}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']),
+    );
+    if (spec.hostNetwork === true && hostPort && hostPort !== containerPort) {
+      causes.push(invalid(path, hostPort, 'must match `containerPort` when `hostNetwork` is true'));
+    }
+    if (hostIP && !isIpAddress(hostIP)) {
+      causes.push(
+        invalid(`${path}.hostIP`, hostIP, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'),
+      );
+    }
+    return causes;
+  });
+}
+
+function validateHostPorts(containers: readonly Container[], field: string): StatusCause[] {
+  const taken = new Set<string>();
+  return containers.flatMap(({ ports = [] }, container) =>
+    ports.flatMap(({ hostPort, hostIP = '', protocol = 'TCP' }, index) => {
+      if (!hostPort) return [];
+      const key = `${protocol}/${hostIP}/${hostPort}`;
+      if (taken.has(key)) return [duplicate(`${field}[${container}].ports[${index}].hostPort`, key)];
+      taken.add(key);
+      return [];
+    }),
+  );
+}
+
+function validateMounts(
+  mounts: readonly VolumeMount[],
+  { volumes = [] }: PodSpec,
+  field: string,
+): StatusCause[] {
+  const paths = new Set<string>();
+  return mounts.flatMap(({ name, mountPath, subPath, subPathExpr, mountPropagation }, index) => {
+    const path = `${field}[${index}]`;
+    const causes: StatusCause[] = [];
+    if (!name) causes.push(required(`${path}.name`));
+    else if (!volumes.some((volume) => volume.name === name)) causes.push(notFound(`${path}.name`, name));
+    if (!mountPath) causes.push(required(`${path}.mountPath`));
+    if (paths.has(mountPath)) causes.push(invalid(`${path}.mountPath`, mountPath, 'must be unique'));
+    paths.add(mountPath);
+    if (subPath) causes.push(...validateRelativePath(subPath, `${path}.subPath`));
+    if (subPathExpr) causes.push(...validateRelativePath(subPathExpr, `${path}.subPathExpr`));
+    if (subPath && subPathExpr) {
+      causes.push(
+        invalid(`${path}.subPathExpr`, subPathExpr, 'subPathExpr and subPath are mutually exclusive'),
+      );
+    }
+    const propagations = ['Bidirectional', 'HostToContainer', 'None'];
+    causes.push(...optionalOneOf(`${path}.mountPropagation`, mountPropagation, propagations));
+    return causes;
+  });
+}
+
+function validateSecurity(context: SecurityContext | undefined, field: string): StatusCause[] {
+  if (!context) return [];
+  const causes = [
+    ...validateId(context.runAsUser, `${field}.runAsUser`),
+    ...validateId(context.runAsGroup, `${field}.runAsGroup`),
+  ];
+  if (context.allowPrivilegeEscalation === false && context.privileged === true) {
+    const detail = 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true';
+    causes.push(invalid(field, context, detail));
+  }
+  return causes;
+}
+
+export function validateId(id: number | undefined, field: string): StatusCause[] {
+  if (id === undefined || (id >= 0 && id <= idMax)) return [];
+  return [invalid(field, id, `must be between 0 and ${idMax}, inclusive`)];
+}
