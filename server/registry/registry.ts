@@ -35,10 +35,24 @@ export interface Registry {
   ): Promise<T>;
   /** Sets spec.nodeName of an unbound pod (Conflict when it is bound or being deleted). */
   bind(at: ObjectName, podUid: string, node: string): Promise<void>;
+  /**
+   * Takes a pod back from a node that refused it: clears spec.nodeName and what was reported of it, sets PodScheduled to
+   * False with the reason, and adds the node to those that `refusingNodes` names. Conflict unless the pod is still
+   * bound to exactly this node.
+   */
+  unbind(at: ObjectName, veto: Veto): Promise<void>;
 
   /** Revision of the last committed write, as a resourceVersion. */
   readonly resourceVersion: string;
   readonly epoch: string;
+}
+
+export interface Veto {
+  podUid: string;
+  node: string;
+  /** One CamelCase word, as in a condition. */
+  reason: string;
+  message: string;
 }
 
 export interface ObjectName {
@@ -74,6 +88,8 @@ export interface WatchRequest extends Selection {
   signal: AbortSignal;
   /** Emit a BOOKMARK now and then, so that a reader's resourceVersion keeps up. */
   bookmarks?: boolean;
+  /** Least time between two bookmarks, in milliseconds; half a minute unless said otherwise. */
+  bookmarkIntervalMs?: number;
 }
 
 export type WatchChange<T> =
