@@ -1,4 +1,8 @@
-import { apiVersionOf, type KindDefinition, type KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import {
+  apiVersionOf,
+  type KindDefinition,
+  type KubernetesObject,
+} from '../../protocol/kinds/define-kind.ts';
 import { limits } from '../../protocol/limits.ts';
 import { StatusError } from '../../protocol/status.ts';
 import type { Entry } from '../store/store.ts';
@@ -17,7 +21,7 @@ export function encode(object: KubernetesObject): Uint8Array {
 
 /** A copy of its own for each caller. Defaults that came with a later release are filled in. */
 export function decode<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): T {
-  const object = parse<T>(entry);
+  const object = parse(entry) as T;
   object.apiVersion = apiVersionOf(kind);
   object.kind = kind.kind;
   (object.metadata ??= {}).resourceVersion = String(entry.revision);
@@ -35,10 +39,10 @@ export function atRevision<T extends KubernetesObject>(object: Readonly<T>, revi
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
 }
 
-function parse<T>({ key, value }: Entry): T {
+function parse({ key, value }: Entry): KubernetesObject {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(text) as KubernetesObject;
   } catch (error) {
     throw new StatusError('InternalError', `Internal error occurred: ${key} does not hold valid JSON`, {
       cause: error,

@@ -90,7 +90,11 @@ async function readList<T extends KubernetesObject>(
     // Counted once, then carried along: an estimate, as Kubernetes calls it, that costs no count per page.
     const before = position.remaining ?? (await context.store.count(selection.prefix));
     const remaining = Math.max(before - items.length, 1);
-    return { ...answer, continue: writeContinue({ revision, start, remaining }), remainingItemCount: remaining };
+    return {
+      ...answer,
+      continue: writeContinue({ revision, start, remaining }),
+      remainingItemCount: remaining,
+    };
   }
 }
 

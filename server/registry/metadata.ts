@@ -42,7 +42,10 @@ export function generatedName({ random }: Pick<RegistryContext, 'random'>, base:
 }
 
 /** What is wrong with the place of a new object. Which names a kind allows beyond this is the kind's to say. */
-export function placeCauses(kind: Pick<KindDefinition, 'namespaced'>, { name, namespace }: ObjectMeta): StatusCause[] {
+export function placeCauses(
+  kind: Pick<KindDefinition, 'namespaced'>,
+  { name, namespace }: ObjectMeta,
+): StatusCause[] {
   const causes: StatusCause[] = [];
   if (!name) {
     causes.push(cause('FieldValueRequired', 'metadata.name', 'name or generateName is required'));
@@ -61,6 +64,12 @@ export function placeCauses(kind: Pick<KindDefinition, 'namespaced'>, { name, na
   return causes;
 }
 
+/** What the caller says about these is never taken. */
+const serversOwn = ['resourceVersion', 'generation', 'deletionGracePeriodSeconds'] as const;
+/** What the caller may leave out, but not change. */
+const optional = ['generateName', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp'] as const;
+type CarriedField = (typeof serversOwn | typeof optional)[number];
+
 /** Fills in what an update may leave out, in place, so that a client need not send it back. */
 export function carryMetadata<T extends KubernetesObject>(kind: KindDefinition<T>, next: T, old: T): void {
   next.apiVersion = apiVersionOf(kind);
@@ -68,14 +77,8 @@ export function carryMetadata<T extends KubernetesObject>(kind: KindDefinition<T
   const metadata = (next.metadata ??= {});
   const before = old.metadata ?? {};
   delete metadata.selfLink;
-  carry(metadata, before, 'resourceVersion', { always: true });
-  carry(metadata, before, 'generation', { always: true });
-  carry(metadata, before, 'deletionGracePeriodSeconds', { always: true });
-  carry(metadata, before, 'generateName', { always: false });
-  carry(metadata, before, 'namespace', { always: false });
-  carry(metadata, before, 'uid', { always: false });
-  carry(metadata, before, 'creationTimestamp', { always: false });
-  carry(metadata, before, 'deletionTimestamp', { always: false });
+  for (const field of serversOwn) carry(metadata, before, field);
+  for (const field of optional) if (!metadata[field]) carry(metadata, before, field);
 }
 
 /** Which of the server's own fields an update tries to change. */
@@ -103,15 +106,9 @@ function specOf(object: KubernetesObject): unknown {
   return 'spec' in object ? object.spec : undefined;
 }
 
-function carry<F extends keyof ObjectMeta>(
-  next: ObjectMeta,
-  old: ObjectMeta,
-  field: F,
-  { always }: { always: boolean },
-): void {
-  if (!always && next[field] !== undefined && next[field] !== null && next[field] !== '') return;
+function carry(next: ObjectMeta, old: ObjectMeta, field: CarriedField): void {
   if (old[field] === undefined) delete next[field];
-  else next[field] = old[field];
+  else Object.assign(next, { [field]: old[field] });
 }
 
 function lateFinalizers(added: readonly string[]): StatusCause {
@@ -140,12 +137,7 @@ const causeWords = {
   FieldValueInvalid: 'Invalid value',
 } as const;
 
-function cause(
-  reason: keyof typeof causeWords,
-  field: string,
-  why: string,
-  value?: string | undefined,
-): StatusCause {
+function cause(reason: keyof typeof causeWords, field: string, why: string, value?: string): StatusCause {
   const parts = [causeWords[reason], ...(value === undefined ? [] : [JSON.stringify(value)]), why];
   return { reason, field, message: parts.filter((part) => part !== '').join(': ') };
 }

@@ -49,19 +49,27 @@ export async function namespaceGuard<T extends KubernetesObject>(
 }
 
 export function refuseUndeletable(
-  kind: Pick<KindDefinition, 'group' | 'kind' | 'plural'>, name: string): void {
+  kind: Pick<KindDefinition, 'group' | 'kind' | 'plural'>,
+  name: string,
+): void {
   if (isNamespaceKind(kind) && undeletable.includes(name)) {
     throw forbidden(kind, name, 'this namespace may not be deleted');
   }
 }
 
 /** Whether finalizers outside metadata still hold the object. */
-export function heldBySpec(kind: Pick<KindDefinition, 'group' | 'plural'>, object: KubernetesObject): boolean {
+export function heldBySpec(
+  kind: Pick<KindDefinition, 'group' | 'plural'>,
+  object: KubernetesObject,
+): boolean {
   return isNamespaceKind(kind) && ((object as NamespaceShape).spec?.finalizers ?? []).length > 0;
 }
 
 /** Marks a namespace that is being deleted, in place. */
-export function markTerminating(kind: Pick<KindDefinition, 'group' | 'plural'>, object: KubernetesObject): void {
+export function markTerminating(
+  kind: Pick<KindDefinition, 'group' | 'plural'>,
+  object: KubernetesObject,
+): void {
   if (!isNamespaceKind(kind)) return;
   const namespace = object as NamespaceShape;
   namespace.status = { ...namespace.status, phase: 'Terminating' };

@@ -103,7 +103,7 @@ async function changePod(
 function podKindOf({ kindOf }: RegistryContext): KindDefinition<PodShape> {
   const kind = kindOf('', 'pods');
   if (!kind) throw new StatusError('InternalError', 'Internal error occurred: this server knows no pods');
-  return kind as KindDefinition<PodShape>;
+  return kind;
 }
 
 function refuseBinding(at: ObjectName, why: string): StatusError {

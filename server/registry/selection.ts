@@ -1,5 +1,5 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
-import { parseFieldSelector, parseLabelSelector } from '../../protocol/selectors.ts';
+import { matchesLabels, parseFieldSelector, parseLabelSelector } from '../../protocol/selectors.ts';
 import { badRequest } from './failures.ts';
 import { keyOf, prefixOf } from './keys.ts';
 import type { Selection } from './registry.ts';
@@ -19,14 +19,15 @@ export function compileSelection<T extends KubernetesObject>(
   kind: KindDefinition<T>,
   { namespace, labelSelector, fieldSelector }: Selection,
 ): CompiledSelection<T> {
-  const labels = labelSelector ? parse(() => parseLabelSelector(labelSelector)) : undefined;
-  const fields = (fieldSelector ? parse(() => parseFieldSelector(fieldSelector)) : []).map((requirement) => ({
+  const labels = labelSelector ? parseLabelSelector(labelSelector) : undefined;
+  const fields = (fieldSelector ? parseFieldSelector(fieldSelector) : []).map((requirement) => ({
     ...requirement,
     read: fieldReader(kind, requirement.field),
   }));
   const name = fields.find(({ field, operator }) => field === 'metadata.name' && operator === '=')?.value;
   const within =
-    namespace || fields.find(({ field, operator }) => field === 'metadata.namespace' && operator === '=')?.value;
+    namespace ||
+    fields.find(({ field, operator }) => field === 'metadata.namespace' && operator === '=')?.value;
   const exact = name && (within || !kind.namespaced);
   const prefix = exact ? keyOf(kind, { name, namespace: within ?? '' }) : prefixOf(kind, within);
   return {
@@ -36,7 +37,7 @@ export function compileSelection<T extends KubernetesObject>(
   };
 
   function matches(object: Readonly<T>): boolean {
-    if (labels && !labels(object.metadata?.labels ?? {})) return false;
+    if (labels && !matchesLabels(labels, object.metadata?.labels)) return false;
     return fields.every(({ read, operator, value }) => (read(object) === value) === (operator === '='));
   }
 }
