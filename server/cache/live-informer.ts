@@ -71,6 +71,10 @@ export class LiveInformer<T extends KubernetesObject> implements Informer<T> {
     this.#objects.addIndex(index, values);
   }
 
+  hasIndex(name: string): boolean {
+    return this.#objects.hasIndex(name);
+  }
+
   onChange(handler: Handler<T>): Disposable {
     // A handler of its own for each call, so that one function can be added twice and disposed once.
     const own: Handler<T> = (change) => handler(change);

@@ -40,6 +40,10 @@ export class ObjectIndex<T extends KubernetesObject> {
     return [...(this.#index(name).byValue.get(value)?.values() ?? [])];
   }
 
+  hasIndex(name: string): boolean {
+    return this.#indexes.has(name);
+  }
+
   addIndex(name: string, valuesOf: IndexValues<T>): void {
     if (this.#indexes.has(name)) throw new Error(`the index ${name} exists already`);
     const index: Index<T> = { valuesOf, byValue: new Map() };

@@ -115,24 +115,30 @@ function isFinished(kind: Described, { metadata, ...object }: KubernetesObject):
 }
 
 /**
- * Through `status` only the status is taken from the caller, through `finalize` only spec.finalizers; where a kind has the
- * subresource `status`, that part is never taken otherwise. What is not taken is shared with `old`, which makes comparing
- * it free.
+ * Each part goes through its own door: through `status` only the status is taken from the caller, through `finalize` only
+ * spec.finalizers, and where a kind has such a subresource, its part is not taken otherwise. What is not taken is shared
+ * with `old`, which makes comparing it free.
  */
 function separateParts<T extends KubernetesObject>(
-  kind: Pick<KindDefinition, 'subresources'>,
+  { subresources }: Pick<KindDefinition, 'subresources'>,
   { sent, old, subresource }: { sent: T; old: T; subresource: string },
 ): T {
-  const kept = () => ({ ...old, metadata: { ...old.metadata } });
-  if (subresource === 'status') return withPart(kept(), 'status', partOf(sent, 'status'));
-  if (subresource === 'finalize') {
-    const finalizers = (partOf(sent, 'spec') as { finalizers?: string[] } | undefined)?.finalizers;
-    return withPart(kept(), 'spec', { ...(partOf(old, 'spec') as object | undefined), finalizers });
-  }
-  if (subresource === '' && kind.subresources.includes('status')) {
-    return withPart(sent, 'status', partOf(old, 'status'));
-  }
+  if (subresource === 'status') return withPart(copyOf(old), 'status', partOf(sent, 'status'));
+  if (subresource === 'finalize') return withFinalizersOf(copyOf(old), sent);
+  if (subresource !== '') return sent;
+  if (subresources.includes('status')) withPart(sent, 'status', partOf(old, 'status'));
+  if (subresources.includes('finalize')) withFinalizersOf(sent, old);
   return sent;
+}
+
+function copyOf<T extends KubernetesObject>(object: T): T {
+  return { ...object, metadata: { ...object.metadata } };
+}
+
+function withFinalizersOf<T extends KubernetesObject>(object: T, source: T): T {
+  const { finalizers } = (partOf(source, 'spec') ?? {}) as { finalizers?: string[] };
+  const spec = { ...(partOf(object, 'spec') as object | undefined), finalizers };
+  return withPart(object, 'spec', spec);
 }
 
 type Part = 'spec' | 'status';

@@ -37,7 +37,7 @@ export function compileSelection<T extends KubernetesObject>(
   };
 
   function matches(object: Readonly<T>): boolean {
-    if (labels && !matchesLabels(labels, object.metadata?.labels)) return false;
+    if (labels && !matchesLabels(labels, object.metadata?.labels ?? {})) return false;
     return fields.every(({ read, operator, value }) => (read(object) === value) === (operator === '='));
   }
 }

@@ -131,6 +131,7 @@ describe('looking up', () => {
     await registry.create(widgetKind, widget('b', { size: 1 }));
     await caughtUp(informer, fixture);
     informer.addIndex('size', ({ spec }) => [String(spec?.size)]);
+    assert.ok(informer.hasIndex('size') && !informer.hasIndex('colour'));
     assert.throws(() => informer.addIndex('size', () => []), /exists already/);
     const names = (size: string) => informer.byIndex('size', size).map(({ metadata }) => metadata?.name);
     assert.deepEqual(names('1'), ['a', 'b']);

@@ -268,6 +268,8 @@ describe('namespaces', () => {
     const empty = (draft: { spec?: { finalizers?: string[] } }) => {
       draft.spec = { finalizers: [] };
     };
+    const kept = await registry.mutate(testNamespaceKind, { name: 'other' }, empty);
+    assert.deepEqual(kept.spec?.finalizers, ['kubernetes']);
     await registry.mutate(testNamespaceKind, { name: 'other' }, empty, { subresource: 'finalize' });
     await assert.rejects(
       registry.get(testNamespaceKind, { name: 'other' }),
