@@ -33,7 +33,11 @@ export type CauseType =
   | 'FieldValueNotSupported'
   | 'FieldValueForbidden'
   | 'FieldValueTooLong'
-  | 'FieldValueTypeInvalid';
+  | 'FieldValueTypeInvalid'
+  /** Clients relist without a resourceVersion when they see it. */
+  | 'ResourceVersionTooLarge'
+  /** Controllers stop creating in a namespace when they see it. */
+  | 'NamespaceTerminating';
 
 export interface StatusCause {
   reason: CauseType;

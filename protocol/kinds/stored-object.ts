@@ -1,4 +1,10 @@
-import { apiVersionOf, type KindDefinition, type KubernetesObject, type ObjectMeta, type OwnerReference } from './define-kind.ts';
+import {
+  apiVersionOf,
+  type KindDefinition,
+  type KubernetesObject,
+  type ObjectMeta,
+  type OwnerReference,
+} from './define-kind.ts';
 
 /** Metadata as every object that came out of the registry has it. */
 export interface StoredMeta extends ObjectMeta {
@@ -35,7 +41,14 @@ export function controllerReference<T extends KubernetesObject>(
   owner: Readonly<KubernetesObject>,
 ): OwnerReference {
   const { name, uid } = storedMeta(owner);
-  return { apiVersion: apiVersionOf(kind), kind: kind.kind, name, uid, controller: true, blockOwnerDeletion: true };
+  return {
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    name,
+    uid,
+    controller: true,
+    blockOwnerDeletion: true,
+  };
 }
 
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */

@@ -4,19 +4,31 @@ import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/defi
  * The one way to Kubernetes objects inside the server: the API, the controllers, the scheduler and the node
  * sessions all read and write here. It decodes, defaults, validates, stamps metadata and turns store errors into
  * `StatusError`s; it owns the key layout. Objects it hands out are the caller's own copies, unless said otherwise.
+ * One write changes one object, and so a revision names one change: a watch that is resumed after it misses nothing.
  */
 export interface Registry {
   get<T extends KubernetesObject>(kind: KindDefinition<T>, at: ObjectName): Promise<T>;
   list<T extends KubernetesObject>(kind: KindDefinition<T>, options?: ListRequest): Promise<ListAnswer<T>>;
-  /** Changes after `resourceVersion`; without it, first everything there is as ADDED. */
+  /**
+   * Changes after `resourceVersion`; without it, first everything there is as ADDED. A malformed request throws at once,
+   * one that is too old while iterating (Expired). The objects are shared among watchers: never change them.
+   */
   watch<T extends KubernetesObject>(
     kind: KindDefinition<T>,
     request: WatchRequest,
   ): AsyncIterable<WatchChange<T>>;
 
-  create<T extends KubernetesObject>(kind: KindDefinition<T>, object: T, options?: WriteOptions): Promise<T>;
+  create<T extends KubernetesObject>(
+    kind: KindDefinition<T>,
+    object: NoInfer<T>,
+    options?: WriteOptions,
+  ): Promise<T>;
   /** Replaces; metadata.resourceVersion, when present, must match (Conflict otherwise). */
-  update<T extends KubernetesObject>(kind: KindDefinition<T>, object: T, options?: WriteOptions): Promise<T>;
+  update<T extends KubernetesObject>(
+    kind: KindDefinition<T>,
+    object: NoInfer<T>,
+    options?: WriteOptions,
+  ): Promise<T>;
   /**
    * Reads, lets `change` edit a copy in place (or return undefined to leave it), writes; repeats on a conflict. A change
    * that leaves the object as it was writes nothing. `change` must be free of side effects.
@@ -35,10 +47,24 @@ export interface Registry {
   ): Promise<T>;
   /** Sets spec.nodeName of an unbound pod (Conflict when it is bound or being deleted). */
   bind(at: ObjectName, podUid: string, node: string): Promise<void>;
+  /**
+   * Takes a pod back from a node that refused it: clears spec.nodeName and what was reported of it, sets PodScheduled to
+   * False with the reason, and adds the node to those that `refusingNodes` names. Conflict unless the pod is still
+   * bound to exactly this node.
+   */
+  unbind(at: ObjectName, veto: Veto): Promise<void>;
 
   /** Revision of the last committed write, as a resourceVersion. */
   readonly resourceVersion: string;
   readonly epoch: string;
+}
+
+export interface Veto {
+  podUid: string;
+  node: string;
+  /** One CamelCase word, as in a condition. */
+  reason: string;
+  message: string;
 }
 
 export interface ObjectName {
@@ -74,10 +100,12 @@ export interface WatchRequest extends Selection {
   signal: AbortSignal;
   /** Emit a BOOKMARK now and then, so that a reader's resourceVersion keeps up. */
   bookmarks?: boolean;
+  /** Least time between two bookmarks, in milliseconds; half a minute unless said otherwise. */
+  bookmarkIntervalMs?: number;
 }
 
 export type WatchChange<T> =
-  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T }
+  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: Readonly<T> }
   | { type: 'BOOKMARK'; resourceVersion: string };
 
 export interface WriteOptions {

@@ -1,0 +1,91 @@
+import {
+  apiVersionOf,
+  type KindDefinition,
+  type KubernetesObject,
+} from '../../protocol/kinds/define-kind.ts';
+import { limits } from '../../protocol/limits.ts';
+import { StatusError } from '../../protocol/status.ts';
+import type { Entry } from '../store/store.ts';
+import { tooLargeObject } from './failures.ts';
+
+/**
+ * Objects to bytes and back. Bytes are UTF-8 JSON without resourceVersion: that is the revision of the entry, which is
+ * not known before the write.
+ */
+export function encode(object: KubernetesObject): Uint8Array {
+  const { resourceVersion: _, ...metadata } = object.metadata ?? {};
+  const bytes = Buffer.from(JSON.stringify({ ...object, metadata }));
+  if (bytes.length > limits.objectBytesMax) throw tooLargeObject();
+  return bytes;
+}
+
+/** A copy of its own for each caller. Defaults that came with a later release are filled in. */
+export function decode<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): T {
+  const object = parse(entry) as T;
+  object.apiVersion = apiVersionOf(kind);
+  object.kind = kind.kind;
+  (object.metadata ??= {}).resourceVersion = String(entry.revision);
+  kind.applyDefaults?.(object);
+  return object;
+}
+
+/** A copy that holds only what JSON can hold, as it would come back from the store. */
+export function plainCopy<T>(object: T): T {
+  return JSON.parse(JSON.stringify(object)) as T;
+}
+
+/** The same state under another resourceVersion; everything but the metadata is shared with `object`. */
+export function atRevision<T extends KubernetesObject>(object: Readonly<T>, revision: number): T {
+  return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+}
+
+function parse({ key, value }: Entry): KubernetesObject {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
+  try {
+    return JSON.parse(text) as KubernetesObject;
+  } catch (error) {
+    throw new StatusError('InternalError', `Internal error occurred: ${key} does not hold valid JSON`, {
+      cause: error,
+    });
+  }
+}
+
+/** Encoded size of what a decode cache remembers. */
+export const decodedBytesMax = 16 * 1024 * 1024;
+
+/**
+ * Remembers decoded entries, so that a change seen by many watchers is parsed once. What it returns is shared: never
+ * change it. An entry is its key and revision, so nothing in here ever becomes wrong; the oldest is forgotten first.
+ */
+export class DecodeCache {
+  readonly #decoded = new Map<string, { object: KubernetesObject; bytes: number }>();
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax = decodedBytesMax) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  decode<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): Readonly<T> {
+    const id = `${entry.revision}${entry.key}`;
+    const known = this.#decoded.get(id);
+    if (known) return known.object as T;
+    const object = decode(kind, entry);
+    this.#decoded.set(id, { object, bytes: entry.value.byteLength });
+    this.#bytes += entry.value.byteLength;
+    this.#evict();
+    return object;
+  }
+
+  #evict(): void {
+    for (const [id, { bytes }] of this.#decoded) {
+      if (this.#bytes <= this.#bytesMax) return;
+      this.#decoded.delete(id);
+      this.#bytes -= bytes;
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import type { Store } from '../store/store.ts';
+import { DecodeCache, decode } from './codec.ts';
+import { type RegistryContext, readEntry } from './context.ts';
+import { createObject } from './create-object.ts';
+import { deleteObject } from './delete-object.ts';
+import { asStatusError } from './failures.ts';
+import { listObjects } from './list-objects.ts';
+import { bindPod, unbindPod } from './pods.ts';
+import type { Registry } from './registry.ts';
+import { mutateObject, updateObject } from './replace-object.ts';
+import { watchObjects } from './watch-objects.ts';
+
+export interface RegistryOptions {
+  store: Store;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  /** Namespaces and pods are found among these, for what the registry knows of them. */
+  kinds: readonly KindDefinition[];
+}
+
+/** The registry over a store. Every failure it throws is a `StatusError`, unless it is a programmer's. */
+export function createRegistry({ store, clock, random, log, kinds }: RegistryOptions): Registry {
+  const byPlace = new Map(kinds.map((kind) => [`${kind.group}/${kind.plural}`, kind]));
+  const context: RegistryContext = {
+    store,
+    clock,
+    random,
+    log,
+    decoded: new DecodeCache(),
+    kindOf: (group, plural) => byPlace.get(`${group}/${plural}`),
+  };
+  return {
+    get: (kind, at) => explained(async () => decode(kind, await readEntry(context, kind, at))),
+    list: (kind, request) => explained(() => listObjects(context, kind, request)),
+    watch: (kind, request) => explainedItems(watchObjects(context, kind, request)),
+    create: (kind, object, options) => explained(() => createObject(context, kind, object, options)),
+    update: (kind, object, options) => explained(() => updateObject(context, kind, object, options)),
+    mutate: (kind, at, change, options) =>
+      explained(() => mutateObject(context, kind, { at, change, ...(options ? { options } : {}) })),
+    delete: (kind, at, request) => explained(() => deleteObject(context, kind, at, request)),
+    bind: (at, podUid, node) => explained(() => bindPod(context, at, { podUid, node })),
+    unbind: (at, veto) => explained(() => unbindPod(context, at, veto)),
+    get resourceVersion() {
+      return String(store.revision);
+    },
+    epoch: store.epoch,
+  };
+}
+
+async function explained<R>(operation: () => Promise<R>): Promise<R> {
+  try {
+    return await operation();
+  } catch (error) {
+    throw asStatusError(error);
+  }
+}
+
+async function* explainedItems<R>(items: AsyncIterable<R>): AsyncGenerator<R> {
+  try {
+    yield* items;
+  } catch (error) {
+    throw asStatusError(error);
+  }
+}

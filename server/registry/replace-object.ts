@@ -1,0 +1,155 @@
+import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { Entry } from '../store/store.ts';
+import { decode, encode, plainCopy } from './codec.ts';
+import { type RegistryContext, readEntry, retryWrite } from './context.ts';
+import { conflict, invalid, modifiedMeanwhile } from './failures.ts';
+import { bumpGeneration, carryMetadata, metadataUpdateCauses } from './metadata.ts';
+import { heldBySpec } from './namespaces.ts';
+import type { ObjectName, WriteOptions } from './registry.ts';
+import { sameJson } from './same-json.ts';
+
+/** Replaces an object by what the caller sent; see `Registry.update`. */
+export async function updateObject<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  object: T,
+  options: WriteOptions = {},
+): Promise<T> {
+  const at = { name: object.metadata?.name ?? '', namespace: object.metadata?.namespace ?? '' };
+  const { resourceVersion, uid } = object.metadata ?? {};
+  return retryWrite(kind, at.name, async () => {
+    const entry = await readEntry(context, kind, at);
+    const old = decode(kind, entry);
+    requireUid(kind, old, uid);
+    if (resourceVersion && resourceVersion !== old.metadata?.resourceVersion) {
+      throw conflict(kind, at.name, modifiedMeanwhile);
+    }
+    return replace(context, kind, { entry, old, next: plainCopy(object), options });
+  });
+}
+
+/** Reads, lets `change` edit and writes; see `Registry.mutate`. */
+export async function mutateObject<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  { at, change, options = {} }: { at: ObjectName; change: (draft: T) => void; options?: WriteOptions },
+): Promise<T> {
+  return retryWrite(kind, at.name, async () => {
+    const entry = await readEntry(context, kind, at);
+    const next = decode(kind, entry);
+    change(next);
+    return replace(context, kind, { entry, old: decode(kind, entry), next, options });
+  });
+}
+
+type Described = Pick<KindDefinition, 'group' | 'kind' | 'plural'>;
+
+interface Replacement<T> {
+  readonly entry: Entry;
+  /** `entry` decoded, for this call alone: parts of it may become parts of the answer. */
+  readonly old: T;
+  readonly next: T;
+  readonly options: WriteOptions;
+}
+
+async function replace<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  { entry, old, next: sent, options }: Replacement<T>,
+): Promise<T> {
+  const subresource = options.subresource ?? '';
+  const next = separateParts(kind, { sent, old, subresource });
+  carryMetadata(kind, next, old);
+  kind.applyDefaults?.(next);
+  kind.prepareUpdate?.(next, old, { subresource, now: context.clock.now() });
+  bumpGeneration(kind, next, old);
+  const causes = [
+    ...metadataUpdateCauses(next.metadata ?? {}, old.metadata ?? {}),
+    // A status report is not refused because the rules for specs became stricter meanwhile.
+    ...(subresource === 'status' ? [] : (kind.validate?.(next) ?? [])),
+    ...(kind.validateUpdate?.(next, old) ?? []),
+  ];
+  if (causes.length > 0) throw invalid(kind, old.metadata?.name ?? '', causes);
+  return commit(context, kind, { entry, old, next, options });
+}
+
+/** Writes `next` over `entry`, or removes it when nothing holds a deleted object any more. */
+export async function commit<T extends KubernetesObject>(
+  { store }: RegistryContext,
+  kind: KindDefinition<T>,
+  { entry, old, next, options }: Replacement<T>,
+): Promise<T> {
+  if (isFinished(kind, next)) {
+    if (!options.dryRun) await store.delete(entry.key, entry.revision);
+    return next;
+  }
+  if (sameJson(next, old)) return next;
+  const value = encode(next);
+  if (!options.dryRun) {
+    const revision = await store.update(entry.key, value, entry.revision);
+    (next.metadata ??= {}).resourceVersion = String(revision);
+  }
+  return next;
+}
+
+/** Conflict unless `uid` is absent or the object's own. */
+export function requireUid(kind: Described, object: KubernetesObject, uid: string | undefined): void {
+  const { name = '', uid: found } = object.metadata ?? {};
+  if (uid && uid !== found) {
+    throw conflict(
+      kind,
+      name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${found}`,
+    );
+  }
+}
+
+/** Whether a deleted object has neither time nor finalizers left. */
+function isFinished(kind: Described, { metadata, ...object }: KubernetesObject): boolean {
+  return (
+    metadata?.deletionTimestamp !== undefined &&
+    (metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
+    (metadata.finalizers ?? []).length === 0 &&
+    !heldBySpec(kind, object)
+  );
+}
+
+/**
+ * Each part goes through its own door: through `status` only the status is taken from the caller, through `finalize` only
+ * spec.finalizers, and where a kind has such a subresource, its part is not taken otherwise. What is not taken is shared
+ * with `old`, which makes comparing it free.
+ */
+function separateParts<T extends KubernetesObject>(
+  { subresources }: Pick<KindDefinition, 'subresources'>,
+  { sent, old, subresource }: { sent: T; old: T; subresource: string },
+): T {
+  if (subresource === 'status') return withPart(copyOf(old), 'status', partOf(sent, 'status'));
+  if (subresource === 'finalize') return withFinalizersOf(copyOf(old), sent);
+  if (subresource !== '') return sent;
+  if (subresources.includes('status')) withPart(sent, 'status', partOf(old, 'status'));
+  if (subresources.includes('finalize')) withFinalizersOf(sent, old);
+  return sent;
+}
+
+function copyOf<T extends KubernetesObject>(object: T): T {
+  return { ...object, metadata: { ...object.metadata } };
+}
+
+function withFinalizersOf<T extends KubernetesObject>(object: T, source: T): T {
+  const { finalizers } = (partOf(source, 'spec') ?? {}) as { finalizers?: string[] };
+  const spec = { ...(partOf(object, 'spec') as object | undefined), finalizers };
+  return withPart(object, 'spec', spec);
+}
+
+type Part = 'spec' | 'status';
+
+function partOf(object: KubernetesObject, part: Part): unknown {
+  return (object as { [P in Part]?: unknown })[part];
+}
+
+function withPart<T extends KubernetesObject>(object: T, part: Part, value: unknown): T {
+  const parts = object as { [P in Part]?: unknown };
+  if (value === undefined || value === null) delete parts[part];
+  else parts[part] = value;
+  return object;
+}

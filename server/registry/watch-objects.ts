@@ -1,0 +1,126 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { WatchEvent } from '../store/store.ts';
+import { atRevision } from './codec.ts';
+import type { RegistryContext } from './context.ts';
+import { expired, isStoreError, tooLargeVersion } from './failures.ts';
+import { pages } from './list-objects.ts';
+import { parseVersion } from './list-position.ts';
+import type { WatchChange, WatchRequest } from './registry.ts';
+import { type CompiledSelection, compileSelection } from './selection.ts';
+
+const bookmarkIntervalMs = 30_000;
+
+/** Checks the request at once; reads when the answer is iterated. */
+export function watchObjects<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  request: WatchRequest,
+): AsyncIterable<WatchChange<T>> {
+  const watch: Watch<T> = { kind, selection: compileSelection(kind, request), request };
+  const version = parseVersion(request.resourceVersion ?? '');
+  return version > 0 ? changesAfter(context, watch, version) : stateThenChanges(context, watch);
+}
+
+interface Watch<T extends KubernetesObject> {
+  readonly kind: KindDefinition<T>;
+  readonly selection: CompiledSelection<T>;
+  readonly request: WatchRequest;
+}
+
+async function* stateThenChanges<T extends KubernetesObject>(
+  context: RegistryContext,
+  watch: Watch<T>,
+): AsyncGenerator<WatchChange<T>> {
+  const { kind, selection, request } = watch;
+  let revision = 0;
+  for await (const page of pages(context, selection, {})) {
+    ({ revision } = page);
+    for (const entry of page.entries) {
+      const object = context.decoded.decode(kind, entry);
+      if (!selection.matches || selection.matches(object)) yield { type: 'ADDED', object };
+      if (request.signal.aborted) return;
+    }
+  }
+  yield* changesAfter(context, watch, revision);
+}
+
+async function* changesAfter<T extends KubernetesObject>(
+  context: RegistryContext,
+  watch: Watch<T>,
+  fromRevision: number,
+): AsyncGenerator<WatchChange<T>> {
+  const { selection, request } = watch;
+  const bookmarkDue = bookmarkTimer(context.clock, request);
+  for await (const { revision, events } of batchesAfter(context, watch, fromRevision)) {
+    let sent = false;
+    for (const event of events) {
+      if (selection.exactKey !== undefined && event.key !== selection.exactKey) continue;
+      const change = changeOf(context, watch, event);
+      if (!change) continue;
+      sent = true;
+      yield change;
+    }
+    if (!sent && bookmarkDue()) yield { type: 'BOOKMARK', resourceVersion: String(revision) };
+  }
+}
+
+/**
+ * The store's batches. A watcher that was cut off because it read too slowly goes on from where it was, out of the
+ * store's history, which costs no memory; only when that history is gone must it list again.
+ */
+async function* batchesAfter<T extends KubernetesObject>(
+  { store }: RegistryContext,
+  { selection, request }: Watch<T>,
+  fromRevision: number,
+) {
+  let reached = fromRevision;
+  for (;;) {
+    const startedAt = reached;
+    try {
+      for await (const batch of store.watch(selection.prefix, reached, { signal: request.signal })) {
+        reached = batch.revision;
+        yield batch;
+      }
+      return;
+    } catch (error) {
+      if (isStoreError(error, 'WatchOverflow') && reached > startedAt) continue;
+      if (isStoreError(error, 'FutureRevision')) throw tooLargeVersion(reached, store.revision, error);
+      if (!isStoreError(error, 'Compacted', 'WatchOverflow')) throw error;
+      throw expired(`too old resource version: ${reached} (${store.revision})`, error);
+    }
+  }
+}
+
+/** What a store event means to a watcher that sees only what its selection matches. */
+function changeOf<T extends KubernetesObject>(
+  { decoded }: RegistryContext,
+  { kind, selection: { matches } }: Watch<T>,
+  { type, key, revision, value, previous }: WatchEvent,
+): WatchChange<T> | undefined {
+  const before = () => (previous ? decoded.decode(kind, previous) : undefined);
+  if (type === 'delete' || value === undefined) {
+    const last = before();
+    if (!last || (matches && !matches(last))) return undefined;
+    return { type: 'DELETED', object: atRevision(last, revision) };
+  }
+  const object = decoded.decode(kind, { key, value, revision });
+  if (!matches) return { type: previous ? 'MODIFIED' : 'ADDED', object };
+  const last = before();
+  const matched = last !== undefined && matches(last);
+  if (matches(object)) return { type: matched ? 'MODIFIED' : 'ADDED', object };
+  return matched ? { type: 'DELETED', object: atRevision(last, revision) } : undefined;
+}
+
+/** Says whether a bookmark is wanted now; never twice within the interval. */
+function bookmarkTimer(clock: Clock, request: WatchRequest): () => boolean {
+  if (!request.bookmarks) return () => false;
+  const intervalMs = request.bookmarkIntervalMs ?? bookmarkIntervalMs;
+  let last = clock.monotonic();
+  return () => {
+    const now = clock.monotonic();
+    if (now - last < intervalMs) return false;
+    last = now;
+    return true;
+  };
+}
