@@ -59,15 +59,24 @@ export function expectSuccess(answer: ApiAnswer, doing: string): Record<string, 
 function send(url: URL, options: object, body: unknown, contentType: string): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
     const unreachable = (error: Error) =>
-      reject(new CommandError(`the API at ${url.origin} does not answer: ${error.message}`, { cause: error }));
-    const request = httpsRequest(url, { ...options, headers: { 'content-type': contentType } }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', unreachable);
-      response.on('end', () => {
-        resolve({ code: response.statusCode ?? 0, body: parseBody(Buffer.concat(chunks).toString('utf8')) });
-      });
-    });
+      reject(
+        new CommandError(`the API at ${url.origin} does not answer: ${error.message}`, { cause: error }),
+      );
+    const request = httpsRequest(
+      url,
+      { ...options, headers: { 'content-type': contentType } },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', unreachable);
+        response.on('end', () => {
+          resolve({
+            code: response.statusCode ?? 0,
+            body: parseBody(Buffer.concat(chunks).toString('utf8')),
+          });
+        });
+      },
+    );
     request.on('timeout', () => request.destroy(new Error(`no answer within ${requestTimeoutMs / 1000} s`)));
     request.on('error', unreachable);
     request.end(body === undefined ? undefined : JSON.stringify(body));
