@@ -3,7 +3,7 @@ import { defineTopic } from './define-topic.ts';
 
 /**
  * The sync protocol's messages. Level-triggered: any of them may be lost, repeated or reordered; a later one heals.
- * Who says what when: docs/ARCHITECTURE.md, sync.
+ * Who says what when: docs/decisions/0080-sync-sessions.md.
  */
 const revision = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const counter = revision;
@@ -38,18 +38,20 @@ export const hello = defineTopic({
   qos: 1,
   connection: 'control',
   schema: v.object({
-    /** '' when the device holds no desired set yet. */
+    /** '' when the device holds no desired set yet, or does not trust the one it holds. */
     epoch: text,
     revision,
     hash: digest,
-    /** Counts the device's boots of the agent; orders statuses together with `seq`. */
+    /** Counts the agent's starts on this device; orders statuses together with `seq`. */
     boot: counter,
+    /** Counts this start's hellos; the answer names it. */
+    count: counter,
     connection: counter,
     bootId: text,
     clockTrusted: v.boolean(),
     agentVersion: text,
-    /** Present when it changed since the server last acknowledged it. */
-    report: v.optional(nodeReport),
+    /** Of the node report as it stands, so that the server asks for it only when it differs from what it has. */
+    reportDigest: v.optional(digest),
   }),
 });
 
@@ -59,7 +61,13 @@ export const index = defineTopic({
   way: 'up',
   qos: 1,
   connection: 'control',
-  schema: v.object({ request: text, entries: v.array(v.tuple([entryKey, digest])) }),
+  schema: v.object({
+    /** The `ask` this answers. */
+    request: text,
+    /** Names the state that `entries` describes; spent when the state changes. */
+    nonce: text,
+    entries: v.array(v.tuple([entryKey, digest])),
+  }),
 });
 
 const podReport = v.object({
@@ -75,13 +83,37 @@ const podReport = v.object({
 });
 export type PodReport = v.InferOutput<typeof podReport>;
 
+/** Something a person should see in `kubectl describe pod`. Lost when there are too many; nothing depends on one. */
+const podEvent = v.object({
+  uid: text,
+  namespace: text,
+  name: text,
+  type: v.picklist(['Normal', 'Warning']),
+  /** As the kubelet's: Pulling, Pulled, Created, Started, Killing, BackOff, Failed, Unhealthy, … */
+  reason: text,
+  message: text,
+  /** Which container it is about, absent for the pod as a whole. */
+  container: v.optional(text),
+  /** How often it happened since it was last sent. */
+  count: counter,
+});
+export type PodEvent = v.InferOutput<typeof podEvent>;
+
 export const status = defineTopic({
   name: 'status',
   pattern: 'nodes/{node}/up/status',
   way: 'up',
   qos: 1,
   connection: 'control',
-  schema: v.object({ boot: counter, seq: counter, pods: v.array(podReport), report: v.optional(nodeReport) }),
+  schema: v.object({
+    /** As the server's answer to hello gave it: a status meant for another run of the server does not count. */
+    session: text,
+    boot: counter,
+    seq: counter,
+    pods: v.array(podReport),
+    report: v.optional(nodeReport),
+    events: v.optional(v.array(podEvent)),
+  }),
 });
 
 export const digestTopic = defineTopic({
@@ -103,6 +135,7 @@ export const gone = defineTopic({
 });
 
 const put = v.object({ key: entryKey, digest, object });
+/** Key: `Pod/<uid>`, `ConfigMap/<namespace>/<name>`, `Secret/<namespace>/<name>`. */
 export type SetEntry = v.InferOutput<typeof put>;
 
 export const set = defineTopic({
@@ -114,6 +147,7 @@ export const set = defineTopic({
   schema: v.variant('type', [
     v.object({
       type: v.literal('delta'),
+      session: text,
       epoch: text,
       /** The revision the device must be at or above (a cumulative delta may overlap what it has). */
       from: revision,
@@ -124,9 +158,10 @@ export const set = defineTopic({
     }),
     v.object({
       type: v.literal('snapshot'),
+      session: text,
       epoch: text,
-      /** The `ask` this answers. */
-      request: text,
+      /** Of the `index` this is the difference to. */
+      nonce: text,
       to: revision,
       hash: digest,
       put: v.array(put),
@@ -150,7 +185,24 @@ export const ack = defineTopic({
   way: 'down',
   qos: 1,
   connection: 'control',
-  schema: v.object({ boot: counter, seq: counter }),
+  schema: v.variant('type', [
+    /** Answers a hello. */
+    v.object({
+      type: v.literal('hello'),
+      boot: counter,
+      count: counter,
+      /** Names this run of the server. */
+      session: text,
+      /** A device whose boot counter is below this lost it: it goes on from here. */
+      bootFloor: counter,
+      /** The server wants the node report. */
+      report: v.boolean(),
+    }),
+    /** What this status message said is durable, or superseded. */
+    v.object({ type: v.literal('status'), session: text, boot: counter, seq: counter }),
+    /** The server does not know the device's session: say hello. */
+    v.object({ type: v.literal('greet') }),
+  ]),
 });
 
 export const roll = defineTopic({

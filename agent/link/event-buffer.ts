@@ -1,0 +1,35 @@
+import type { PodEvent } from '../../protocol/topics/sync.ts';
+
+/** Events that wait to be sent. Equal ones become one with a count; above the limit the oldest are lost. */
+export interface EventBuffer {
+  add(event: Omit<PodEvent, 'count'>): void;
+  /** Removes and returns what there is, oldest first. */
+  take(): PodEvent[];
+  readonly size: number;
+}
+
+const eventsMax = 64;
+const messageCharactersMax = 1024;
+
+export function createEventBuffer(): EventBuffer {
+  const events = new Map<string, PodEvent>();
+  return {
+    get size() {
+      return events.size;
+    },
+    add(event) {
+      const message = event.message.slice(0, messageCharactersMax);
+      const key = JSON.stringify([event.uid, event.reason, event.container, message]);
+      const count = (events.get(key)?.count ?? 0) + 1;
+      events.delete(key);
+      events.set(key, { ...event, message, count });
+      const oldest = events.keys().next().value;
+      if (events.size > eventsMax && oldest !== undefined) events.delete(oldest);
+    },
+    take() {
+      const taken = [...events.values()];
+      events.clear();
+      return taken;
+    },
+  };
+}

@@ -1,0 +1,160 @@
+import type { ConfigMap, Pod, Secret } from '../../protocol/generated/models.ts';
+import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { SetEntry } from '../../protocol/topics/sync.ts';
+import type { CacheChange, Informer } from '../cache/informer.ts';
+import { createNodeSet, type NodeSet } from './node-set.ts';
+import { configMapEntry, namedObjects, podEntry, secretEntry } from './set-entries.ts';
+
+/**
+ * Every node's desired set, kept up incrementally: one change of a pod, ConfigMap or Secret costs what it touches, whatever the
+ * size of the fleet. A ConfigMap or Secret is in a node's set exactly while a pod bound to that node names it.
+ */
+export interface NodeSets extends Disposable {
+  /** Made when first asked for, so that a node without pods has an empty set. */
+  of(node: string): NodeSet;
+}
+
+export interface NodeSetsOptions {
+  pods: Informer<Pod>;
+  configMaps: Informer<ConfigMap>;
+  secrets: Informer<Secret>;
+  /** Revision that a set made now begins at. */
+  firstRevision: () => number;
+  /** The node's set may have changed. */
+  onDirty: (node: string) => void;
+}
+
+/** The informers must be synced: what they hold is taken in before this returns. */
+export function trackNodeSets(options: NodeSetsOptions): NodeSets {
+  const tracker = new Tracker(options);
+  tracker.start();
+  return tracker;
+}
+
+class Tracker implements NodeSets {
+  readonly #options: NodeSetsOptions;
+  readonly #sets = new Map<string, NodeSet>();
+  /** How many pods of which node name an object. */
+  readonly #users = new Map<string, Map<string, number>>();
+  readonly #subscriptions = new DisposableStack();
+
+  constructor(options: NodeSetsOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { pods, configMaps, secrets } = this.#options;
+    this.#subscriptions.use(pods.onChange((change) => this.#onPod(change)));
+    this.#subscriptions.use(
+      configMaps.onChange((change) => this.#onNamed('ConfigMap', change, configMapEntry)),
+    );
+    this.#subscriptions.use(secrets.onChange((change) => this.#onNamed('Secret', change, secretEntry)));
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscriptions.dispose();
+  }
+
+  of(node: string): NodeSet {
+    let set = this.#sets.get(node);
+    if (!set) {
+      set = createNodeSet(this.#options.firstRevision());
+      this.#sets.set(node, set);
+    }
+    return set;
+  }
+
+  #onPod(change: CacheChange<Pod>): void {
+    const before = change.type === 'updated' ? change.old : undefined;
+    if (change.type === 'updated' && concernsNoDevice(change.old, change.object)) return;
+    const after = change.type === 'deleted' ? undefined : change.object;
+    this.#replacePod(change.type === 'deleted' ? change.object : before, after);
+  }
+
+  #replacePod(before: Readonly<Pod> | undefined, after: Readonly<Pod> | undefined): void {
+    const oldNode = before?.spec?.nodeName;
+    const node = after?.spec?.nodeName;
+    if (after && node) {
+      this.of(node).put(podEntry(after));
+      for (const key of namedObjects(after)) this.#use(node, key);
+    }
+    if (before && oldNode) {
+      const moved = oldNode !== node || before.metadata?.uid !== after?.metadata?.uid;
+      if (moved) this.of(oldNode).remove(`Pod/${before.metadata?.uid}`);
+      for (const key of namedObjects(before)) this.#release(oldNode, key);
+      if (oldNode !== node) this.#options.onDirty(oldNode);
+    }
+    if (node) this.#options.onDirty(node);
+  }
+
+  #onNamed<T extends KubernetesObject>(
+    kind: 'ConfigMap' | 'Secret',
+    change: CacheChange<T>,
+    toEntry: (object: Readonly<T>) => SetEntry,
+  ): void {
+    const { namespace, name } = change.object.metadata ?? {};
+    const key = `${kind}/${namespace}/${name}`;
+    const users = this.#users.get(key);
+    if (!users) return;
+    for (const node of users.keys()) {
+      if (change.type === 'deleted') this.of(node).remove(key);
+      else this.of(node).put(toEntry(change.object));
+      this.#options.onDirty(node);
+    }
+  }
+
+  #use(node: string, key: string): void {
+    let users = this.#users.get(key);
+    if (!users) this.#users.set(key, (users = new Map()));
+    const count = users.get(node) ?? 0;
+    users.set(node, count + 1);
+    if (count > 0) return;
+    const entry = this.#namedEntry(key);
+    if (entry) this.of(node).put(entry);
+  }
+
+  #release(node: string, key: string): void {
+    const users = this.#users.get(key);
+    const count = users?.get(node) ?? 0;
+    if (!users || count === 0) return;
+    if (count > 1) {
+      users.set(node, count - 1);
+      return;
+    }
+    users.delete(node);
+    if (users.size === 0) this.#users.delete(key);
+    this.of(node).remove(key);
+  }
+
+  #namedEntry(key: string): SetEntry | undefined {
+    const [kind, namespace, name = ''] = key.split('/');
+    const { configMaps, secrets } = this.#options;
+    if (kind === 'Secret') {
+      const secret = secrets.get(namespace, name);
+      return secret && secretEntry(secret);
+    }
+    const configMap = configMaps.get(namespace, name);
+    return configMap && configMapEntry(configMap);
+  }
+}
+
+/** Statuses are most of all changes; those that touch nothing a device sees are left here, before anything is hashed. */
+function concernsNoDevice(old: Readonly<Pod>, pod: Readonly<Pod>): boolean {
+  const before = old.metadata;
+  const after = pod.metadata;
+  return (
+    before?.uid === after?.uid &&
+    after?.generation !== undefined &&
+    before?.generation === after.generation &&
+    old.spec?.nodeName === pod.spec?.nodeName &&
+    before?.deletionTimestamp === after.deletionTimestamp &&
+    before?.deletionGracePeriodSeconds === after.deletionGracePeriodSeconds &&
+    sameRecord(before?.labels, after.labels) &&
+    sameRecord(before?.annotations, after.annotations)
+  );
+}
+
+function sameRecord(a: Record<string, string> = {}, b: Record<string, string> = {}): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}

@@ -1,0 +1,107 @@
+import type { ConfigMap, Container, Pod, PodSpec, Secret, Volume } from '../../protocol/generated/models.ts';
+import { entryDigest } from '../../protocol/sync-hash.ts';
+import type { SetEntry } from '../../protocol/topics/sync.ts';
+
+/** What of an object a device needs. Status, resourceVersion and managedFields stay out, so that their changes send nothing. */
+export function podEntry(pod: Readonly<Pod>): SetEntry {
+  const { name, namespace, uid, labels, annotations, creationTimestamp } = pod.metadata ?? {};
+  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata ?? {};
+  return entry(`Pod/${uid}`, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: present({
+      name,
+      namespace,
+      uid,
+      labels,
+      annotations,
+      creationTimestamp,
+      deletionTimestamp,
+      deletionGracePeriodSeconds,
+    }),
+    spec: pod.spec,
+  });
+}
+
+export function configMapEntry({ metadata, data, binaryData }: Readonly<ConfigMap>): SetEntry {
+  const { namespace, name } = metadata ?? {};
+  return entry(`ConfigMap/${namespace}/${name}`, {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace },
+    ...present({ data, binaryData }),
+  });
+}
+
+export function secretEntry({ metadata, type, data }: Readonly<Secret>): SetEntry {
+  const { namespace, name } = metadata ?? {};
+  return entry(`Secret/${namespace}/${name}`, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace },
+    ...present({ type, data }),
+  });
+}
+
+/** Keys of the ConfigMaps and Secrets that a pod names, each once. */
+export function namedObjects(pod: Readonly<Pod>): ReadonlySet<string> {
+  const namespace = pod.metadata?.namespace ?? '';
+  const spec: Partial<PodSpec> = pod.spec ?? {};
+  const { configMaps, secrets } = namedInSpec(spec);
+  return new Set([
+    ...configMaps.filter(isName).map((name) => `ConfigMap/${namespace}/${name}`),
+    ...secrets.filter(isName).map((name) => `Secret/${namespace}/${name}`),
+  ]);
+}
+
+interface Named {
+  configMaps: (string | undefined)[];
+  secrets: (string | undefined)[];
+}
+
+function namedInSpec(spec: Partial<PodSpec>): Named {
+  const parts = [
+    ...[...(spec.initContainers ?? []), ...(spec.containers ?? [])].map(namedInContainer),
+    ...(spec.volumes ?? []).map(namedInVolume),
+  ];
+  return {
+    configMaps: parts.flatMap(({ configMaps }) => configMaps),
+    secrets: [
+      ...parts.flatMap(({ secrets }) => secrets),
+      ...(spec.imagePullSecrets ?? []).map(({ name }) => name),
+    ],
+  };
+}
+
+function namedInContainer({ env = [], envFrom = [] }: Readonly<Container>): Named {
+  return {
+    configMaps: [
+      ...env.map(({ valueFrom }) => valueFrom?.configMapKeyRef?.name),
+      ...envFrom.map(({ configMapRef }) => configMapRef?.name),
+    ],
+    secrets: [
+      ...env.map(({ valueFrom }) => valueFrom?.secretKeyRef?.name),
+      ...envFrom.map(({ secretRef }) => secretRef?.name),
+    ],
+  };
+}
+
+function namedInVolume({ configMap, secret, projected }: Readonly<Volume>): Named {
+  const sources = projected?.sources ?? [];
+  return {
+    configMaps: [configMap?.name, ...sources.map((source) => source.configMap?.name)],
+    secrets: [secret?.secretName, ...sources.map((source) => source.secret?.name)],
+  };
+}
+
+function entry(key: string, object: Record<string, unknown>): SetEntry {
+  return { key, digest: entryDigest(object), object };
+}
+
+function present(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function isName(name: string | undefined): name is string {
+  return name !== undefined && name !== '';
+}
