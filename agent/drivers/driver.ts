@@ -3,7 +3,7 @@
  * worker's. Every operation may be repeated; one on something that is already so (started, gone) succeeds.
  * The suite in test/conformance/driver runs over every implementation.
  */
-export interface RuntimeDriver {
+export interface RuntimeDriver extends Partial<Disposable> {
   /** `oci`, `process`, … ; also the runtimeClassName that selects it. */
   readonly name: string;
   /** Whether it works on this host, and what it found, in words for a person. */
@@ -32,6 +32,8 @@ export interface RuntimeDriver {
   pull?(image: string, options: { policy: PullPolicy; signal: AbortSignal }): Promise<{ imageId: string }>;
   logs?(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   exec?(handle: ContainerHandle, options: ExecOptions): Promise<ExecProcess>;
+  /** Lets go of timers and watches; what runs goes on. */
+  [Symbol.dispose]?(): void;
 }
 
 export interface DriverProbe {
