@@ -7,6 +7,12 @@ export const limits = {
   chunkBytesMax: 64 * 1024,
   /** A reassembled or inflated message. */
   messageBytesMax: 8 * 1024 * 1024,
+  /** Nesting of a message; API objects stay far below. */
+  messageDepthMax: 64,
+  /** Chunked messages that one sender may have begun and not completed; the oldest gives way. */
+  partialMessagesPerSenderMax: 4,
+  /** Bytes of all incomplete messages of all senders together; the oldest gives way. */
+  partialMessagesBytesMax: 64 * 1024 * 1024,
   /** Payloads above this are deflated (below, the header costs more than it saves). */
   deflateAboveBytes: 256,
   /** One API object, encoded (as etcd's default request limit minus its overhead). */
