@@ -115,6 +115,7 @@ describe('codec', () => {
 
   it('answers a message with flipped bytes with a CodecError or a message that fits the schema', () => {
     const message = {
+      session: 's',
       boot: 1,
       seq: 2,
       pods: [{ uid: 'u', namespace: 'n', name: 'p', status: { a: [1, 'x'] } }],

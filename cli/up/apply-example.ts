@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { type ApiClient, expectSuccess } from '../api-client.ts';
+
+const examples = join(import.meta.dirname, '../../examples/hello');
+
+interface Manifest {
+  metadata: { name: string };
+  spec: {
+    template: {
+      spec: {
+        containers: {
+          env: { name: string; value?: string }[];
+          ports: { containerPort: number; hostPort?: number }[];
+        }[];
+      };
+    };
+  };
+}
+
+/** Applies one of the hello Deployments, listening on `port` of this machine. Repeating it changes nothing. */
+export async function applyExample(
+  client: ApiClient,
+  variant: 'process' | 'container',
+  port: number,
+): Promise<string> {
+  const manifest = parseYaml(await readFile(join(examples, `${variant}.yaml`), 'utf8')) as Manifest;
+  setPort(manifest, variant, port);
+  const { name } = manifest.metadata;
+  const collection = '/apis/apps/v1/namespaces/default/deployments';
+  const exists = (await client.request('GET', `${collection}/${name}`)).code === 200;
+  const answer = exists
+    ? await client.request('PATCH', `${collection}/${name}`, manifest, 'application/merge-patch+json')
+    : await client.request('POST', collection, manifest);
+  expectSuccess(answer, `applying examples/hello/${variant}.yaml`);
+  return name;
+}
+
+function setPort(manifest: Manifest, variant: 'process' | 'container', port: number): void {
+  for (const container of manifest.spec.template.spec.containers) {
+    const [first] = container.ports;
+    if (variant === 'container') {
+      if (first) first.hostPort = port;
+      continue;
+    }
+    if (first) first.containerPort = port;
+    for (const variable of container.env) if (variable.name === 'PORT') variable.value = String(port);
+  }
+}

@@ -1,0 +1,166 @@
+import type { Deployment, ReplicaSet } from '../../../protocol/generated/models.ts';
+import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
+
+/**
+ * How many replicas each ReplicaSet of a Deployment should ask for next. Pure; follows Kubernetes' rolling update arithmetic.
+ * Rules: never more than replicas + maxSurge asked for in total; never so few that available pods could fall below
+ * replicas − maxUnavailable; broken old replicas go first.
+ */
+export interface Bounds {
+  replicas: number;
+  maxSurge: number;
+  maxUnavailable: number;
+}
+
+/** New replica counts by ReplicaSet uid; sets that stay as they are do not appear. */
+export type ScaleChanges = Map<string, number>;
+
+export function boundsOf(deployment: Readonly<Deployment>): Bounds {
+  const replicas = deployment.spec?.replicas ?? 1;
+  const strategy = deployment.spec?.strategy;
+  if (strategy?.type === 'Recreate') return { replicas, maxSurge: 0, maxUnavailable: replicas };
+  const maxSurge = resolve(strategy?.rollingUpdate?.maxSurge ?? '25%', replicas, Math.ceil);
+  const maxUnavailable = resolve(strategy?.rollingUpdate?.maxUnavailable ?? '25%', replicas, Math.floor);
+  // Both may round to nothing; then no step could ever be made.
+  return {
+    replicas,
+    maxSurge,
+    maxUnavailable: maxSurge === 0 && maxUnavailable === 0 ? 1 : Math.min(maxUnavailable, replicas),
+  };
+}
+
+function resolve(value: number | string, total: number, round: (value: number) => number): number {
+  if (typeof value === 'number') return value;
+  return value.endsWith('%') ? round((Number.parseInt(value, 10) * total) / 100) : Number.parseInt(value, 10);
+}
+
+export function wantedReplicas(replicaSet: Readonly<ReplicaSet>): number {
+  return replicaSet.spec?.replicas ?? 0;
+}
+
+const total = (sets: readonly Readonly<ReplicaSet>[]) =>
+  sets.reduce((sum, set) => sum + wantedReplicas(set), 0);
+const available = (set: Readonly<ReplicaSet>) => set.status?.availableReplicas ?? 0;
+
+/** How many replicas a new set may ask for beside `others`. */
+export function newSetReplicas(
+  bounds: Bounds,
+  current: number,
+  others: readonly Readonly<ReplicaSet>[],
+): number {
+  const room = bounds.replicas + bounds.maxSurge - total(others) - current;
+  return room <= 0 ? current : current + Math.min(room, Math.max(0, bounds.replicas - current));
+}
+
+/** One step of a rolling update: grow the new set if there is room, otherwise shrink old ones. */
+export function planRollingUpdate(
+  bounds: Bounds,
+  newSet: Readonly<ReplicaSet>,
+  oldSets: readonly Readonly<ReplicaSet>[],
+): ScaleChanges {
+  const current = wantedReplicas(newSet);
+  const grown = current > bounds.replicas ? bounds.replicas : newSetReplicas(bounds, current, oldSets);
+  if (grown !== current) return new Map([[storedMeta(newSet).uid, grown]]);
+  return shrinkOldSets(bounds, newSet, oldSets);
+}
+
+function shrinkOldSets(
+  bounds: Bounds,
+  newSet: Readonly<ReplicaSet>,
+  oldSets: readonly Readonly<ReplicaSet>[],
+): ScaleChanges {
+  const changes: ScaleChanges = new Map();
+  const minAvailable = bounds.replicas - bounds.maxUnavailable;
+  const newUnavailable = wantedReplicas(newSet) - available(newSet);
+  let budget = total([newSet, ...oldSets]) - minAvailable - newUnavailable;
+  const left = new Map(oldSets.map((set) => [storedMeta(set).uid, wantedReplicas(set)]));
+  const shrink = (set: Readonly<ReplicaSet>, count: number) => {
+    const { uid } = storedMeta(set);
+    const next = (left.get(uid) ?? 0) - count;
+    left.set(uid, next);
+    changes.set(uid, next);
+    budget -= count;
+  };
+  const byAge = oldSets.toSorted((a, b) => createdAt(a) - createdAt(b));
+  for (const set of byAge) {
+    const broken = Math.min(wantedReplicas(set) - available(set), budget);
+    if (broken > 0) shrink(set, broken);
+  }
+  let spare = available(newSet) + oldSets.reduce((sum, set) => sum + available(set), 0) - minAvailable;
+  for (const set of byAge) {
+    const healthy = Math.min(left.get(storedMeta(set).uid) ?? 0, spare, budget);
+    if (healthy <= 0) continue;
+    shrink(set, healthy);
+    spare -= healthy;
+  }
+  return changes;
+}
+
+const desiredAnnotation = 'deployment.kubernetes.io/desired-replicas';
+const maxAnnotation = 'deployment.kubernetes.io/max-replicas';
+
+/** What each ReplicaSet remembers of its Deployment's size, to notice and spread a later change of it. */
+export function sizeAnnotations(bounds: Bounds): Record<string, string> {
+  return {
+    [desiredAnnotation]: String(bounds.replicas),
+    [maxAnnotation]: String(bounds.replicas + bounds.maxSurge),
+  };
+}
+
+/** True when the Deployment was resized since its active sets were last written. */
+export function isResized(bounds: Bounds, sets: readonly Readonly<ReplicaSet>[]): boolean {
+  return sets.some((set) => {
+    const before = set.metadata?.annotations?.[desiredAnnotation];
+    return wantedReplicas(set) > 0 && before !== undefined && Number(before) !== bounds.replicas;
+  });
+}
+
+/** Spreads a resize over the active sets: one set takes all; in the middle of a rollout each gets its share. */
+export function planResize(
+  bounds: Bounds,
+  newSet: Readonly<ReplicaSet> | undefined,
+  oldSets: readonly Readonly<ReplicaSet>[],
+): ScaleChanges {
+  const all = newSet ? [newSet, ...oldSets] : [...oldSets];
+  const active = all.filter((set) => wantedReplicas(set) > 0);
+  const only = active.length === 0 ? (newSet ?? newest(oldSets)) : active[0];
+  if (active.length <= 1) {
+    return only && wantedReplicas(only) !== bounds.replicas
+      ? new Map([[storedMeta(only).uid, bounds.replicas]])
+      : new Map();
+  }
+  return spread(bounds, active);
+}
+
+function spread(bounds: Bounds, active: readonly Readonly<ReplicaSet>[]): ScaleChanges {
+  const allowed = bounds.replicas > 0 ? bounds.replicas + bounds.maxSurge : 0;
+  const toAdd = allowed - total(active);
+  // Largest first when growing, smallest age first when shrinking: the same order Kubernetes uses.
+  const order = active.toSorted(
+    (a, b) => wantedReplicas(b) - wantedReplicas(a) || createdAt(a) - createdAt(b),
+  );
+  const changes: ScaleChanges = new Map();
+  let added = 0;
+  for (const set of order) {
+    const before = Number(set.metadata?.annotations?.[maxAnnotation] ?? total(active)) || 1;
+    const share = Math.round((wantedReplicas(set) * allowed) / before) - wantedReplicas(set);
+    const room = toAdd - added;
+    const delta = toAdd > 0 ? Math.min(Math.max(share, 0), room) : Math.max(Math.min(share, 0), room);
+    changes.set(storedMeta(set).uid, wantedReplicas(set) + delta);
+    added += delta;
+  }
+  const first = order[0];
+  if (first && added !== toAdd) {
+    const { uid } = storedMeta(first);
+    changes.set(uid, Math.max(0, (changes.get(uid) ?? 0) + toAdd - added));
+  }
+  return changes;
+}
+
+export function newest(sets: readonly Readonly<ReplicaSet>[]): Readonly<ReplicaSet> | undefined {
+  return sets.toSorted((a, b) => createdAt(b) - createdAt(a))[0];
+}
+
+export function createdAt(set: Readonly<ReplicaSet>): number {
+  return Date.parse(storedMeta(set).creationTimestamp);
+}

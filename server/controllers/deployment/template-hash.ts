@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import type { PodTemplateSpec } from '../../../protocol/generated/models.ts';
+
+/** The label that tells one template's pods from another's. */
+export const templateHashLabel = 'pod-template-hash';
+
+/** Kubernetes' safe alphabet: no vowels, nothing that reads as a word. */
+const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
+const hashLength = 10;
+
+/** Name part for a template: equal templates give equal parts; `collisionCount` moves it off a name that is taken. */
+export function templateHash(template: Readonly<PodTemplateSpec>, collisionCount: number): string {
+  const digest = createHash('sha256')
+    .update(canonicalTemplate(template))
+    .update(`#${collisionCount}`)
+    .digest();
+  return Array.from(digest.subarray(0, hashLength), (byte) => alphabet[byte % alphabet.length]).join('');
+}
+
+/** A text that is equal for templates that mean the same: keys sorted, the hash label left out, empty parts dropped. */
+export function canonicalTemplate(template: Readonly<PodTemplateSpec>): string {
+  const { labels, ...metadata } = template.metadata ?? {};
+  const { [templateHashLabel]: _hash, ...otherLabels } = labels ?? {};
+  return JSON.stringify(
+    sorted({ metadata: { ...metadata, labels: otherLabels }, spec: template.spec ?? {} }),
+  );
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value)
+    .filter(([, entry]) => entry !== undefined && entry !== null && !isEmptyObject(entry))
+    .map(([key, entry]) => [key, sorted(entry)] as const);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function isEmptyObject(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+  );
+}

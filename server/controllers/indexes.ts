@@ -1,0 +1,38 @@
+import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import { controllerOf } from '../../protocol/kinds/stored-object.ts';
+import type { Informer } from '../cache/informer.ts';
+
+/** Indexes that several controllers share on one informer. */
+export interface NamedIndex {
+  name: string;
+  values(object: Readonly<KubernetesObject>): readonly string[];
+}
+
+export const byControllerUid: NamedIndex = {
+  name: 'controllerUid',
+  values: (object) => {
+    const owner = controllerOf(object);
+    return owner ? [owner.uid] : [];
+  },
+};
+
+export const byNamespace: NamedIndex = {
+  name: 'namespace',
+  values: (object) => [object.metadata?.namespace ?? ''],
+};
+
+/** Objects that nobody controls, by namespace: whom a controller may adopt. */
+export const orphansByNamespace: NamedIndex = {
+  name: 'orphansByNamespace',
+  values: (object) => (controllerOf(object) ? [] : [object.metadata?.namespace ?? '']),
+};
+
+export const byOwnerUid: NamedIndex = {
+  name: 'ownerUid',
+  values: (object) => (object.metadata?.ownerReferences ?? []).map((owner) => owner.uid),
+};
+
+/** Adds the index unless a colleague has. */
+export function addOnce<T extends KubernetesObject>(informer: Informer<T>, index: NamedIndex): void {
+  if (!informer.hasIndex(index.name)) informer.addIndex(index.name, (object) => index.values(object));
+}

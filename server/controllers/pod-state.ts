@@ -1,0 +1,36 @@
+import type { Pod } from '../../protocol/generated/models.ts';
+
+/** Facts about one pod that several controllers ask for. */
+export function isPodFinished(pod: Readonly<Pod>): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+export function isPodTerminating(pod: Readonly<Pod>): boolean {
+  return pod.metadata?.deletionTimestamp !== undefined;
+}
+
+/** Neither finished nor on its way out: the pod counts as one of its owner's replicas. */
+export function isPodActive(pod: Readonly<Pod>): boolean {
+  return !isPodFinished(pod) && !isPodTerminating(pod);
+}
+
+export function isPodReady(pod: Readonly<Pod>): boolean {
+  return readySinceMs(pod) !== undefined;
+}
+
+/** Ready for at least `minReadySeconds`. */
+export function isPodAvailable(pod: Readonly<Pod>, minReadySeconds: number, nowMs: number): boolean {
+  const since = readySinceMs(pod);
+  return since !== undefined && since + minReadySeconds * 1000 <= nowMs;
+}
+
+/** Milliseconds since 1970 at which the pod became ready; undefined when it is not. */
+export function readySinceMs(pod: Readonly<Pod>): number | undefined {
+  const ready = pod.status?.conditions?.find((condition) => condition.type === 'Ready');
+  if (ready?.status !== 'True') return undefined;
+  return ready.lastTransitionTime === undefined ? 0 : Date.parse(ready.lastTransitionTime);
+}
+
+export function restartCount(pod: Readonly<Pod>): number {
+  return (pod.status?.containerStatuses ?? []).reduce((sum, status) => sum + status.restartCount, 0);
+}

@@ -1,0 +1,17 @@
+import type { ControllerDefinition } from './define-controller.ts';
+import { deploymentController } from './deployment/deployment-controller.ts';
+import { garbageCollector } from './garbage-collector.ts';
+import { namespaceController } from './namespace-controller.ts';
+import { nodeLifecycleController } from './node-lifecycle.ts';
+import { replicaSetController } from './replica-set/replica-set-controller.ts';
+import { serviceAccountController } from './service-account-controller.ts';
+
+/** Every controller the server runs. */
+export const controllers: readonly ControllerDefinition[] = [
+  namespaceController,
+  serviceAccountController,
+  deploymentController,
+  replicaSetController,
+  nodeLifecycleController,
+  garbageCollector,
+];

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Node, Pod, PodSpec } from '../../../../protocol/generated/models.ts';
+import { chooseNode, explainNone } from '../../../../server/scheduler/choose-node.ts';
+import {
+  createNodeState,
+  type NodeState,
+  placePod,
+  podRequest,
+  removePod,
+} from '../../../../server/scheduler/node-state.ts';
+import { schedulerPlugins } from '../../../../server/scheduler/registry.ts';
+
+interface NodeFacts {
+  cpu?: string;
+  memory?: string;
+  pods?: string;
+  labels?: Record<string, string>;
+  taints?: { key: string; value?: string; effect: string }[];
+  ready?: string;
+  unschedulable?: boolean;
+}
+
+function node(name: string, facts: NodeFacts = {}): NodeState {
+  const object: Node = {
+    metadata: { name, uid: name, labels: facts.labels ?? {} },
+    spec: {
+      ...(facts.taints ? { taints: facts.taints } : {}),
+      ...(facts.unschedulable ? { unschedulable: true } : {}),
+    },
+    status: {
+      allocatable: { cpu: facts.cpu ?? '4', memory: facts.memory ?? '4Gi', pods: facts.pods ?? '110' },
+      conditions: [{ type: 'Ready', status: facts.ready ?? 'True' }],
+    },
+  };
+  return createNodeState(object);
+}
+
+let serial = 0;
+function pod(
+  requests: Record<string, string> = {},
+  spec: Partial<PodSpec> = {},
+  annotations: Record<string, string> = {},
+): Pod {
+  serial += 1;
+  return {
+    metadata: { name: `p${serial}`, namespace: 'default', uid: `p${serial}`, annotations },
+    spec: { containers: [{ name: 'c', image: 'i', resources: { requests } }], ...spec },
+  };
+}
+
+const choose = (object: Pod, nodes: NodeState[], start = 0) =>
+  chooseNode(podRequest(object), nodes, schedulerPlugins, start);
+const chosen = (object: Pod, nodes: NodeState[], start = 0) => {
+  const choice = choose(object, nodes, start);
+  return choice.type === 'node' ? choice.node.name : explainNone(choice);
+};
+
+test('a pod goes where its requests fit, and the emptier of two nodes is better', () => {
+  const [full, half, empty] = [node('full', { cpu: '1' }), node('half'), node('empty')];
+  placePod(half, podRequest(pod({ cpu: '2' })));
+  assert.equal(chosen(pod({ cpu: '1500m' }), [full, half, empty]), 'empty');
+});
+
+test('capacity is never passed: what is placed counts until it is taken away', () => {
+  const only = node('only', { cpu: '1' });
+  const first = podRequest(pod({ cpu: '600m' }));
+  placePod(only, first);
+  assert.equal(chosen(pod({ cpu: '600m' }), [only]), '0/1 nodes are available: 1 Insufficient cpu.');
+  removePod(only, first.uid);
+  assert.equal(chosen(pod({ cpu: '600m' }), [only]), 'only');
+  assert.equal(only.requested.cpu, 0);
+});
+
+test('why a pod fits nowhere is told as Kubernetes tells it', () => {
+  const nodes = [
+    node('a', { memory: '1Gi' }),
+    node('b', { memory: '1Gi' }),
+    node('c', { taints: [{ key: 'site', value: 'barn', effect: 'NoSchedule' }] }),
+    node('d', { unschedulable: true }),
+    node('e', { ready: 'Unknown' }),
+    node('f', { pods: '0' }),
+  ];
+  assert.equal(
+    chosen(pod({ memory: '2Gi' }), nodes),
+    '0/6 nodes are available: 1 Too many pods, 1 node(s) had untolerated taint {site: barn}, ' +
+      '1 node(s) were not ready, 1 node(s) were unschedulable, 2 Insufficient memory.',
+  );
+  assert.equal(chosen(pod(), []), 'no nodes available to schedule pods');
+});
+
+test('node selector and required affinity choose by label, preferred affinity by weight', () => {
+  const nodes = [
+    node('x64', { labels: { arch: 'amd64' } }),
+    node('pi', { labels: { arch: 'arm64', site: 'barn' } }),
+  ];
+  assert.equal(chosen(pod({}, { nodeSelector: { arch: 'arm64' } }), nodes), 'pi');
+  const required = {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchExpressions: [{ key: 'site', operator: 'DoesNotExist' }] }],
+      },
+    },
+  };
+  assert.equal(chosen(pod({}, { affinity: required }), nodes), 'x64');
+  const preferred = {
+    nodeAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 50, preference: { matchExpressions: [{ key: 'site', operator: 'In', values: ['barn'] }] } },
+      ],
+    },
+  };
+  assert.equal(chosen(pod({}, { affinity: preferred }), nodes), 'pi');
+});
+
+test('a device that refused the pod is not asked again', () => {
+  const nodes = [node('a'), node('b')];
+  assert.equal(chosen(pod({}, {}, { 'flotilla.dev/refused-by': 'a' }), nodes), 'b');
+});
+
+test('a host port is given once per node and address', () => {
+  const ports = (hostPort: number, hostIP?: string) => ({
+    containers: [
+      { name: 'c', image: 'i', ports: [{ containerPort: 1, hostPort, ...(hostIP ? { hostIP } : {}) }] },
+    ],
+  });
+  const only = node('only');
+  placePod(only, podRequest(pod({}, ports(80))));
+  assert.match(chosen(pod({}, ports(80)), [only]), /free ports/);
+  assert.match(chosen(pod({}, ports(80, '10.0.0.1')), [only]), /free ports/);
+  assert.equal(chosen(pod({}, ports(81)), [only]), 'only');
+});
+
+test('equal nodes are taken in turn as the start moves', () => {
+  const nodes = [node('a'), node('b'), node('c')];
+  assert.deepEqual(
+    [0, 1, 2].map((start) => chosen(pod(), nodes, start)),
+    ['a', 'b', 'c'],
+  );
+});
+
+test('a pod needs its largest init container or the sum of the others, sidecars beside both', () => {
+  const request = podRequest(
+    pod(
+      { cpu: '1' },
+      {
+        overhead: { cpu: '100m' },
+        initContainers: [
+          { name: 'side', image: 'i', restartPolicy: 'Always', resources: { requests: { cpu: '500m' } } },
+          { name: 'init', image: 'i', resources: { requests: { cpu: '2' } } },
+        ],
+      },
+    ),
+  );
+  assert.equal(request.requests.cpu, 2600);
+});
