@@ -1,4 +1,5 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { decode } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict } from './failures.ts';
@@ -6,7 +7,6 @@ import { heldBySpec, markTerminating, refuseUndeletable } from './namespaces.ts'
 import type { DeleteRequest, ObjectName } from './registry.ts';
 import { commit, requireUid } from './replace-object.ts';
 import { sameJson } from './same-json.ts';
-import { timestamp } from './timestamp.ts';
 
 export async function deleteObject<T extends KubernetesObject>(
   context: RegistryContext,

@@ -8,7 +8,7 @@ import type { ListAnswer, ListRequest } from './registry.ts';
 import { type CompiledSelection, compileSelection } from './selection.ts';
 
 /** Entries read from the store in one go: bounds what is held undecoded, and how long others wait. */
-const pageEntriesMax = 2_000;
+const pageEntriesMax = 500;
 
 /** A list without `limit` starts again this often when its revision was compacted while it was read. */
 const listAttemptsMax = 3;

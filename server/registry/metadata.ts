@@ -5,10 +5,10 @@ import {
   type KubernetesObject,
   type ObjectMeta,
 } from '../../protocol/kinds/define-kind.ts';
+import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { StatusCause } from '../../protocol/status.ts';
 import type { RegistryContext } from './context.ts';
 import { sameJson } from './same-json.ts';
-import { timestamp } from './timestamp.ts';
 
 /** The part of metadata that belongs to the server (source: k8s.io/apiserver/pkg/registry/rest, ValidateObjectMeta). */
 

@@ -1,11 +1,11 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { decode, encode } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict } from './failures.ts';
 import type { ObjectName, Veto } from './registry.ts';
 import { requireUid } from './replace-object.ts';
-import { timestamp } from './timestamp.ts';
 
 /** Binding pods to nodes: the two writes that change spec.nodeName, which no update may. */
 interface PodShape extends KubernetesObject {

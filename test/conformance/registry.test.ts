@@ -1,3 +1,8 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../lib/clock.ts';
+import { openLevelStore } from '../../server/store/level-store.ts';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
@@ -10,8 +15,9 @@ import { createMemoryStore } from '../support/tiny-store.ts';
 import { openRegistry, type Widget, widgetKind } from '../unit/server/registry/registry-fixture.ts';
 
 /** The registry and the cache over every store driver: what a watch tells adds up to what a list shows. */
-const drivers: Record<string, () => Promise<Store>> = {
-  memory: async () => createMemoryStore(),
+const drivers: Record<string, (directory: string) => Promise<Store>> = {
+  memory: async () => createMemoryStore({ clock: systemClock, log: silentLogger }),
+  Level: (directory) => openLevelStore({ directory, clock: systemClock, log: silentLogger }),
 };
 
 type Write =
@@ -42,7 +48,8 @@ for (const [driver, open] of Object.entries(drivers)) {
     test('under random writes, what a watch told adds up to the list, from wherever it began', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(write, { maxLength: 30 }), fc.nat(30), async (writes, joinAfter) => {
-          await using fixture = await openRegistry(await open());
+          await using folder = await mkdtempDisposable(join(tmpdir(), 'flotilla-registry-'));
+          await using fixture = await openRegistry(await open(folder.path));
           const { registry } = fixture;
           const abort = new AbortController();
           const follow = async (selection: Selection) => {
@@ -63,14 +70,15 @@ for (const [driver, open] of Object.entries(drivers)) {
           abort.abort();
           await Promise.all(folds.map(({ ended }) => ended));
         }),
-        { numRuns: 25 },
+        { numRuns: 100 },
       );
     });
 
     test('a cache ends where the list does, and its changes tell the way there', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(write, { maxLength: 30 }), async (writes) => {
-          await using fixture = await openRegistry(await open());
+          await using folder = await mkdtempDisposable(join(tmpdir(), 'flotilla-registry-'));
+          await using fixture = await openRegistry(await open(folder.path));
           const { registry, clock } = fixture;
           await using cache = createCache({ registry, clock, log: silentLogger });
           const informer = cache.informer(widgetKind);
@@ -88,7 +96,7 @@ for (const [driver, open] of Object.entries(drivers)) {
           assert.ok(sameObjects(told.values(), items));
           assert.deepEqual(misfits, []);
         }),
-        { numRuns: 25 },
+        { numRuns: 100 },
       );
     });
   });
