@@ -10,6 +10,8 @@ export interface AdmissionContext {
   allocatable: NodeAllocatable;
   /** Of every admitted pod that still holds resources. */
   admitted: readonly Reserved[];
+  /** Of every pod whose sandbox exists. */
+  hostPorts: readonly string[];
   /** Names of the runtime drivers in use, the default first. */
   runtimes: readonly string[];
 }
@@ -96,9 +98,8 @@ function refuseUnsupported({ spec }: Pod): Refusal | undefined {
   return undefined;
 }
 
-function refusePorts(reserved: Reserved, { admitted }: AdmissionContext): Refusal | undefined {
-  const taken = admitted.flatMap(({ hostPorts }) => hostPorts);
-  const conflict = reserved.hostPorts.find((port) => taken.some((other) => portsCollide(port, other)));
+function refusePorts(reserved: Reserved, { hostPorts }: AdmissionContext): Refusal | undefined {
+  const conflict = reserved.hostPorts.find((port) => hostPorts.some((other) => portsCollide(port, other)));
   if (conflict === undefined) return undefined;
   const [, protocol = '', number = ''] = conflict.split('/');
   return {

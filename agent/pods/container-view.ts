@@ -19,14 +19,8 @@ export function viewContainer(state: PodState, name: string): ContainerView {
     return { is: 'exited', record, exit: record.exit, ofOldSandbox };
   }
   const seen = state.observed[name];
-  switch (seen?.state) {
-    case 'running':
-      return { is: 'running', record, startedAtMs: seen.startedAtMs };
-    case 'created':
-      return { is: 'created', record };
-    default:
-      return { is: 'unseen', record };
-  }
+  if (seen?.state === 'running') return { is: 'running', record, startedAtMs: seen.startedAtMs };
+  return { is: seen?.state === 'created' ? 'created' : 'unseen', record };
 }
 
 export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';

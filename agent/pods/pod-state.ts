@@ -41,12 +41,16 @@ export interface Now {
 export type PodEvent =
   | { type: 'begun'; target: Target; step: Step }
   | { type: 'failed'; step: Step; code: string; message: string; created?: ContainerHandle }
+  /** Given up before its end because it was no longer wanted. */
+  | { type: 'abandoned'; step: Step }
   | { type: 'sandboxCreated'; handle: SandboxHandle; state: SandboxState }
   | { type: 'sandboxRemoved'; handle: SandboxHandle }
   | { type: 'imagePulled'; container: string; image: string; imageId: string }
-  | { type: 'containerStarted'; handle: ContainerHandle; image: string; state: ContainerState }
+  | { type: 'containerStarted'; handle: ContainerHandle; image: string; state: ContainerState | undefined }
   | { type: 'containerStopped'; handle: ContainerHandle; state: ContainerState }
   | { type: 'containerRemoved'; handle: ContainerHandle }
+  /** Something of the pod was found in the runtime that the record did not know. */
+  | { type: 'adopted'; record: PodRecord }
   | { type: 'observed'; sandbox?: SandboxState; containers: Readonly<Record<string, ContainerState>> };
 
 /** Crash back-off as kubelet's: the first restart is immediate, then 10 s doubling to 5 min, forgotten after 10 min of running. */
@@ -74,6 +78,8 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
       return { ...state, underWay: { ...state.underWay, [event.target]: event.step } };
     case 'failed':
       return onFailed(state, event, now);
+    case 'abandoned':
+      return { ...state, underWay: without(state.underWay, targetOf(event.step)) };
     case 'sandboxCreated':
       return onSandboxCreated(state, event);
     case 'sandboxRemoved':
@@ -89,6 +95,8 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
       return onContainerStopped(state, event, now);
     case 'containerRemoved':
       return onContainerRemoved(state, event.handle);
+    case 'adopted':
+      return { ...state, record: event.record, observed: {}, sandbox: undefined };
     case 'observed':
       return onObserved(state, event, now);
   }
@@ -167,7 +175,7 @@ function onContainerStarted(
 ): PodState {
   const name = event.handle.container;
   const next = withAttempt(settled(state, containerTarget(name)), event.handle, event.image);
-  return withObserved(next, name, event.state, now);
+  return event.state ? withObserved(next, name, event.state, now) : next;
 }
 
 function onContainerStopped(
