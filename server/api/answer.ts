@@ -24,7 +24,7 @@ export async function sendKindObject(
   await sendValue(exchange, code, shaped, representation);
 }
 
-function shapeObject(exchange: ResourceExchange, object: KubernetesObject, { as }: Representation): unknown {
+function shapeObject(exchange: ResourceExchange, object: KubernetesObject, { as }: Representation): object {
   if (!as) return withTypeMeta(exchange.kind, object);
   if (as.kind !== 'Table') return partialMetadata(object, as.apiVersion);
   return tableOf(exchange.kind, [object], {

@@ -10,6 +10,8 @@ export const apiLimits = {
   keepAliveTimeoutMs: 90_000,
   /** How often Node looks for connections over these timeouts. */
   connectionsCheckMs: 2_000,
+  /** Finds clients that vanished from the network. */
+  tcpKeepAliveMs: 30_000,
   connectionsMax: 16_384,
   connectionsPerAddressMax: 1_024,
   /** Requests that one connection may have open at a time (pipelining). */

@@ -9,7 +9,12 @@ import { readDryRun } from './write-options.ts';
 /** DeleteOptions from the body, or from the query where there is no body. Throws BadRequest and Invalid. */
 export async function readDeleteOptions({ request, query }: Pick<Exchange, 'request' | 'query'>): Promise<DeleteRequest> {
   const body = await readBody(request);
-  return deleteRequest(body.text.trim() === '' ? optionsOfQuery(query) : optionsOfBody(parseBody(body)));
+  return body.text.trim() === '' ? deleteRequest(optionsOfQuery(query)) : readDeleteBody(parseBody(body));
+}
+
+/** A parsed DeleteOptions object. */
+export function readDeleteBody(value: unknown): DeleteRequest {
+  return deleteRequest(optionsOfBody(value));
 }
 
 type Options = Record<string, unknown>;

@@ -74,14 +74,15 @@ function childOf(kind: KindDefinition, name: string) {
   const subresource = subresourceOf(kind, name);
   if (!subresource) return [];
   const { responseKind, verbs } = subresource;
-  const own = responseKind === undefined;
+  const { group, version } = responseKind ?? kind;
+  const foreign = group !== kind.group || version !== kind.version;
   return [
     {
       name: `${kind.plural}/${name}`,
       singularName: '',
       namespaced: kind.namespaced,
-      ...(own ? {} : { group: responseKind.group, version: responseKind.version }),
-      kind: own ? kind.kind : responseKind.kind,
+      ...(foreign ? { group, version } : {}),
+      kind: (responseKind ?? kind).kind,
       verbs,
     },
   ];

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Documents } from './documents.ts';
 import type { EncodedEvents } from './encoded-events.ts';
 import type { HealthCheck } from './health.ts';
 import type { KindIndex } from './kind-index.ts';
@@ -23,6 +25,7 @@ export interface ApiServices {
   version: VersionInfo;
   checks: readonly HealthCheck[];
   encodedEvents: EncodedEvents;
+  documents: Documents;
   /** Exchanges that would run on for long (watches, followed logs, exec): the server aborts them when it stops. */
   longRunning: Set<AbortController>;
   /** Aborts when the server begins to stop. */
@@ -39,6 +42,8 @@ export interface Exchange {
   /** Aborts when the client is gone, or the server stops and this runs long. Writes under way do not look at it. */
   readonly abort: AbortController;
   readonly services: ApiServices;
+  /** Present when the client asked to go on with another protocol on this connection. */
+  readonly upgrade?: { socket: Socket; head: Buffer };
 }
 
 /** A request for a kind that is served. */

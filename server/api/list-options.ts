@@ -30,7 +30,8 @@ function readVersion(query: URLSearchParams): Pick<ListRequest, 'resourceVersion
   return version ? { resourceVersion: version, resourceVersionMatch: match } : {};
 }
 
-export interface WatchOptions extends Selection {
+export interface WatchOptions {
+  selection: Selection;
   /** Absent: first everything there is, as ADDED. */
   resourceVersion?: string;
   /** The client marks where the initial events end by a bookmark; false: start with what comes next. */
@@ -50,7 +51,7 @@ export function readWatchOptions(exchange: ResourceExchange): WatchOptions {
     throw new StatusError('BadRequest', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
   const version = readResourceVersion(query);
   return {
-    ...readSelection(exchange),
+    selection: readSelection(exchange),
     ...(version ? { resourceVersion: version } : {}),
     sendInitialEvents: initial === null ? undefined : isTrue(initial),
     bookmarks: isTrue(query.get('allowWatchBookmarks')),

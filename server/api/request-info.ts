@@ -42,6 +42,7 @@ export function readRequestInfo(method: string, path: string, query: URLSearchPa
  * readers of the same path must never disagree about what it names.
  */
 function segmentsOf(path: string): string[] {
+  if (!path.startsWith('/')) throw new StatusError('BadRequest', 'the request target must be a path');
   const encoded = path.split('/').slice(1);
   if (encoded.at(-1) === '') encoded.pop();
   if (encoded.length > apiLimits.pathSegmentsMax) throw new StatusError('BadRequest', 'the path is too long');

@@ -1,7 +1,7 @@
 import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { apiVersionOf } from '../../protocol/kinds/define-kind.ts';
-import { StatusError } from '../../protocol/status.ts';
-import type { WatchChange } from '../registry/registry.ts';
+import type { StatusError } from '../../protocol/status.ts';
+import type { ListAnswer, WatchChange } from '../registry/registry.ts';
 import { apiLimits } from './api-limits.ts';
 import { asStatusError } from './errors.ts';
 import type { ResourceExchange } from './exchange.ts';
@@ -9,26 +9,31 @@ import { readWatchOptions, type WatchOptions } from './list-options.ts';
 import { negotiate, type Transformation } from './negotiation.ts';
 import { partialMetadata } from './partial-metadata.ts';
 import { ResponseWriter } from './response-writer.ts';
-import { checkSelection } from './selection.ts';
 import { tableOf } from './table.ts';
 import { withTypeMeta } from './type-meta.ts';
 
 type Change = WatchChange<KubernetesObject>;
 
 /**
- * Streams changes as JSON frames, a line each, until the client goes, the time asked for is over or the server stops. A
- * reader that does not keep up is cut off by the writer; what fails under way ends the stream with an ERROR frame.
+ * Streams changes as JSON frames, a line each, until the client goes, the time asked for is over or the server stops. What
+ * can be refused is refused before the 200; what fails later ends the stream with an ERROR frame. A reader that does
+ * not keep up is cut off by the writer.
  */
 export async function watchKind(exchange: ResourceExchange): Promise<void> {
   const options = readWatchOptions(exchange);
-  checkSelection(exchange.kind, options);
   const { as } = negotiate(exchange.request.headers.accept, { transforms: true });
+  const encoder = new FrameEncoder(exchange, as);
+  const first = await firstPage(exchange, options);
+  const changes = changesAfter(exchange, options, first?.resourceVersion);
   const writer = new ResponseWriter(exchange);
   writer.open(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
   const timer = exchange.services.clock.after(watchDurationMs(exchange, options), () => exchange.abort.abort());
-  const encoder = new FrameEncoder(exchange, as);
   try {
-    await follow(exchange, options, encoder, writer);
+    if (first) await writeInitial(exchange, options, { first, encoder, writer });
+    for await (const change of changes) {
+      if (exchange.abort.signal.aborted) break;
+      await writer.write(encoder.encode(change));
+    }
   } catch (error) {
     if (!exchange.abort.signal.aborted) await writer.write(encoder.failure(asStatusError(error, exchange)));
   } finally {
@@ -42,55 +47,48 @@ function watchDurationMs({ services }: ResourceExchange, { timeoutSeconds }: Wat
   return apiLimits.watchTimeoutSecondsDefault * (1 + services.random.fraction()) * 1000;
 }
 
-async function follow(
-  exchange: ResourceExchange,
-  options: WatchOptions,
-  encoder: FrameEncoder,
-  writer: ResponseWriter,
-): Promise<void> {
-  const { services, kind } = exchange;
-  const { signal } = exchange.abort;
-  const resourceVersion = await startingVersion(exchange, options, encoder, writer);
-  const changes = services.registry.watch(kind, { ...options, resourceVersion, signal });
-  for await (const change of changes) {
-    if (signal.aborted) return;
-    await writer.write(encoder.encode(change));
-  }
-}
+type Page = ListAnswer<KubernetesObject>;
 
-/** Sends what is there already, page by page, if the client wants that; returns the version to go on from. */
-async function startingVersion(
-  { services, kind, abort }: ResourceExchange,
-  options: WatchOptions,
-  encoder: FrameEncoder,
-  writer: ResponseWriter,
-): Promise<string> {
-  const { resourceVersion, sendInitialEvents } = options;
-  const { namespace, labelSelector, fieldSelector } = options;
-  if (resourceVersion !== undefined && !sendInitialEvents) return resourceVersion;
-  if (sendInitialEvents === false) return services.registry.resourceVersion;
-  const selection = {
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(labelSelector === undefined ? {} : { labelSelector }),
-    ...(fieldSelector === undefined ? {} : { fieldSelector }),
-  };
-  let page = await services.registry.list(kind, {
+/** Where the client wants what is there already: its first page. Objects are read and sent page by page. */
+async function firstPage({ services, kind }: ResourceExchange, options: WatchOptions): Promise<Page | undefined> {
+  const { resourceVersion, sendInitialEvents, selection } = options;
+  const wanted = sendInitialEvents ?? resourceVersion === undefined;
+  if (!wanted) return undefined;
+  return services.registry.list(kind, {
     ...selection,
     limit: apiLimits.pageObjects,
     ...(resourceVersion === undefined ? {} : { resourceVersion, resourceVersionMatch: 'NotOlderThan' }),
   });
-  const version = page.resourceVersion;
-  for (;;) {
+}
+
+function changesAfter(
+  { services, kind, abort }: ResourceExchange,
+  { resourceVersion, bookmarks, selection }: WatchOptions,
+  listed: string | undefined,
+): AsyncIterable<Change> {
+  return services.registry.watch(kind, {
+    ...selection,
+    bookmarks,
+    resourceVersion: listed ?? resourceVersion ?? services.registry.resourceVersion,
+    signal: abort.signal,
+  });
+}
+
+async function writeInitial(
+  { services, kind, abort }: ResourceExchange,
+  { selection, sendInitialEvents }: WatchOptions,
+  { first, encoder, writer }: { first: Page; encoder: FrameEncoder; writer: ResponseWriter },
+): Promise<void> {
+  for (let page = first; ; ) {
     for (const object of page.items) await writer.write(encoder.encodeOnce({ type: 'ADDED', object }));
-    if (page.continue === undefined || page.continue === '' || abort.signal.aborted) break;
+    if (!page.continue || abort.signal.aborted) break;
     page = await services.registry.list(kind, {
       ...selection,
       limit: apiLimits.pageObjects,
       continue: page.continue,
     });
   }
-  if (sendInitialEvents) await writer.write(encoder.initialEventsEnd(version));
-  return version;
+  if (sendInitialEvents) await writer.write(encoder.initialEventsEnd(first.resourceVersion));
 }
 
 const initialEventsEnd = { 'k8s.io/initial-events-end': 'true' };
