@@ -1,4 +1,5 @@
 import type { Pod } from '../../protocol/generated/models.ts';
+import { podKind } from '../../protocol/kinds/pod.ts';
 import { StatusError } from '../../protocol/status.ts';
 import type { ExecRequest } from '../../protocol/topics/streams.ts';
 import { objectName, type ResourceExchange } from './exchange.ts';
@@ -13,7 +14,7 @@ import { isTrue } from './request-info.ts';
  */
 export async function execInPod(exchange: ResourceExchange): Promise<void> {
   const { services, query, abort } = exchange;
-  const pod: Pod = await services.registry.get(exchange.kind, objectName(exchange));
+  const pod: Pod = await services.registry.get(podKind, objectName(exchange));
   const request = execRequest(query, pod);
   const node = pod.spec?.nodeName;
   if (!node)

@@ -1,4 +1,5 @@
 import type { Pod } from '../../protocol/generated/models.ts';
+import { podKind } from '../../protocol/kinds/pod.ts';
 import { StatusError } from '../../protocol/status.ts';
 import type { LogsRequest } from '../../protocol/topics/streams.ts';
 import { apiLimits } from './api-limits.ts';
@@ -11,7 +12,7 @@ import { ResponseWriter } from './response-writer.ts';
 /** `GET pods/<name>/log`: a container's output as plain text, no faster than the client reads. */
 export async function readLog(exchange: ResourceExchange): Promise<void> {
   const { services, abort } = exchange;
-  const pod: Pod = await services.registry.get(exchange.kind, objectName(exchange));
+  const pod: Pod = await services.registry.get(podKind, objectName(exchange));
   const request = logsRequest(exchange, pod);
   const node = pod.spec?.nodeName;
   const writer = new ResponseWriter(exchange);

@@ -5,7 +5,7 @@ import type { ApiServices } from './exchange.ts';
 import type { GroupVersion } from './kind-index.ts';
 import { pathsOf } from './openapi-paths.ts';
 
-const allSchemas = schemas as SchemaSet;
+const allSchemas = schemas as unknown as SchemaSet;
 
 /** `/openapi/v3`: where each group version's document is, with its hash so that clients keep it. */
 export function openApiIndex(services: ApiServices) {
