@@ -51,7 +51,12 @@ export async function sendError(exchange: PartialExchange, error: StatusError): 
 /** What of an exchange exists even when the request was refused before it was understood. */
 export type PartialExchange = Pick<Exchange, 'request' | 'response' | 'query'>;
 
-export function successStatus(details: { name?: string; group?: string; kind?: string; uid?: string }): Status {
+export function successStatus(details: {
+  name?: string;
+  group?: string;
+  kind?: string;
+  uid?: string;
+}): Status {
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details, code: 200 };
 }
 

@@ -14,7 +14,9 @@ export function bearerToken(request: IncomingMessage): string | undefined {
  * token. A token that is not in the list is left to the next authenticator.
  */
 export function staticTokenAuthenticator(tokens: readonly StaticToken[]): Authenticator {
-  const users = new Map(tokens.map(({ token, user }) => [digest(token).toString('hex'), { token: digest(token), user }]));
+  const users = new Map(
+    tokens.map(({ token, user }) => [digest(token).toString('hex'), { token: digest(token), user }]),
+  );
   return (request) => {
     const token = bearerToken(request);
     if (token === undefined) return undefined;

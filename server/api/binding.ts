@@ -16,7 +16,10 @@ export async function bindPod(exchange: ResourceExchange): Promise<void> {
   const { metadata, target } = (parseBody(await readBody(exchange.request)) ?? {}) as Binding;
   const at = objectName(exchange);
   if (metadata?.name && metadata.name !== at.name)
-    throw new StatusError('BadRequest', `the name of the object (${metadata.name}) does not match the name on the URL (${at.name})`);
+    throw new StatusError(
+      'BadRequest',
+      `the name of the object (${metadata.name}) does not match the name on the URL (${at.name})`,
+    );
   if (typeof target?.name !== 'string' || target.name === '' || (target.kind && target.kind !== 'Node'))
     throw new StatusError('BadRequest', 'target must name a Node');
   const pod = await services.registry.get(kind, at);

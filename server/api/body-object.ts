@@ -1,4 +1,8 @@
-import { apiVersionOf, type KindDefinition, type KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import {
+  apiVersionOf,
+  type KindDefinition,
+  type KubernetesObject,
+} from '../../protocol/kinds/define-kind.ts';
 import { decodeObject } from '../../protocol/schema/decode-object.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { addWarning } from './answer.ts';
@@ -20,7 +24,8 @@ export function decodeBody(
   checkTypeMeta(kind, value);
   const subject = `${kindIn(value) || kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`;
   const decoded = decodeObject(kind, value);
-  if (decoded.errors.length > 0) throw new StatusError('BadRequest', `${subject}: ${decoded.errors.join(', ')}`);
+  if (decoded.errors.length > 0)
+    throw new StatusError('BadRequest', `${subject}: ${decoded.errors.join(', ')}`);
   if (decoded.unknownFields.length > 0) {
     const problems = decoded.unknownFields.map((path) => `unknown field "${path}"`);
     if (fieldValidation === 'Strict')
@@ -44,17 +49,20 @@ function parseNamed(kind: KindDefinition, body: RequestBody): Record<string, unk
 }
 
 function unrecognised(kind: KindDefinition, why: string): StatusError {
-  return new StatusError('BadRequest', `the object provided is unrecognized (must be of type ${kind.kind}): ${why}`);
+  return new StatusError(
+    'BadRequest',
+    `the object provided is unrecognized (must be of type ${kind.kind}): ${why}`,
+  );
 }
 
 /** A body without kind or apiVersion is taken for what the path says. */
 function checkTypeMeta(kind: KindDefinition, value: Record<string, unknown>): void {
-  const apiVersion = value.apiVersion ?? '';
+  const apiVersion = typeof value.apiVersion === 'string' ? value.apiVersion : '';
   const expected = apiVersionOf(kind);
   if (apiVersion !== '' && apiVersion !== expected)
     throw new StatusError(
       'BadRequest',
-      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`,
+      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
     );
   const given = kindIn(value);
   if (given !== '' && given !== kind.kind)

@@ -2,12 +2,15 @@ import { StatusError } from '../../protocol/status.ts';
 import type { DeleteRequest } from '../registry/registry.ts';
 import { invalidOption } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { isTrue } from './request-info.ts';
 import { parseBody, readBody } from './request-body.ts';
+import { isTrue } from './request-info.ts';
 import { readDryRun } from './write-options.ts';
 
 /** DeleteOptions from the body, or from the query where there is no body. Throws BadRequest and Invalid. */
-export async function readDeleteOptions({ request, query }: Pick<Exchange, 'request' | 'query'>): Promise<DeleteRequest> {
+export async function readDeleteOptions({
+  request,
+  query,
+}: Pick<Exchange, 'request' | 'query'>): Promise<DeleteRequest> {
   const body = await readBody(request);
   return body.text.trim() === '' ? deleteRequest(optionsOfQuery(query)) : readDeleteBody(parseBody(body));
 }
@@ -52,7 +55,10 @@ function deleteRequest(options: Options): DeleteRequest {
   };
 }
 
-function readPropagation({ propagationPolicy, orphanDependents }: Options): DeleteRequest['propagationPolicy'] {
+function readPropagation({
+  propagationPolicy,
+  orphanDependents,
+}: Options): DeleteRequest['propagationPolicy'] {
   const policy = propagationPolicy ?? undefined;
   if (policy === undefined || policy === '') {
     if (typeof orphanDependents !== 'boolean') return undefined;

@@ -13,7 +13,11 @@ export function coreVersions(kinds: KindIndex, serverAddress: string) {
 
 /** `/apis`: the named groups. */
 export function groupList(kinds: KindIndex) {
-  return { kind: 'APIGroupList', apiVersion: 'v1', groups: groupNames(kinds).map((name) => groupOf(kinds, name)) };
+  return {
+    kind: 'APIGroupList',
+    apiVersion: 'v1',
+    groups: groupNames(kinds).map((name) => groupOf(kinds, name)),
+  };
 }
 
 /** `/apis/<group>`; undefined when it is not served. */
@@ -54,7 +58,10 @@ export function resourceList({ apiVersion, kinds }: GroupVersion) {
     kind: 'APIResourceList',
     apiVersion: 'v1',
     groupVersion: apiVersion,
-    resources: kinds.flatMap((kind) => [resourceOf(kind), ...kind.subresources.flatMap((name) => childOf(kind, name))]),
+    resources: kinds.flatMap((kind) => [
+      resourceOf(kind),
+      ...kind.subresources.flatMap((name) => childOf(kind, name)),
+    ]),
   };
 }
 
@@ -113,7 +120,11 @@ function aggregatedResource(kind: KindDefinition) {
   const subresources = kind.subresources.flatMap((name) => {
     const subresource = subresourceOf(kind, name);
     if (!subresource) return [];
-    const responseKind = subresource.responseKind ?? { group: kind.group, version: kind.version, kind: kind.kind };
+    const responseKind = subresource.responseKind ?? {
+      group: kind.group,
+      version: kind.version,
+      kind: kind.kind,
+    };
     return [{ subresource: name, responseKind, verbs: subresource.verbs }];
   });
   return {

@@ -35,7 +35,9 @@ export async function sendDocument(
   response.setHeader('ETag', etag);
   response.setHeader('Cache-Control', cacheControl);
   response.appendHeader('Vary', 'Accept');
-  const known = (request.headers['if-none-match'] ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  const known = (request.headers['if-none-match'] ?? '')
+    .split(',')
+    .map((tag) => tag.trim().replace(/^W\//, ''));
   if (known.includes(etag)) {
     response.writeHead(304);
     response.end();

@@ -1,7 +1,7 @@
 import { StatusError } from '../../protocol/status.ts';
 import { sendPlain, successStatus } from './answer.ts';
-import { objectName, type ResourceExchange } from './exchange.ts';
 import { readDeleteBody } from './delete-options.ts';
+import { objectName, type ResourceExchange } from './exchange.ts';
 import { parseBody, readBody } from './request-body.ts';
 
 /** `POST pods/<name>/eviction` deletes the pod, as `kubectl drain` asks for; there are no disruption budgets yet. */

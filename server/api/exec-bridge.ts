@@ -80,7 +80,8 @@ function takeInput(socket: WebSocket, session: ExecSession, abort: AbortControll
 
 async function takeMessage(bytes: Buffer, session: ExecSession): Promise<void> {
   const data = bytes.subarray(1);
-  switch (bytes[0]) {
+  const channel = bytes[0] ?? -1;
+  switch (channel) {
     case channels.stdin:
       if (data.length > 0) await session.write(data);
       return;

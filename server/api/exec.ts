@@ -4,9 +4,9 @@ import { StatusError } from '../../protocol/status.ts';
 import type { ExecRequest } from '../../protocol/topics/streams.ts';
 import { objectName, type ResourceExchange } from './exchange.ts';
 import { bridgeExec } from './exec-bridge.ts';
-import { acceptWebSocket, isWebSocketUpgrade } from './web-socket.ts';
 import { chooseContainer } from './pod-container.ts';
 import { isTrue } from './request-info.ts';
+import { acceptWebSocket, isWebSocketUpgrade } from './web-socket.ts';
 
 /**
  * `pods/<name>/exec` over a WebSocket. Everything that can be refused is refused before the upgrade, as a Status; a client
@@ -31,7 +31,8 @@ export async function execInPod(exchange: ResourceExchange): Promise<void> {
 function execRequest(query: URLSearchParams, pod: Pod): ExecRequest {
   const container = chooseContainer(pod, query.get('container'));
   const command = query.getAll('command');
-  if (command.length === 0) throw new StatusError('BadRequest', 'you must specify at least one command for the container');
+  if (command.length === 0)
+    throw new StatusError('BadRequest', 'you must specify at least one command for the container');
   const stdin = isTrue(query.get('stdin'));
   if (!stdin && !isTrue(query.get('stdout')) && !isTrue(query.get('stderr')))
     throw new StatusError('BadRequest', 'you must specify at least one of stdin, stdout, stderr');

@@ -46,9 +46,15 @@ export function readWatchOptions(exchange: ResourceExchange): WatchOptions {
   const initial = query.get('sendInitialEvents');
   const match = query.get('resourceVersionMatch') ?? '';
   if (initial === null && match !== '')
-    throw new StatusError('BadRequest', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+    throw new StatusError(
+      'BadRequest',
+      'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+    );
   if (initial !== null && match !== 'NotOlderThan')
-    throw new StatusError('BadRequest', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+    throw new StatusError(
+      'BadRequest',
+      'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+    );
   const version = readResourceVersion(query);
   return {
     selection: readSelection(exchange),
@@ -75,7 +81,10 @@ export function readSelection({ query, info, kind }: ResourceExchange): Selectio
 function readResourceVersion(query: URLSearchParams): string | undefined {
   const version = query.get('resourceVersion') ?? '';
   if (version !== '' && !/^\d{1,16}$/.test(version))
-    throw new StatusError('BadRequest', `Invalid value: ${JSON.stringify(version)}: resourceVersion must be a number`);
+    throw new StatusError(
+      'BadRequest',
+      `Invalid value: ${JSON.stringify(version)}: resourceVersion must be a number`,
+    );
   return version === '' || /^0+$/.test(version) ? undefined : version;
 }
 
@@ -84,6 +93,9 @@ export function readCount(query: URLSearchParams, name: string): number | undefi
   const text = query.get(name) ?? '';
   if (text === '') return undefined;
   if (!/^\d{1,15}$/.test(text))
-    throw new StatusError('BadRequest', `${name}: Invalid value: ${JSON.stringify(text)}: must be a whole number, 0 or more`);
+    throw new StatusError(
+      'BadRequest',
+      `${name}: Invalid value: ${JSON.stringify(text)}: must be a whole number, 0 or more`,
+    );
   return Number(text);
 }

@@ -76,6 +76,7 @@ function sinceSeconds(query: URLSearchParams, nowMs: number): number | undefined
   if (seconds !== undefined)
     throw new StatusError('BadRequest', 'at most one of `sinceTime` or `sinceSeconds` may be specified');
   const sinceMs = Date.parse(moment);
-  if (Number.isNaN(sinceMs)) throw new StatusError('BadRequest', `sinceTime: Invalid value: ${JSON.stringify(moment)}`);
+  if (Number.isNaN(sinceMs))
+    throw new StatusError('BadRequest', `sinceTime: Invalid value: ${JSON.stringify(moment)}`);
   return Math.max(0, Math.ceil((nowMs - sinceMs) / 1000));
 }

@@ -75,10 +75,13 @@ function formatOf(type: string): Representation['format'] | undefined {
 function transformationOf(parameters: MediaRange['parameters']): Transformation | undefined {
   const { as, g: group, v: version } = parameters;
   if (group !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return undefined;
-  if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList') return undefined;
+  if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList')
+    return undefined;
   return { kind: as, apiVersion: `meta.k8s.io/${version}` };
 }
 
 export function acceptsGzip(acceptEncoding: string | string[] | undefined): boolean {
-  return /(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i.test(String(acceptEncoding ?? ''));
+  return /(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i.test(
+    String(acceptEncoding ?? ''),
+  );
 }

@@ -72,8 +72,17 @@ function addKindPaths(paths: Record<string, PathItem>, root: string, kind: KindD
   paths[collectionPath(root, kind)] = withVerbs(kind, {
     parameters: pathParameters(kind, { named: false }),
     get: list,
-    post: operation(kind, 'post', { parameters: writeParameters, body: kind.schema, answer: kind.schema, code: 201 }),
-    delete: operation(kind, 'deletecollection', { parameters: listParameters, body: deleteOptions, answer: status }),
+    post: operation(kind, 'post', {
+      parameters: writeParameters,
+      body: kind.schema,
+      answer: kind.schema,
+      code: 201,
+    }),
+    delete: operation(kind, 'deletecollection', {
+      parameters: listParameters,
+      body: deleteOptions,
+      answer: status,
+    }),
   });
   paths[objectPath(root, kind)] = withVerbs(kind, {
     parameters: pathParameters(kind, { named: true }),
@@ -117,10 +126,16 @@ function subresourceItem(kind: KindDefinition, name: string, schemaNames: Set<st
   const gvk = subresource.responseKind ?? kind;
   const of = { ...kind, group: gvk.group, version: gvk.version, kind: gvk.kind };
   const item: PathItem = { parameters: pathParameters(kind, { named: true }) };
-  const methods: Record<SubresourceVerb, Method> = { create: 'post', get: 'get', patch: 'patch', update: 'put' };
+  const methods: Record<SubresourceVerb, Method> = {
+    create: 'post',
+    get: 'get',
+    patch: 'patch',
+    update: 'put',
+  };
   for (const verb of subresource.verbs) {
     const method = methods[verb];
-    const options = schema === undefined ? {} : { answer: schema, ...(verb === 'get' ? {} : { body: schema }) };
+    const options =
+      schema === undefined ? {} : { answer: schema, ...(verb === 'get' ? {} : { body: schema }) };
     const parameters = verb === 'get' ? [] : writeParameters;
     item[method] =
       verb === 'patch' && schema !== undefined
@@ -149,7 +164,10 @@ function operation(kind: KindDefinition, action: string, options: OperationOptio
     ...(parameters && parameters.length > 0 ? { parameters } : {}),
     ...(body === undefined ? {} : { requestBody: { content: json(body) } }),
     responses: {
-      [code]: { description: 'OK', content: answer === undefined ? { 'text/plain': { schema: { type: 'string' } } } : json(answer) },
+      [code]: {
+        description: 'OK',
+        content: answer === undefined ? { 'text/plain': { schema: { type: 'string' } } } : json(answer),
+      },
       401: { description: 'Unauthorized' },
     },
     'x-kubernetes-action': action,
@@ -180,7 +198,11 @@ function queryParameter(
 }
 
 const pretty = queryParameter('pretty', 'string', 'Print the answer indented.');
-const dryRun = queryParameter('dryRun', 'string', 'With All, validate and answer as if written, but write nothing.');
+const dryRun = queryParameter(
+  'dryRun',
+  'string',
+  'With All, validate and answer as if written, but write nothing.',
+);
 
 const listParameters = [
   queryParameter('allowWatchBookmarks', 'boolean', 'Let a watch send BOOKMARK events.'),
@@ -190,7 +212,11 @@ const listParameters = [
   queryParameter('limit', 'integer', 'Largest number of objects in the answer.'),
   queryParameter('resourceVersion', 'string', 'The version to read at, or to watch from.'),
   queryParameter('resourceVersionMatch', 'string', 'How resourceVersion is meant: Exact or NotOlderThan.'),
-  queryParameter('sendInitialEvents', 'boolean', 'Begin a watch with what is there, and mark its end by a bookmark.'),
+  queryParameter(
+    'sendInitialEvents',
+    'boolean',
+    'Begin a watch with what is there, and mark its end by a bookmark.',
+  ),
   queryParameter('timeoutSeconds', 'integer', 'End the call after this many seconds.'),
   queryParameter('watch', 'boolean', 'Stream changes instead of answering a list.'),
 ];
@@ -209,7 +235,11 @@ const deleteParameters = [
   dryRun,
   queryParameter('gracePeriodSeconds', 'integer', 'How long the object may take to end; 0 ends it at once.'),
   queryParameter('orphanDependents', 'boolean', 'Deprecated: use propagationPolicy.'),
-  queryParameter('propagationPolicy', 'string', 'What happens to dependents: Orphan, Background or Foreground.'),
+  queryParameter(
+    'propagationPolicy',
+    'string',
+    'What happens to dependents: Orphan, Background or Foreground.',
+  ),
 ];
 
 function pathParameters(kind: KindDefinition, { named }: { named: boolean }): Parameter[] {

@@ -62,7 +62,11 @@ function schemaV2(schema: Schema): object {
     ...(items ? { items: schemaV2(items) } : {}),
     ...(additionalProperties ? { additionalProperties: schemaV2(additionalProperties) } : {}),
     ...(properties
-      ? { properties: Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, schemaV2(value)])) }
+      ? {
+          properties: Object.fromEntries(
+            Object.entries(properties).map(([key, value]) => [key, schemaV2(value)]),
+          ),
+        }
       : {}),
   };
 }

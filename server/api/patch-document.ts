@@ -33,7 +33,10 @@ export async function readPatch({ request }: Pick<Exchange, 'request'>): Promise
   if (type === undefined) throw unsupportedMediaType(Object.keys(patchMediaTypes));
   const document = parseJson(text);
   if (type === 'json' ? !Array.isArray(document) : !isObject(document))
-    throw new StatusError('BadRequest', `a ${mediaType} body must be ${type === 'json' ? 'an array' : 'an object'}`);
+    throw new StatusError(
+      'BadRequest',
+      `a ${mediaType} body must be ${type === 'json' ? 'an array' : 'an object'}`,
+    );
   return { type, document, text };
 }
 

@@ -21,14 +21,16 @@ export async function patchObject(exchange: ResourceExchange): Promise<void> {
     (draft) => {
       const decoded = decodePatched(kind, patch, applyPatch(patch, withTypeMeta(kind, draft), kind.schema));
       unknownFields = decoded.unknownFields;
-      if (fieldValidation === 'Strict' && unknownFields.length > 0) throw unknownInPatch(patch, unknownFields);
+      if (fieldValidation === 'Strict' && unknownFields.length > 0)
+        throw unknownInPatch(patch, unknownFields);
       checkPlace(exchange, decoded.object, { named: true });
       checkVersion(kind, decoded.object, draft);
       replaceContent(draft, decoded.object);
     },
     { dryRun, subresource: info.subresource ?? '' },
   );
-  if (fieldValidation === 'Warn') for (const path of unknownFields) addWarning(exchange, `unknown field "${path}"`);
+  if (fieldValidation === 'Warn')
+    for (const path of unknownFields) addWarning(exchange, `unknown field "${path}"`);
   await sendKindObject(exchange, 200, patched);
 }
 

@@ -1,16 +1,26 @@
 import { sendPlain, sendValue } from './answer.ts';
-import { aggregatedDiscovery, coreVersions, groupList, groupNames, oneGroup, resourceList } from './discovery.ts';
+import {
+  aggregatedDiscovery,
+  coreVersions,
+  groupList,
+  groupNames,
+  oneGroup,
+  resourceList,
+} from './discovery.ts';
 import { sendDocument } from './documents.ts';
 import type { Exchange } from './exchange.ts';
 import { sendHealth } from './health.ts';
 import { negotiate, notAcceptable, parseAccept } from './negotiation.ts';
-import { openApiIndex, openApiV3 } from './openapi-v3.ts';
 import { openApiV2 } from './openapi-v2.ts';
+import { openApiIndex, openApiV3 } from './openapi-v3.ts';
 import { methodNotAllowed, pathNotFound } from './request-info.ts';
 
 /** Everything that is no object: discovery, OpenAPI, version and health. Throws NotFound and MethodNotAllowed. */
 export async function servePath(exchange: Exchange): Promise<void> {
-  const [root = '', ...rest] = exchange.info.path.split('/').slice(1).filter((part) => part !== '');
+  const [root = '', ...rest] = exchange.info.path
+    .split('/')
+    .slice(1)
+    .filter((part) => part !== '');
   const serve = Object.hasOwn(routes, root) ? routes[root] : undefined;
   if (!serve) throw pathNotFound();
   const { method } = exchange.request;
@@ -39,7 +49,11 @@ function allPaths({ services }: Exchange): string[] {
   const groups = groupNames(services.kinds).map((name) => `/apis/${name}`);
   const named = Object.keys(routes).map((name) => `/${name}`);
   const paths = [...named, ...groups, ...groupVersions.map(({ path }) => `/${path}`)];
-  return [...paths.filter((path) => path !== '/' && path !== '/openapi'), '/openapi/v2', '/openapi/v3'].sort();
+  return [
+    ...paths.filter((path) => path !== '/' && path !== '/openapi'),
+    '/openapi/v2',
+    '/openapi/v3',
+  ].sort();
 }
 
 async function serveHealth(
@@ -50,17 +64,28 @@ async function serveHealth(
   if (more.length > 0 || !(await sendHealth(exchange, endpoint, only))) throw pathNotFound();
 }
 
-async function serveDiscovery(exchange: Exchange, root: 'api' | 'apis', rest: readonly string[]): Promise<void> {
+async function serveDiscovery(
+  exchange: Exchange,
+  root: 'api' | 'apis',
+  rest: readonly string[],
+): Promise<void> {
   const { kinds, documents } = exchange.services;
   const path = [root, ...rest].join('/');
   if (rest.length === 0) return serveDiscoveryRoot(exchange, root);
   negotiate(exchange.request.headers.accept, { transforms: false });
   const groupVersion = kinds.groupVersions.find((candidate) => candidate.path === path);
-  if (groupVersion) return sendDocument(exchange, documents.get(path, () => resourceList(groupVersion)));
+  if (groupVersion)
+    return sendDocument(
+      exchange,
+      documents.get(path, () => resourceList(groupVersion)),
+    );
   const [group = ''] = rest;
   const found = root === 'apis' && rest.length === 1 ? oneGroup(kinds, group) : undefined;
   if (!found) throw pathNotFound();
-  await sendDocument(exchange, documents.get(path, () => found));
+  await sendDocument(
+    exchange,
+    documents.get(path, () => found),
+  );
 }
 
 async function serveDiscoveryRoot(exchange: Exchange, root: 'api' | 'apis'): Promise<void> {
@@ -76,7 +101,10 @@ async function serveDiscoveryRoot(exchange: Exchange, root: 'api' | 'apis'): Pro
     const { localAddress, localPort } = exchange.request.socket;
     return sendPlain(exchange, 200, coreVersions(kinds, `${localAddress ?? ''}:${localPort ?? ''}`));
   }
-  await sendDocument(exchange, documents.get(root, () => groupList(kinds)));
+  await sendDocument(
+    exchange,
+    documents.get(root, () => groupList(kinds)),
+  );
 }
 
 /** The version of aggregated discovery that the client likes best, if it likes one better than the plain form. */
@@ -85,7 +113,8 @@ function aggregatedVersion(accept: string | undefined): 'v2' | 'v2beta1' | undef
     if (type !== 'application/json' && type !== '*/*') continue;
     if (parameters.as === undefined) return undefined;
     const { as, g, v } = parameters;
-    if (as === 'APIGroupDiscoveryList' && g === 'apidiscovery.k8s.io' && (v === 'v2' || v === 'v2beta1')) return v;
+    if (as === 'APIGroupDiscoveryList' && g === 'apidiscovery.k8s.io' && (v === 'v2' || v === 'v2beta1'))
+      return v;
   }
   return undefined;
 }
@@ -94,9 +123,16 @@ async function serveOpenApi(exchange: Exchange, [version, ...rest]: readonly str
   const { services, request, query } = exchange;
   acceptsJsonDocument(request.headers.accept);
   if (version === 'v2' && rest.length === 0)
-    return sendDocument(exchange, services.documents.get('openapi/v2', () => openApiV2(services)));
+    return sendDocument(
+      exchange,
+      services.documents.get('openapi/v2', () => openApiV2(services)),
+    );
   if (version !== 'v3') throw pathNotFound();
-  if (rest.length === 0) return sendDocument(exchange, services.documents.get('openapi/v3', () => openApiIndex(services)));
+  if (rest.length === 0)
+    return sendDocument(
+      exchange,
+      services.documents.get('openapi/v3', () => openApiIndex(services)),
+    );
   const document = openApiV3(services, rest.join('/'));
   if (!document) throw pathNotFound();
   const cacheControl = query.get('hash') === document.hash ? 'public, immutable, max-age=31536000' : 'public';

@@ -16,7 +16,10 @@ export interface RequestBody {
 export async function readBody(request: IncomingMessage): Promise<RequestBody> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity')
-    throw new StatusError('UnsupportedMediaType', `the content encoding ${JSON.stringify(encoding)} is not supported`);
+    throw new StatusError(
+      'UnsupportedMediaType',
+      `the content encoding ${JSON.stringify(encoding)} is not supported`,
+    );
   const bytes = await collect(request);
   const mediaType = parseMediaType(request.headers['content-type'] ?? '')?.type ?? '';
   try {
@@ -47,7 +50,10 @@ async function collect(request: IncomingMessage): Promise<Buffer> {
 }
 
 function tooLarge(): StatusError {
-  return new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${limits.requestBytesMax}`);
+  return new StatusError(
+    'RequestEntityTooLarge',
+    `Request entity too large: limit is ${limits.requestBytesMax}`,
+  );
 }
 
 const yamlTypes = new Set(['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml']);

@@ -92,8 +92,7 @@ const namespaceSubresources = new Set(['status', 'finalize']);
 
 function groupVersionOf(segments: readonly string[]) {
   const [root, first, second, ...rest] = segments;
-  if (root === 'api' && first !== undefined)
-    return { group: '', version: first, parts: segments.slice(2) };
+  if (root === 'api' && first !== undefined) return { group: '', version: first, parts: segments.slice(2) };
   if (root === 'apis' && first !== undefined && second !== undefined)
     return { group: first, version: second, parts: rest };
   return undefined;
@@ -119,7 +118,10 @@ function verbOf(method: string, name: string | undefined, watches: boolean): Ver
 }
 
 export function methodNotAllowed(): StatusError {
-  return new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource');
+  return new StatusError(
+    'MethodNotAllowed',
+    'the server does not allow this method on the requested resource',
+  );
 }
 
 export function pathNotFound(): StatusError {

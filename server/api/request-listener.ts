@@ -62,8 +62,12 @@ export class RequestListener {
     response.on('error', () => {});
     if (services.stopping.aborted) response.shouldKeepAlive = false;
     try {
-      if (this.#open.size - services.longRunning.size > apiLimits.requestsInFlightMax) throw tooManyRequests();
-      await this.#handle({ request, response, query, abort, services, ...(upgrade ? { upgrade } : {}) }, target);
+      if (this.#open.size - services.longRunning.size > apiLimits.requestsInFlightMax)
+        throw tooManyRequests();
+      await this.#handle(
+        { request, response, query, abort, services, ...(upgrade ? { upgrade } : {}) },
+        target,
+      );
     } catch (error) {
       await this.#refuse({ request, response, query }, error);
     }

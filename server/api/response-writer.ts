@@ -33,6 +33,21 @@ export class ResponseWriter {
     await this.#drained(options.stalledMs ?? apiLimits.stalledReaderMs);
   }
 
+  /** Writes many small pieces as a few larger ones. */
+  async writeAll(pieces: readonly Uint8Array[]): Promise<void> {
+    let batch: Uint8Array[] = [];
+    let size = 0;
+    for (const piece of pieces) {
+      batch.push(piece);
+      size += piece.length;
+      if (size < apiLimits.listChunkBytes) continue;
+      await this.write(Buffer.concat(batch));
+      batch = [];
+      size = 0;
+    }
+    if (size > 0) await this.write(Buffer.concat(batch));
+  }
+
   end(): void {
     const { response, services, abort } = this.#exchange;
     services.longRunning.delete(abort);

@@ -4,8 +4,8 @@ import { conflict, modifiedMeanwhile } from '../registry/failures.ts';
 import { sendPlain } from './answer.ts';
 import { objectName, type ResourceExchange } from './exchange.ts';
 import { applyPatch, readPatch } from './patch-document.ts';
-import { pathNotFound } from './request-info.ts';
 import { parseBody, readBody } from './request-body.ts';
+import { pathNotFound } from './request-info.ts';
 import { readWriteQuery } from './write-options.ts';
 
 export const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale' };

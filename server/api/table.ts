@@ -49,6 +49,9 @@ function tableRow(
     case 'Object':
       return { cells, object: withTypeMeta(kind, object) };
     default:
-      throw new StatusError('BadRequest', `unrecognized includeObject value: ${JSON.stringify(includeObject)}`);
+      throw new StatusError(
+        'BadRequest',
+        `unrecognized includeObject value: ${JSON.stringify(includeObject)}`,
+      );
   }
 }

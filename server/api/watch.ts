@@ -27,7 +27,9 @@ export async function watchKind(exchange: ResourceExchange): Promise<void> {
   const changes = changesAfter(exchange, options, first?.resourceVersion);
   const writer = new ResponseWriter(exchange);
   writer.open(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
-  const timer = exchange.services.clock.after(watchDurationMs(exchange, options), () => exchange.abort.abort());
+  const timer = exchange.services.clock.after(watchDurationMs(exchange, options), () =>
+    exchange.abort.abort(),
+  );
   try {
     if (first) await writeInitial(exchange, options, { first, encoder, writer });
     for await (const change of changes) {
@@ -50,7 +52,10 @@ function watchDurationMs({ services }: ResourceExchange, { timeoutSeconds }: Wat
 type Page = ListAnswer<KubernetesObject>;
 
 /** Where the client wants what is there already: its first page. Objects are read and sent page by page. */
-async function firstPage({ services, kind }: ResourceExchange, options: WatchOptions): Promise<Page | undefined> {
+async function firstPage(
+  { services, kind }: ResourceExchange,
+  options: WatchOptions,
+): Promise<Page | undefined> {
   const { resourceVersion, sendInitialEvents, selection } = options;
   const wanted = sendInitialEvents ?? resourceVersion === undefined;
   if (!wanted) return undefined;
@@ -80,7 +85,7 @@ async function writeInitial(
   { first, encoder, writer }: { first: Page; encoder: FrameEncoder; writer: ResponseWriter },
 ): Promise<void> {
   for (let page = first; ; ) {
-    for (const object of page.items) await writer.write(encoder.encodeOnce({ type: 'ADDED', object }));
+    await writer.writeAll(page.items.map((object) => encoder.encodeOnce({ type: 'ADDED', object })));
     if (!page.continue || abort.signal.aborted) break;
     page = await services.registry.list(kind, {
       ...selection,
@@ -139,7 +144,13 @@ class FrameEncoder {
     if (this.#as?.kind !== 'Table') return frameOf('BOOKMARK', this.#shape(object));
     const { apiVersion } = this.#as;
     const rows = [{ cells: [], object: partialMetadata(object, apiVersion) }];
-    return frameOf('BOOKMARK', { kind: 'Table', apiVersion, metadata: { resourceVersion }, columnDefinitions: [], rows });
+    return frameOf('BOOKMARK', {
+      kind: 'Table',
+      apiVersion,
+      metadata: { resourceVersion },
+      columnDefinitions: [],
+      rows,
+    });
   }
 
   #shape(object: KubernetesObject): unknown {

@@ -16,7 +16,10 @@ export async function acceptWebSocket({ request, response, upgrade }: Exchange):
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
   const protocol = subprotocols.find((name) => offered.includes(name));
   if (!upgrade || !protocol)
-    throw new StatusError('BadRequest', `unable to upgrade: want one of the subprotocols ${subprotocols.join(', ')}`);
+    throw new StatusError(
+      'BadRequest',
+      `unable to upgrade: want one of the subprotocols ${subprotocols.join(', ')}`,
+    );
   const { socket, head } = upgrade;
   const server = new WebSocketServer({
     noServer: true,

@@ -18,8 +18,8 @@ import { clientCertificateAuthenticator } from '../../../../server/api/client-ce
 import { versionInfo } from '../../../../server/api/version.ts';
 import { createRegistry } from '../../../../server/registry/create-registry.ts';
 import type { Registry } from '../../../../server/registry/registry.ts';
+import { createMemoryStore } from '../../../../server/store/memory-store.ts';
 import type { Store } from '../../../../server/store/store.ts';
-import { createMemoryStore } from '../../../support/tiny-store.ts';
 import { FakePodStreams } from './fake-pod-streams.ts';
 import { createTestAuthority, type TestAuthority, type TestCertificate } from './test-certificates.ts';
 
@@ -65,7 +65,7 @@ export type Json = any;
 
 export async function openApi(overrides: Partial<ApiServerOptions> = {}): Promise<ApiFixture> {
   const authority = await createTestAuthority();
-  const store = createMemoryStore();
+  const store = createMemoryStore({ clock: systemClock });
   const clock = systemClock;
   const log = silentLogger;
   const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds });
@@ -89,8 +89,7 @@ export async function openApi(overrides: Partial<ApiServerOptions> = {}): Promis
     checks: [],
     ...overrides,
   });
-  for (const name of ['default', 'kube-system'])
-    await registry.create(namespaceKind, { metadata: { name } } as KubernetesObject);
+  for (const name of ['default', 'kube-system']) await registry.create(namespaceKind, { metadata: { name } });
   const agent = new Agent({ keepAlive: true, ca: authority.ca });
 
   function send(method: string, path: string, options: SendOptions = {}): Promise<Answer> {
@@ -148,7 +147,7 @@ function sendRequest(
         const bytes = Buffer.concat(chunks);
         const text = bytes.toString();
         const { statusCode: code = 0, headers } = response;
-        resolve({ code, headers, bytes, text, json: () => JSON.parse(text) as Json });
+        resolve({ code, headers, bytes, text, json: () => JSON.parse(text) });
       });
     });
     request.end(payload);

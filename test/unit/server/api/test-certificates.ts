@@ -1,5 +1,9 @@
 import { webcrypto } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import type * as X509 from '@peculiar/x509';
+
+/** The package asks for this polyfill while it loads, and uses no more of it than that nothing is there. */
+Object.assign(Reflect, { getMetadata: () => undefined, getOwnMetadata: () => undefined });
+const x509 = await import('@peculiar/x509');
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
@@ -29,7 +33,7 @@ export async function createTestAuthority(): Promise<TestAuthority> {
   });
   let serial = 1;
 
-  async function issue(subject: x509.JsonNameParams, extensions: x509.Extension[], notAfter?: Date) {
+  async function issue(subject: X509.JsonName, extensions: X509.Extension[], notAfter?: Date) {
     const keys = await generateKeys();
     serial += 1;
     const certificate = await x509.X509CertificateGenerator.create({
@@ -62,11 +66,11 @@ export async function createTestAuthority(): Promise<TestAuthority> {
   };
 }
 
-async function generateKeys(): Promise<CryptoKeyPair> {
+async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 }
 
-async function pemOf(key: CryptoKey): Promise<string> {
+async function pemOf(key: webcrypto.CryptoKey): Promise<string> {
   const bytes = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key));
   const lines = bytes.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----\n`;
