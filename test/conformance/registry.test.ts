@@ -1,15 +1,15 @@
+import assert from 'node:assert/strict';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../lib/clock.ts';
-import { openLevelStore } from '../../server/store/level-store.ts';
-import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
+import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { createCache } from '../../server/cache/create-cache.ts';
 import type { Registry, Selection, WatchRequest } from '../../server/registry/registry.ts';
+import { openLevelStore } from '../../server/store/level-store.ts';
 import type { Store } from '../../server/store/store.ts';
 import { createMemoryStore } from '../support/tiny-store.ts';
 import { openRegistry, type Widget, widgetKind } from '../unit/server/registry/registry-fixture.ts';
