@@ -9,8 +9,13 @@ export class HeldClock implements Clock {
     this.#delayMs = delayMs;
   }
 
-  now = systemClock.now;
-  monotonic = systemClock.monotonic;
+  now(): number {
+    return systemClock.now();
+  }
+
+  monotonic(): number {
+    return systemClock.monotonic();
+  }
 
   after(delayMs: number, task: () => void, options?: { unref?: boolean }) {
     if (delayMs !== this.#delayMs) return systemClock.after(delayMs, task, options);
@@ -23,7 +28,7 @@ export class HeldClock implements Clock {
   }
 
   fire(): void {
-    for (const task of [...this.#held]) {
+    for (const task of this.#held) {
       this.#held.delete(task);
       task();
     }

@@ -24,7 +24,9 @@ describe('verbs', () => {
   }
 
   test('an object that was created reads back, with kind and apiVersion first', async () => {
-    const created = await api.send('POST', configMaps, { body: { metadata: { name: 'one' }, data: { a: 'b' } } });
+    const created = await api.send('POST', configMaps, {
+      body: { metadata: { name: 'one' }, data: { a: 'b' } },
+    });
     assert.equal(created.code, 201);
     assert.deepEqual(Object.keys(created.json()).slice(0, 2).sort(), ['apiVersion', 'kind']);
     const read = await api.send('GET', `${configMaps}/one`);
@@ -33,7 +35,8 @@ describe('verbs', () => {
   });
 
   test('YAML is taken and given', async () => {
-    const body = 'kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: yaml\ndata:\n  day: "2026-01-01"\n  mode: "0644"\n';
+    const body =
+      'kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: yaml\ndata:\n  day: "2026-01-01"\n  mode: "0644"\n';
     const options = { body, contentType: 'application/yaml', headers: { Accept: 'application/yaml' } };
     const answer = await api.send('POST', configMaps, options);
     assert.equal(answer.code, 201);
@@ -51,7 +54,9 @@ describe('verbs', () => {
       unknownPath: await refusal('GET', '/api/v1/namespaces/default/widgets'),
       otherKind: await refusal('POST', configMaps, { body: samplePod('p') }),
       otherVersion: await refusal('POST', configMaps, { body: sampleDeployment('d') }),
-      otherNamespace: await refusal('POST', configMaps, { body: { metadata: { name: 'a', namespace: 'b' } } }),
+      otherNamespace: await refusal('POST', configMaps, {
+        body: { metadata: { name: 'a', namespace: 'b' } },
+      }),
       otherName: await refusal('PUT', `${configMaps}/taken`, { body: sampleConfigMap('else') }),
       method: await refusal('POST', `${configMaps}/taken`, { body: {} }),
       noNamespace: await refusal('POST', '/api/v1/configmaps', { body: sampleConfigMap('x') }),
@@ -59,7 +64,11 @@ describe('verbs', () => {
     assert.deepEqual(found, {
       missing: { code: 404, reason: 'NotFound', message: 'configmaps "missing" not found' },
       taken: { code: 409, reason: 'AlreadyExists', message: 'configmaps "taken" already exists' },
-      unknownPath: { code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' },
+      unknownPath: {
+        code: 404,
+        reason: 'NotFound',
+        message: 'the server could not find the requested resource',
+      },
       otherKind: {
         code: 400,
         reason: 'BadRequest',
@@ -123,7 +132,10 @@ describe('verbs', () => {
     assert.equal((await api.send('DELETE', `${configMaps}/dry${query}`)).code, 200);
     assert.equal((await api.send('DELETE', `${configMaps}/dry`, { body: { dryRun: ['All'] } })).code, 200);
     assert.equal((await api.send('DELETE', `${configMaps}${query}`)).code, 200);
-    assert.equal((await api.send('POST', `${configMaps}${query}`, { body: sampleConfigMap('dry2') })).code, 201);
+    assert.equal(
+      (await api.send('POST', `${configMaps}${query}`, { body: sampleConfigMap('dry2') })).code,
+      201,
+    );
     assert.equal((await api.send('GET', `${configMaps}/dry2`)).code, 404);
     assert.deepEqual((await api.send('GET', `${configMaps}/dry`)).json(), before);
     assert.equal((await refusal('DELETE', `${configMaps}/dry?dryRun=Some`)).code, 422);
@@ -134,7 +146,10 @@ describe('verbs', () => {
     const first = { ...object, data: { a: '1' } };
     assert.equal((await api.send('PUT', `${configMaps}/versioned`, { body: first })).code, 200);
     assert.equal((await refusal('PUT', `${configMaps}/versioned`, { body: first })).reason, 'Conflict');
-    assert.equal((await api.send('PUT', `${configMaps}/versioned`, { body: sampleConfigMap('versioned') })).code, 200);
+    assert.equal(
+      (await api.send('PUT', `${configMaps}/versioned`, { body: sampleConfigMap('versioned') })).code,
+      200,
+    );
     const stale = {
       contentType: 'application/merge-patch+json',
       body: { metadata: { resourceVersion: object.metadata?.resourceVersion }, data: { b: '1' } },
@@ -151,7 +166,10 @@ describe('verbs', () => {
     assert.equal(renamed.code, 400);
     const strict = await patch({ dota: {} }, '?fieldValidation=Strict');
     assert.equal(strict.code, 422);
-    assert.match(strict.json().message, /^ "" is invalid: patch: Invalid value: .*: strict decoding error: unknown field "dota"$/);
+    assert.match(
+      strict.json().message,
+      /^ "" is invalid: patch: Invalid value: .*: strict decoding error: unknown field "dota"$/,
+    );
     assert.equal((await patch({ data: { a: 1 } })).code, 400);
     assert.equal((await patch([])).code, 400);
     assert.equal((await patch({}, '', 'json-patch+json')).code, 400);
@@ -160,7 +178,15 @@ describe('verbs', () => {
     assert.equal(apply.code, 415);
     assert.match(apply.json().message, /server-side apply is not served yet/);
     assert.equal((await patch({}, '', 'json')).code, 415);
-    assert.equal((await refusal('PATCH', `${configMaps}/nope`, { contentType: 'application/merge-patch+json', body: {} })).code, 404);
+    assert.equal(
+      (
+        await refusal('PATCH', `${configMaps}/nope`, {
+          contentType: 'application/merge-patch+json',
+          body: {},
+        })
+      ).code,
+      404,
+    );
   });
 
   test('a deleted object is answered by a Status, one that stays by itself', async () => {
@@ -204,30 +230,50 @@ describe('verbs', () => {
     const scale = (await api.send('GET', `${deployments}/scaled/scale`)).json();
     assert.equal(scale.kind, 'Scale');
     assert.deepEqual([scale.spec.replicas, scale.status.selector], [2, 'app=scaled']);
-    const put = await api.send('PUT', `${deployments}/scaled/scale`, { body: { ...scale, spec: { replicas: 7 } } });
+    const put = await api.send('PUT', `${deployments}/scaled/scale`, {
+      body: { ...scale, spec: { replicas: 7 } },
+    });
     assert.equal(put.json().spec.replicas, 7);
-    const stale = await api.send('PUT', `${deployments}/scaled/scale`, { body: { ...scale, spec: { replicas: 8 } } });
+    const stale = await api.send('PUT', `${deployments}/scaled/scale`, {
+      body: { ...scale, spec: { replicas: 8 } },
+    });
     assert.equal(stale.code, 409);
     const merge = { contentType: 'application/merge-patch+json', body: { spec: { replicas: 3 } } };
     assert.equal((await api.send('PATCH', `${deployments}/scaled/scale`, merge)).json().spec.replicas, 3);
     assert.equal((await api.send('GET', `${deployments}/scaled`)).json().spec.replicas, 3);
-    const negative = await refusal('PUT', `${deployments}/scaled/scale`, { body: { spec: { replicas: -1 } } });
+    const negative = await refusal('PUT', `${deployments}/scaled/scale`, {
+      body: { spec: { replicas: -1 } },
+    });
     assert.equal(negative.code, 422);
   });
 
   test('status is written through its subresource, and only there', async () => {
     const deployment = await api.create(deployments, sampleDeployment('told'));
     const told = { ...deployment, status: { observedGeneration: 1, replicas: 2 } };
-    assert.equal((await api.send('PUT', `${deployments}/told`, { body: told })).json().status?.replicas, undefined);
-    assert.equal((await api.send('PUT', `${deployments}/told/status`, { body: told })).json().status.replicas, 2);
-    const patch = { contentType: 'application/merge-patch+json', body: { spec: { replicas: 9 }, status: { replicas: 1 } } };
+    assert.equal(
+      (await api.send('PUT', `${deployments}/told`, { body: told })).json().status?.replicas,
+      undefined,
+    );
+    assert.equal(
+      (await api.send('PUT', `${deployments}/told/status`, { body: told })).json().status.replicas,
+      2,
+    );
+    const patch = {
+      contentType: 'application/merge-patch+json',
+      body: { spec: { replicas: 9 }, status: { replicas: 1 } },
+    };
     const patched = (await api.send('PATCH', `${deployments}/told/status`, patch)).json();
     assert.deepEqual([patched.spec.replicas, patched.status.replicas], [2, 1]);
   });
 
   test('a pod is bound once, and evicted', async () => {
     await api.create(pods, samplePod('bound'));
-    const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'bound' }, target: { kind: 'Node', name: 'n1' } };
+    const body = {
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name: 'bound' },
+      target: { kind: 'Node', name: 'n1' },
+    };
     const first = await api.send('POST', `${pods}/bound/binding`, { body });
     assert.deepEqual([first.code, first.json().status], [201, 'Success']);
     assert.equal((await api.send('GET', `${pods}/bound`)).json().spec.nodeName, 'n1');
@@ -247,7 +293,8 @@ describe('verbs', () => {
   });
 
   test('pretty is for who asks and for curl', async () => {
-    const lines = async (path: string, headers = {}) => (await api.send('GET', path, { headers })).text.split('\n').length;
+    const lines = async (path: string, headers = {}) =>
+      (await api.send('GET', path, { headers })).text.split('\n').length;
     assert.equal(await lines('/version?pretty=false'), 2);
     assert.ok((await lines(`${configMaps}?pretty=true`)) > 5);
     assert.ok((await lines('/api/v1/namespaces/default', { 'User-Agent': 'curl/8' })) > 5);
@@ -268,7 +315,9 @@ test('a large list is the same in one piece, in pages, and compressed', async ()
   assert.deepEqual(JSON.parse(gunzipSync(packed.bytes).toString()), whole);
   const paged: unknown[] = [];
   for (let token: string | undefined = ''; token !== undefined; ) {
-    const page = (await api.send('GET', `${configMaps}?limit=50&continue=${encodeURIComponent(token)}`)).json();
+    const page = (
+      await api.send('GET', `${configMaps}?limit=50&continue=${encodeURIComponent(token)}`)
+    ).json();
     assert.equal(page.metadata.resourceVersion, whole.metadata.resourceVersion);
     paged.push(...page.items);
     token = page.metadata.continue;

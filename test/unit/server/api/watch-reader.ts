@@ -12,7 +12,11 @@ export class WatchReader {
   #text = '';
   #wake = Promise.withResolvers<void>();
 
-  static async open(api: ApiFixture, path: string, headers: Record<string, string> = {}): Promise<WatchReader> {
+  static async open(
+    api: ApiFixture,
+    path: string,
+    headers: Record<string, string> = {},
+  ): Promise<WatchReader> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = httpsRequest({
         host: '127.0.0.1',

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:tls';
 import { after, before, describe, test } from 'node:test';
-import type { Registry } from '../../../../server/registry/registry.ts';
+import { connect } from 'node:tls';
 import { apiLimits } from '../../../../server/api/api-limits.ts';
+import type { Registry } from '../../../../server/registry/registry.ts';
 import { type ApiFixture, openApi } from './api-fixture.ts';
 import { HeldClock } from './held-clock.ts';
 import { sampleConfigMap } from './sample-objects.ts';
@@ -61,7 +61,10 @@ describe('watches', () => {
     const watch = await WatchReader.open(api, `${path}?watch=1&labelSelector=app%3Dweb`);
     await api.create(path, { metadata: { name: 'labelled', labels: { app: 'web' } } });
     await watch.read(1);
-    const relabel = { contentType: 'application/merge-patch+json', body: { metadata: { labels: { app: 'db' } } } };
+    const relabel = {
+      contentType: 'application/merge-patch+json',
+      body: { metadata: { labels: { app: 'db' } } },
+    };
     await api.send('PATCH', `${path}/labelled`, relabel);
     assert.deepEqual(summaries(await watch.read(2)), ['ADDED labelled', 'DELETED labelled']);
     watch.close();
@@ -132,7 +135,9 @@ test('a watch ends when its time is over', async () => {
 
 test('an event is serialised once, however many watch it alike', async () => {
   await using api = await openApi();
-  const watches = await Promise.all(Array.from({ length: 20 }, () => WatchReader.open(api, `${path}?watch=1`)));
+  const watches = await Promise.all(
+    Array.from({ length: 20 }, () => WatchReader.open(api, `${path}?watch=1`)),
+  );
   const stringify = JSON.stringify;
   let serialised = 0;
   JSON.stringify = ((value: unknown, ...rest: []) => {
@@ -156,19 +161,23 @@ test('a watcher that reads nothing is cut off, and little is kept for it', async
   const clock = new HeldClock(apiLimits.stalledReaderMs);
   let sent = 0;
   const object = { metadata: { name: 'big', namespace: 'default' }, data: { filler: 'x'.repeat(64 * 1024) } };
-  await using api = await openApi({ clock }, (registry) => ({
+  async function* endless() {
+    for (;;) {
+      sent += 1;
+      yield { type: 'MODIFIED', object };
+    }
+  }
+  const flooding = (registry: Registry): Registry => ({
     ...registry,
-    async *watch(): ReturnType<Registry['watch']> {
-      for (;;) {
-        sent += 1;
-        yield { type: 'MODIFIED', object };
-      }
-    },
-  }));
+    watch: endless as unknown as Registry['watch'],
+  });
+  await using api = await openApi({ clock }, flooding);
   const socket = connect({ host: '127.0.0.1', port: api.server.port, ca: api.authority.ca });
   const closed = new Promise((resolve) => socket.on('close', resolve));
   socket.on('error', () => {});
-  socket.write(`GET ${path}?watch=1&resourceVersion=1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin-token\r\n\r\n`);
+  socket.write(
+    `GET ${path}?watch=1&resourceVersion=1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin-token\r\n\r\n`,
+  );
   let held = 0;
   for (let same = 0; same < 100; same = held === sent && clock.pending > 0 ? same + 1 : 0) {
     held = sent;
@@ -182,7 +191,9 @@ test('a watcher that reads nothing is cut off, and little is kept for it', async
 
 test('stopping ends watches cleanly and takes less than two seconds', async () => {
   const api = await openApi();
-  const watches = await Promise.all(Array.from({ length: 5 }, () => WatchReader.open(api, `${path}?watch=1`)));
+  const watches = await Promise.all(
+    Array.from({ length: 5 }, () => WatchReader.open(api, `${path}?watch=1`)),
+  );
   const idle = connect({ host: '127.0.0.1', port: api.server.port, ca: api.authority.ca });
   idle.on('error', () => {});
   await new Promise((resolve) => idle.on('secureConnect', resolve));
