@@ -67,7 +67,10 @@ export function parseLabels(text: string | undefined): Record<string, string> {
   const labels = pairs.map((pair): [string, string] => {
     const [key, value, ...rest] = pair.trim().split('=');
     if (key === undefined || value === undefined || rest.length > 0) {
-      throw new AgentError('BadConfig', `labels are written a=b,c=d; this is not one: ${JSON.stringify(pair)}`);
+      throw new AgentError(
+        'BadConfig',
+        `labels are written a=b,c=d; this is not one: ${JSON.stringify(pair)}`,
+      );
     }
     return [key, value];
   });
@@ -79,7 +82,11 @@ export function parseServer(text: string): { host: string; port: number } {
   const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(text);
   const plain = /^([^:]+)(?::(\d+))?$/.exec(text);
   const match = bracketed ?? plain;
-  if (match) return { host: match[1] ?? '', port: match[2] === undefined ? mqttPortDefault : Number(match[2]) };
+  if (match)
+    return { host: match[1] ?? '', port: match[2] === undefined ? mqttPortDefault : Number(match[2]) };
   if (/^[0-9a-fA-F:.]+$/.test(text)) return { host: text, port: mqttPortDefault };
-  throw new AgentError('BadConfig', `the server is written HOST or HOST:PORT; this is neither: ${JSON.stringify(text)}`);
+  throw new AgentError(
+    'BadConfig',
+    `the server is written HOST or HOST:PORT; this is neither: ${JSON.stringify(text)}`,
+  );
 }

@@ -1,12 +1,7 @@
 import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from './agent-error.ts';
-import {
-  currentBootId,
-  isAlive,
-  type ProcessIdentity,
-  readProcessStat,
-} from './drivers/process-identity.ts';
+import { currentBootId, isAlive, type ProcessIdentity, readProcessStat } from './drivers/process-identity.ts';
 
 /**
  * Makes the agent's folder its own: only its user may look into it (it holds keys and Secrets), and only one agent at a time
@@ -75,7 +70,8 @@ async function readHolder(path: string): Promise<ProcessIdentity | undefined> {
   try {
     const value = JSON.parse(await readFile(path, 'utf8')) as Partial<ProcessIdentity> | null;
     const { pid, startTicks, bootId } = value ?? {};
-    if (typeof pid !== 'number' || typeof startTicks !== 'number' || typeof bootId !== 'string') return undefined;
+    if (typeof pid !== 'number' || typeof startTicks !== 'number' || typeof bootId !== 'string')
+      return undefined;
     return { pid, startTicks, bootId };
   } catch {
     return undefined;

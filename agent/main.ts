@@ -14,7 +14,7 @@ import { clockTrusted } from './host/clock-trust.ts';
 import { systemFiles } from './host/host-files.ts';
 import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
 import type { Link } from './link/link.ts';
-import { startSync } from './link/sync.ts';
+import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
 import { serveStreams } from './streams/serve-streams.ts';
@@ -64,24 +64,32 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   stack.use(await claimDataDir(dataDir));
   const journal = stack.use(await openJournal({ path: join(dataDir, 'journal'), log }));
   const identity = await dependencies.identify(signal);
-  const runtimes = stack.use(await openRuntimes({ ...config, ...dependencies, cluster: identity.cluster, journal, signal }));
+  const runtimes = stack.use(
+    await openRuntimes({ ...config, ...dependencies, cluster: identity.cluster, journal, signal }),
+  );
   const boots = await countBoot(journal, log);
   const desired = openDesiredSet({ journal, log, random });
   const bootId = currentBootId();
   const link = stack.use(identity.openLink({ connectionsBefore: boots.boot * connectionsPerBoot }));
   const facts = { clock, random, log, journal, desired, bootId };
-  const sync = stack.use(
+  const sync: Sync = stack.use(
     startSync({
       ...facts,
       link,
       boots,
       agentVersion: version,
       clockTrusted: () => clockTrusted(clock.now()),
-      load: () => monitor.load,
+      load: (): number => monitor.load,
     }),
   );
   const { outbox } = sync;
-  const node = { ...config, ...facts, outbox, version, host: dependencies.host ?? systemHost(systemFiles, hostname()) };
+  const node = {
+    ...config,
+    ...facts,
+    outbox,
+    version,
+    host: dependencies.host ?? systemHost(systemFiles, hostname()),
+  };
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
   await monitor.start();
   const pods = new PodRuntime({

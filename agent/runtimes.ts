@@ -37,7 +37,9 @@ export async function openRuntimes(options: RuntimesOptions): Promise<Runtimes> 
   for (let attempt = 1; ; attempt++) {
     const isLast = attempt >= attemptsMax;
     const open = await tryOpen(options, { mayFail: isLast || seen.length === 0 });
-    const missing = open ? seen.find((name) => !open.drivers.some(({ driver }) => driver.name === name)) : seen[0];
+    const missing = open
+      ? seen.find((name) => !open.drivers.some(({ driver }) => driver.name === name))
+      : seen[0];
     if (open && (missing === undefined || isLast)) return remember(open, missing, options);
     open?.[Symbol.dispose]();
     log.warn('a runtime that worked before is waited for', { runtime: missing });
@@ -45,7 +47,10 @@ export async function openRuntimes(options: RuntimesOptions): Promise<Runtimes> 
   }
 }
 
-async function tryOpen(options: RuntimesOptions, { mayFail }: { mayFail: boolean }): Promise<OpenDrivers | undefined> {
+async function tryOpen(
+  options: RuntimesOptions,
+  { mayFail }: { mayFail: boolean },
+): Promise<OpenDrivers | undefined> {
   const { runtime, dataDir, cluster, clock, log, driverDefinitions } = options;
   try {
     const definitions = driverDefinitions ? { definitions: driverDefinitions } : {};
@@ -64,8 +69,10 @@ async function remember(
   const names = open.drivers.map(({ driver }) => driver.name);
   const before = seenBefore(journal);
   const seen = [...new Set([...names, ...before])];
-  for (const { driver, probe } of open.drivers) log.info('runtime found', { runtime: driver.name, about: probe.message });
-  for (const { name, message } of open.unavailable) log.info('runtime not available', { runtime: name, about: message });
+  for (const { driver, probe } of open.drivers)
+    log.info('runtime found', { runtime: driver.name, about: probe.message });
+  for (const { name, message } of open.unavailable)
+    log.info('runtime not available', { runtime: name, about: message });
   if (seen.length > before.length) {
     await journal
       .write([{ key: seenKey, value: seen }])
