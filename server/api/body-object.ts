@@ -4,7 +4,7 @@ import { findDuplicateFields } from '../../protocol/schema/duplicate-fields.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { addWarning } from './answer.ts';
 import type { ResourceExchange } from './exchange.ts';
-import { isJson, parseBody, type RequestBody } from './request-body.ts';
+import { type BodyType, isJson, parseBody, type RequestBody, textOf } from './request-body.ts';
 
 /**
  * The object in a request's body, known to have the fields and types of its kind. Unknown and repeated fields are dropped,
@@ -16,50 +16,50 @@ export function decodeBody(
   fieldValidation: FieldValidation,
 ): KubernetesObject {
   const { kind, services } = exchange;
-  const value = parseTyped(body, { kind: kind.kind, version: kind.version, apiVersion: apiVersionOf(kind) });
+  const value = parseTyped(body, { ...kind, apiVersion: apiVersionOf(kind) });
   const looksForDuplicates = fieldValidation !== 'Ignore' && isJson(body);
   const { object, warnings } = services.decoder.decode(kind, value, {
     fieldValidation,
-    ...(looksForDuplicates ? { duplicateFields: findDuplicateFields(body.text) } : {}),
+    ...(looksForDuplicates ? { duplicateFields: findDuplicateFields(textOf(body)) } : {}),
   });
   for (const warning of warnings) addWarning(exchange, warning);
   return object;
 }
 
 /** What a body must be; a body without kind or apiVersion is taken for it. */
-interface ExpectedType {
-  kind: string;
+interface ExpectedType extends BodyType {
   version: string;
   apiVersion: string;
 }
 
 /** The parsed body, an object of no other kind than the expected one. */
-export function parseTyped(body: RequestBody, { kind, version, apiVersion }: ExpectedType): object {
-  const value = parseObject(body, kind);
+export function parseTyped(body: RequestBody, type: ExpectedType): object {
+  const { kind, version, apiVersion } = type;
+  const value = parseObject(body, type);
   if (value.apiVersion && value.apiVersion !== apiVersion)
     throw new StatusError(
       'BadRequest',
-      `the API version in the data (${textOf(value.apiVersion)}) does not match the expected API version (${apiVersion})`,
+      `the API version in the data (${shown(value.apiVersion)}) does not match the expected API version (${apiVersion})`,
     );
   if (value.kind && value.kind !== kind)
     throw new StatusError(
       'BadRequest',
-      `${textOf(value.kind)} in version "${version}" cannot be handled as a ${kind}: the kind does not match the path`,
+      `${shown(value.kind)} in version "${version}" cannot be handled as a ${kind}: the kind does not match the path`,
     );
   return value;
 }
 
-/** The parsed body, an object; `kind` is for the refusal. */
-export function parseObject(body: RequestBody, kind: string): Record<string, unknown> {
+/** The parsed body, an object. */
+export function parseObject(body: RequestBody, type: BodyType): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseBody(body);
+    value = parseBody(body, type);
   } catch (error) {
     if (!(error instanceof StatusError) || error.reason !== 'BadRequest') throw error;
-    throw unrecognised(kind, error.message);
+    throw unrecognised(type.kind, error.message);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw unrecognised(kind, "couldn't get version/kind; the body is not an object");
+    throw unrecognised(type.kind, "couldn't get version/kind; the body is not an object");
   return value as Record<string, unknown>;
 }
 
@@ -70,7 +70,7 @@ function unrecognised(kind: string, why: string): StatusError {
   );
 }
 
-function textOf(value: unknown): string {
+function shown(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 

@@ -11,15 +11,20 @@ import { readDryRun } from './write-options.ts';
 /** DeleteOptions from the body, or from the query where there is no body. Throws BadRequest and Invalid. */
 export async function readDeleteOptions({ request, query, services }: Exchange): Promise<DeleteRequest> {
   const body = await readBody(request);
-  if (body.text.trim() === '') return deleteRequest(optionsOfQuery(query));
-  const value = parseObject(body, 'DeleteOptions');
+  if (body.bytes.length === 0) return deleteRequest(optionsOfQuery(query));
+  const value = parseObject(body, deleteOptionsType);
   if (value.kind && value.kind !== 'DeleteOptions')
     throw new StatusError('BadRequest', `the body is a ${JSON.stringify(value.kind)}, want DeleteOptions`);
-  const { object } = services.decoder.decodeAs(deleteOptionsSchema, value, { fieldValidation: 'Ignore' });
+  const { object } = services.decoder.decodeAs(deleteOptionsType.schema, value, {
+    fieldValidation: 'Ignore',
+  });
   return deleteRequest(object as DeleteOptions);
 }
 
-const deleteOptionsSchema = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
+const deleteOptionsType = {
+  kind: 'DeleteOptions',
+  schema: 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions',
+};
 
 function optionsOfQuery(query: URLSearchParams): DeleteOptions {
   const grace = query.get('gracePeriodSeconds');

@@ -3,7 +3,7 @@ import { applyMergePatch } from '../../protocol/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../protocol/patch/strategic-merge-patch.ts';
 import { StatusError } from '../../protocol/status.ts';
 import type { Exchange } from './exchange.ts';
-import { parseJson, readBody, unsupportedMediaType } from './request-body.ts';
+import { parseJson, readBody, textOf, unsupportedMediaType } from './request-body.ts';
 
 /** A patch as it was sent; what it does to an object is `applyPatch`. */
 export interface Patch {
@@ -22,7 +22,8 @@ export const patchMediaTypes: Readonly<Record<string, PatchType>> = {
 
 /** Throws UnsupportedMediaType, BadRequest and RequestEntityTooLarge. */
 export async function readPatch({ request }: Pick<Exchange, 'request'>): Promise<Patch> {
-  const { text, mediaType } = await readBody(request);
+  const body = await readBody(request);
+  const { mediaType } = body;
   const type = Object.hasOwn(patchMediaTypes, mediaType) ? patchMediaTypes[mediaType] : undefined;
   if (mediaType === 'application/apply-patch+yaml')
     throw new StatusError(
@@ -31,6 +32,7 @@ export async function readPatch({ request }: Pick<Exchange, 'request'>): Promise
         Object.keys(patchMediaTypes).join(', '),
     );
   if (type === undefined) throw unsupportedMediaType(Object.keys(patchMediaTypes));
+  const text = textOf(body);
   const document = parseJson(text);
   if (type === 'json' ? !Array.isArray(document) : !isObject(document))
     throw new StatusError(

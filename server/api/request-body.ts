@@ -4,15 +4,16 @@ import { limits } from '../../protocol/limits.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { apiLimits } from './api-limits.ts';
 import { parseMediaType } from './negotiation.ts';
+import { protobufType, readEnvelope } from './protobuf/read-envelope.ts';
 
-/** A request body as it was sent, decoded as text only. */
+/** A request body as it was sent. */
 export interface RequestBody {
-  text: string;
+  bytes: Buffer;
   /** Media type in lower case without parameters; '' when the client did not say. */
   mediaType: string;
 }
 
-/** Throws RequestEntityTooLarge, BadRequest (not UTF-8, cut off) or UnsupportedMediaType (encoded). */
+/** Throws RequestEntityTooLarge, BadRequest (cut off) or UnsupportedMediaType (encoded). */
 export async function readBody(request: IncomingMessage): Promise<RequestBody> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity')
@@ -21,9 +22,13 @@ export async function readBody(request: IncomingMessage): Promise<RequestBody> {
       `the content encoding ${JSON.stringify(encoding)} is not supported`,
     );
   const bytes = await collect(request);
-  const mediaType = parseMediaType(request.headers['content-type'] ?? '')?.type ?? '';
+  return { bytes, mediaType: parseMediaType(request.headers['content-type'] ?? '')?.type ?? '' };
+}
+
+/** Throws BadRequest for what is not UTF-8. */
+export function textOf({ bytes }: RequestBody): string {
   try {
-    return { text: strictUtf8.decode(bytes), mediaType };
+    return strictUtf8.decode(bytes);
   } catch (cause) {
     throw new StatusError('BadRequest', 'the body of the request is not valid UTF-8', { cause });
   }
@@ -64,11 +69,29 @@ export function isJson({ mediaType }: RequestBody): boolean {
   return jsonTypes.has(mediaType);
 }
 
-/** A JSON or YAML body as plain data. Throws BadRequest and UnsupportedMediaType. */
-export function parseBody(body: RequestBody): unknown {
-  if (isJson(body)) return parseJson(body.text);
-  if (yamlTypes.has(body.mediaType)) return parseYaml(body.text);
-  throw unsupportedMediaType(['application/json', 'application/yaml']);
+/** What a body is expected to hold: protobuf says no names, so they come from the schema. */
+export interface BodyType {
+  kind: string;
+  schema: string;
+}
+
+/** A JSON, YAML or protobuf body as plain data. Throws BadRequest and UnsupportedMediaType. */
+export function parseBody(body: RequestBody, type: BodyType): unknown {
+  if (isJson(body)) return parseJson(textOf(body));
+  if (yamlTypes.has(body.mediaType)) return parseYaml(textOf(body));
+  if (body.mediaType === protobufType) return parseProtobuf(body, type);
+  throw unsupportedMediaType(['application/json', 'application/yaml', protobufType]);
+}
+
+function parseProtobuf({ bytes }: RequestBody, type: BodyType): unknown {
+  let value: unknown;
+  try {
+    value = readEnvelope(bytes, type);
+  } catch (cause) {
+    throw malformed('protobuf error', cause);
+  }
+  refuseHostile(value);
+  return value;
 }
 
 export function unsupportedMediaType(accepted: readonly string[]): StatusError {

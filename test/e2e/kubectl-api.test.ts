@@ -256,6 +256,29 @@ describe('an unmodified kubectl', { skip: await kubectlIsMissing() }, () => {
     assert.deepEqual(kubectl.api.podStreams.execRequests.at(-1)?.tty, true);
   });
 
+  test('creates by its generators, which send protobuf since 1.32', async () => {
+    assert.equal(await kubectl.ok('create namespace made'), 'namespace/made created\n');
+    await kubectl.ok('create configmap made -n made --from-literal=a=b');
+    await kubectl.ok('create secret generic made -n made --from-literal=key=value');
+    await kubectl.ok('create serviceaccount made -n made');
+    await kubectl.ok('create deployment made -n made --image=busybox --replicas=0 --port=8080 -- sleep 1');
+    await kubectl.ok('create service nodeport made -n made --tcp=80:http');
+    const made = async (what: string) => JSON.parse(await kubectl.ok(`get ${what} made -n made -o json`));
+    assert.deepEqual((await made('configmap')).data, { a: 'b' });
+    assert.deepEqual((await made('secret')).data, { key: Buffer.from('value').toString('base64') });
+    const { spec } = await made('deployment');
+    assert.deepEqual([spec.replicas, spec.selector], [0, { matchLabels: { app: 'made' } }]);
+    const [container] = spec.template.spec.containers;
+    assert.deepEqual(
+      [container.image, container.command, container.ports],
+      ['busybox', ['sleep', '1'], [{ containerPort: 8080, protocol: 'TCP' }]],
+    );
+    const [port] = (await made('service')).spec.ports;
+    assert.deepEqual([port.port, port.targetPort, port.protocol], [80, 'http', 'TCP']);
+    assert.match(await kubectl.fails('create namespace made'), /namespaces "made" already exists/);
+    await kubectl.ok('delete namespace made --wait=false');
+  });
+
   test('replaces and deletes, and waits until it is gone', async () => {
     assert.match(await kubectl.ok('replace -f -', deployment({ image: 'nginx:1.30' })), /replaced/);
     assert.equal(await kubectl.ok('delete deploy web'), 'deployment.apps "web" deleted\n');
