@@ -73,7 +73,7 @@ class RecordedSet implements NodeSet {
     if (old) this.#sum -= entrySum(old.key, old.digest);
     this.#sum += entrySum(entry.key, entry.digest);
     this.#entries.set(entry.key, entry);
-    this.#pending.add(entry.key);
+    this.#changed(entry.key);
   }
 
   remove(key: string): void {
@@ -81,7 +81,7 @@ class RecordedSet implements NodeSet {
     if (!old) return;
     this.#sum -= entrySum(key, old.digest);
     this.#entries.delete(key);
-    this.#pending.add(key);
+    this.#changed(key);
   }
 
   get(key: string): SetEntry | undefined {
@@ -142,6 +142,12 @@ class RecordedSet implements NodeSet {
     const { hash } = this.state();
     this.#revision = revision + 1;
     this.#pasts.push({ revision: this.#revision, hash, changed: [] });
+  }
+
+  #changed(key: string): void {
+    this.#pending.add(key);
+    // Nobody reads the set of a device that is away for months; its history must not grow for ever.
+    if (this.#pending.size > pastKeysMax) this.state();
   }
 
   #forgetOldest(): void {

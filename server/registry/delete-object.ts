@@ -1,3 +1,4 @@
+import { sameValue } from '../../protocol/kinds/cause.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { decode } from './codec.ts';
@@ -6,7 +7,6 @@ import { conflict } from './failures.ts';
 import { heldBySpec, markTerminating, refuseUndeletable } from './namespaces.ts';
 import type { DeleteRequest, ObjectName } from './registry.ts';
 import { commit, requireUid } from './replace-object.ts';
-import { sameJson } from './same-json.ts';
 
 export async function deleteObject<T extends KubernetesObject>(
   context: RegistryContext,
@@ -77,7 +77,7 @@ function applyPropagation(metadata: Metadata, policy: DeleteRequest['propagation
   const own: readonly string[] = Object.values(policyFinalizers);
   const others = (metadata.finalizers ?? []).filter((name) => !own.includes(name));
   const wanted = policy === 'Background' ? others : [...others, policyFinalizers[policy]];
-  if (sameJson(wanted, metadata.finalizers ?? [])) return;
+  if (sameValue(wanted, metadata.finalizers ?? [])) return;
   if (wanted.length > 0) metadata.finalizers = wanted;
   else delete metadata.finalizers;
 }

@@ -1,4 +1,5 @@
 import { nameSuffix, uuid } from '../../lib/random.ts';
+import { forbidden, invalid, required, sameValue } from '../../protocol/kinds/cause.ts';
 import {
   apiVersionOf,
   type KindDefinition,
@@ -8,7 +9,6 @@ import {
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { StatusCause } from '../../protocol/status.ts';
 import type { RegistryContext } from './context.ts';
-import { sameJson } from './same-json.ts';
 
 /** The part of metadata that belongs to the server (source: k8s.io/apiserver/pkg/registry/rest, ValidateObjectMeta). */
 
@@ -48,18 +48,18 @@ export function placeCauses(
 ): StatusCause[] {
   const causes: StatusCause[] = [];
   if (!name) {
-    causes.push(cause('FieldValueRequired', 'metadata.name', 'name or generateName is required'));
+    causes.push(required('metadata.name', 'name or generateName is required'));
   } else {
     const wrong = segmentFault(name, nameLengthMax);
-    if (wrong) causes.push(cause('FieldValueInvalid', 'metadata.name', wrong, name));
+    if (wrong) causes.push(invalid('metadata.name', name, wrong));
   }
   if (!kind.namespaced && namespace) {
-    causes.push(cause('FieldValueForbidden', 'metadata.namespace', 'not allowed on this type'));
+    causes.push(forbidden('metadata.namespace', 'not allowed on this type'));
   }
-  if (kind.namespaced && !namespace) causes.push(cause('FieldValueRequired', 'metadata.namespace', ''));
+  if (kind.namespaced && !namespace) causes.push(required('metadata.namespace'));
   if (kind.namespaced && namespace) {
     const wrong = segmentFault(namespace, namespaceLengthMax);
-    if (wrong) causes.push(cause('FieldValueInvalid', 'metadata.namespace', wrong, namespace));
+    if (wrong) causes.push(invalid('metadata.namespace', namespace, wrong));
   }
   return causes;
 }
@@ -86,7 +86,7 @@ export function metadataUpdateCauses(next: ObjectMeta, old: ObjectMeta): StatusC
   const fixed = ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp'] as const;
   const causes = fixed
     .filter((field) => next[field] !== old[field])
-    .map((field) => cause('FieldValueInvalid', `metadata.${field}`, 'field is immutable', next[field]));
+    .map((field) => invalid(`metadata.${field}`, next[field], 'field is immutable'));
   if (old.deletionTimestamp !== undefined) {
     const added = (next.finalizers ?? []).filter((name) => !old.finalizers?.includes(name));
     if (added.length > 0) causes.push(lateFinalizers(added));
@@ -98,7 +98,7 @@ export function metadataUpdateCauses(next: ObjectMeta, old: ObjectMeta): StatusC
 export function bumpGeneration<T extends KubernetesObject>(kind: KindDefinition<T>, next: T, old: T): void {
   if (kind.generationOf === false) return;
   const covered = kind.generationOf ?? specOf;
-  if (sameJson(covered(next), covered(old))) return;
+  if (sameValue(covered(next), covered(old))) return;
   (next.metadata ??= {}).generation = (old.metadata?.generation ?? 0) + 1;
 }
 
@@ -113,8 +113,7 @@ function carry(next: ObjectMeta, old: ObjectMeta, field: CarriedField): void {
 
 function lateFinalizers(added: readonly string[]): StatusCause {
   const list = `[]string{${added.map((name) => JSON.stringify(name)).join(', ')}}`;
-  return cause(
-    'FieldValueForbidden',
+  return forbidden(
     'metadata.finalizers',
     `no new finalizers can be added if the object is being deleted, found new finalizers ${list}`,
   );
@@ -129,15 +128,4 @@ function segmentFault(name: string, lengthMax: number): string | undefined {
   if (/[\u0000-\u001f\u007f]/.test(name)) return 'may not contain control characters';
   if (Buffer.byteLength(name) > lengthMax) return `must be no more than ${lengthMax} bytes`;
   return undefined;
-}
-
-const causeWords = {
-  FieldValueRequired: 'Required value',
-  FieldValueForbidden: 'Forbidden',
-  FieldValueInvalid: 'Invalid value',
-} as const;
-
-function cause(reason: keyof typeof causeWords, field: string, why: string, value?: string): StatusCause {
-  const parts = [causeWords[reason], ...(value === undefined ? [] : [JSON.stringify(value)]), why];
-  return { reason, field, message: parts.filter((part) => part !== '').join(': ') };
 }

@@ -1,3 +1,4 @@
+import { sameValue } from '../../protocol/kinds/cause.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import type { Entry } from '../store/store.ts';
 import { decode, encode, plainCopy } from './codec.ts';
@@ -6,7 +7,6 @@ import { conflict, invalid, modifiedMeanwhile } from './failures.ts';
 import { bumpGeneration, carryMetadata, metadataUpdateCauses } from './metadata.ts';
 import { heldBySpec } from './namespaces.ts';
 import type { ObjectName, WriteOptions } from './registry.ts';
-import { sameJson } from './same-json.ts';
 
 /** Replaces an object by what the caller sent; see `Registry.update`. */
 export async function updateObject<T extends KubernetesObject>(
@@ -83,7 +83,7 @@ export async function commit<T extends KubernetesObject>(
     if (!options.dryRun) await store.delete(entry.key, entry.revision);
     return next;
   }
-  if (sameJson(next, old)) return next;
+  if (sameValue(next, old)) return next;
   const value = encode(next);
   if (!options.dryRun) {
     const revision = await store.update(entry.key, value, entry.revision);

@@ -1,5 +1,5 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
-import { matchesLabels, parseFieldSelector, parseLabelSelector } from '../../protocol/selectors.ts';
+import { parseFieldSelector, parseLabelSelector } from '../../protocol/selectors.ts';
 import { badRequest } from './failures.ts';
 import { keyOf, prefixOf } from './keys.ts';
 import type { Selection } from './registry.ts';
@@ -19,7 +19,7 @@ export function compileSelection<T extends KubernetesObject>(
   kind: KindDefinition<T>,
   { namespace, labelSelector, fieldSelector }: Selection,
 ): CompiledSelection<T> {
-  const labels = labelSelector ? parseLabelSelector(labelSelector) : undefined;
+  const matchesLabels = labelSelector ? parseLabelSelector(labelSelector) : undefined;
   const fields = (fieldSelector ? parseFieldSelector(fieldSelector) : []).map((requirement) => ({
     ...requirement,
     read: fieldReader(kind, requirement.field),
@@ -33,11 +33,11 @@ export function compileSelection<T extends KubernetesObject>(
   return {
     prefix,
     exactKey: exact ? prefix : undefined,
-    matches: labels || fields.length > 0 ? matches : undefined,
+    matches: matchesLabels || fields.length > 0 ? matches : undefined,
   };
 
   function matches(object: Readonly<T>): boolean {
-    if (labels && !matchesLabels(labels, object.metadata?.labels ?? {})) return false;
+    if (matchesLabels && !matchesLabels(object.metadata?.labels ?? {})) return false;
     return fields.every(({ read, operator, value }) => (read(object) === value) === (operator === '='));
   }
 }

@@ -1,22 +1,22 @@
+import assert from 'node:assert/strict';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../lib/clock.ts';
-import { openLevelStore } from '../../server/store/level-store.ts';
-import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
+import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { createCache } from '../../server/cache/create-cache.ts';
 import type { Registry, Selection, WatchRequest } from '../../server/registry/registry.ts';
+import { openLevelStore } from '../../server/store/level-store.ts';
+import { createMemoryStore } from '../../server/store/memory-store.ts';
 import type { Store } from '../../server/store/store.ts';
-import { createMemoryStore } from '../support/tiny-store.ts';
 import { openRegistry, type Widget, widgetKind } from '../unit/server/registry/registry-fixture.ts';
 
 /** The registry and the cache over every store driver: what a watch tells adds up to what a list shows. */
 const drivers: Record<string, (directory: string) => Promise<Store>> = {
-  memory: async () => createMemoryStore({ clock: systemClock, log: silentLogger }),
+  memory: async () => createMemoryStore({ clock: systemClock }),
   Level: (directory) => openLevelStore({ directory, clock: systemClock, log: silentLogger }),
 };
 
@@ -49,7 +49,7 @@ for (const [driver, open] of Object.entries(drivers)) {
       await fc.assert(
         fc.asyncProperty(fc.array(write, { maxLength: 30 }), fc.nat(30), async (writes, joinAfter) => {
           await using folder = await mkdtempDisposable(join(tmpdir(), 'flotilla-registry-'));
-          await using fixture = await openRegistry(await open(folder.path));
+          await using fixture = await openRegistry({ store: await open(folder.path) });
           const { registry } = fixture;
           const abort = new AbortController();
           const follow = async (selection: Selection) => {
@@ -78,7 +78,7 @@ for (const [driver, open] of Object.entries(drivers)) {
       await fc.assert(
         fc.asyncProperty(fc.array(write, { maxLength: 30 }), async (writes) => {
           await using folder = await mkdtempDisposable(join(tmpdir(), 'flotilla-registry-'));
-          await using fixture = await openRegistry(await open(folder.path));
+          await using fixture = await openRegistry({ store: await open(folder.path) });
           const { registry, clock } = fixture;
           await using cache = createCache({ registry, clock, log: silentLogger });
           const informer = cache.informer(widgetKind);

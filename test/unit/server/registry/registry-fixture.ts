@@ -10,9 +10,9 @@ import {
 import { StatusError, type StatusReason } from '../../../../protocol/status.ts';
 import { createRegistry } from '../../../../server/registry/create-registry.ts';
 import type { Registry, WatchChange, WatchRequest } from '../../../../server/registry/registry.ts';
+import { createMemoryStore } from '../../../../server/store/memory-store.ts';
 import type { Store } from '../../../../server/store/store.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
-import { createMemoryStore } from '../../../support/tiny-store.ts';
 
 /** A kind with everything a registry has to do with: defaults, validation, status, grace, selectable fields. */
 export interface Widget extends KubernetesObject {
@@ -122,12 +122,10 @@ export interface RegistryFixture extends AsyncDisposable {
   readonly clock: ManualClock;
 }
 
-/** A registry over a memory store that holds the namespaces `default` and `other`. */
-export async function openRegistry(
-  store: Store = createMemoryStore(),
-  random: Random = seededRandom(1),
-): Promise<RegistryFixture> {
+/** A registry over a memory store (unless told otherwise) that holds the namespaces `default` and `other`. */
+export async function openRegistry(given: { store?: Store; random?: Random } = {}): Promise<RegistryFixture> {
   const clock = new ManualClock();
+  const { random = seededRandom(1), store = createMemoryStore({ clock, random: seededRandom(2) }) } = given;
   const registry = createRegistry({ store, clock, random, log: silentLogger, kinds: testKinds });
   for (const name of ['default', 'other']) await registry.create(testNamespaceKind, { metadata: { name } });
   return { registry, store, clock, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };

@@ -100,9 +100,11 @@ describe('creating', () => {
 
   test('a generated name that is taken is generated again', async () => {
     const rolls = Array.from({ length: 10 }, () => 0);
-    await using fixture = await openRegistry(undefined, {
-      fraction: () => rolls.shift() ?? 0.5,
-      bytes: (count) => seededRandom(count).bytes(count),
+    await using fixture = await openRegistry({
+      random: {
+        fraction: () => rolls.shift() ?? 0.5,
+        bytes: (count) => seededRandom(count).bytes(count),
+      },
     });
     const names: (string | undefined)[] = [];
     for (let count = 0; count < 2; count += 1) {

@@ -1,0 +1,168 @@
+import type { Container, Pod } from '../../protocol/generated/models.ts';
+import type { Reserved } from './pod-record.ts';
+import { parseMillis, parseWhole } from './quantity.ts';
+
+/**
+ * Whether this device takes a pod, asked once per pod before anything of it is started. A pod that was admitted is never
+ * asked about again. Reasons are kubelet's where it has one.
+ */
+export interface AdmissionContext {
+  allocatable: NodeAllocatable;
+  /** Of every admitted pod that still holds resources. */
+  admitted: readonly Reserved[];
+  /** Of every pod whose sandbox exists. */
+  hostPorts: readonly string[];
+  /** Names of the runtime drivers in use, the default first. */
+  runtimes: readonly string[];
+}
+
+export interface NodeAllocatable {
+  cpuMillis: number;
+  memoryBytes: number;
+  ephemeralStorageBytes: number;
+  pods: number;
+}
+
+export type Admission =
+  | { admitted: true; runtime: string; reserved: Reserved }
+  | { admitted: false; reason: string; message: string; reserved: Reserved };
+
+export function admit(pod: Pod, context: AdmissionContext): Admission {
+  const reserved = reservedBy(pod);
+  const runtime = pod.spec?.runtimeClassName ?? context.runtimes[0];
+  const refusal =
+    refuseRuntime(runtime, context) ??
+    refuseUnsupported(pod) ??
+    refusePorts(reserved, context) ??
+    refuseResources(pod, reserved, context);
+  if (refusal || runtime === undefined) {
+    return { admitted: false, reserved, ...(refusal ?? noRuntime) };
+  }
+  return { admitted: true, runtime, reserved };
+}
+
+/** What a pod takes of the node: its containers together, or its largest init container, whichever is more. */
+export function reservedBy(pod: Pod): Reserved {
+  const containers = pod.spec?.containers ?? [];
+  const init = pod.spec?.initContainers ?? [];
+  const total = (resource: string, parse: (text: string | undefined) => number) => {
+    const request = ({ resources }: Container) =>
+      parse(resources?.requests?.[resource] ?? resources?.limits?.[resource]);
+    const together = containers.reduce((sum, container) => sum + request(container), 0);
+    const largest = Math.max(0, ...init.map(request));
+    return Math.max(together, largest) + parse(pod.spec?.overhead?.[resource]);
+  };
+  return {
+    cpuMillis: total('cpu', parseMillis),
+    memoryBytes: total('memory', parseWhole),
+    ephemeralStorageBytes: total('ephemeral-storage', parseWhole),
+    hostPorts: hostPortsOf(pod),
+  };
+}
+
+interface Refusal {
+  reason: string;
+  message: string;
+}
+
+const noRuntime: Refusal = {
+  reason: 'RuntimeUnavailable',
+  message: 'Pod was rejected: no container runtime works on this node',
+};
+
+function refuseRuntime(runtime: string | undefined, { runtimes }: AdmissionContext): Refusal | undefined {
+  if (runtime === undefined) return noRuntime;
+  if (runtimes.includes(runtime)) return undefined;
+  return {
+    reason: 'RuntimeClassNotFound',
+    message: `Pod was rejected: RuntimeClass "${runtime}" not found on this node; it has ${runtimes.join(', ') || 'none'}`,
+  };
+}
+
+function refuseUnsupported({ spec }: Pod): Refusal | undefined {
+  const volume = spec?.volumes?.[0];
+  if (volume) {
+    const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'emptyDir';
+    return {
+      reason: 'UnsupportedVolume',
+      message: `Pod was rejected: volume "${volume.name}" is of a kind this node cannot mount: ${kind}`,
+    };
+  }
+  const sidecar = spec?.initContainers?.find(({ restartPolicy }) => restartPolicy === 'Always');
+  if (sidecar) {
+    return {
+      reason: 'UnsupportedInitContainer',
+      message: `Pod was rejected: init container "${sidecar.name}" has restartPolicy Always (a sidecar), which this node does not run`,
+    };
+  }
+  return undefined;
+}
+
+function refusePorts(reserved: Reserved, { hostPorts }: AdmissionContext): Refusal | undefined {
+  const conflict = reserved.hostPorts.find((port) => hostPorts.some((other) => portsCollide(port, other)));
+  if (conflict === undefined) return undefined;
+  const [, protocol = '', number = ''] = conflict.split('/');
+  return {
+    reason: 'NodePorts',
+    message: `Pod was rejected: Predicate NodePorts failed: host port ${number}/${protocol} is in use by another pod`,
+  };
+}
+
+function refuseResources(pod: Pod, reserved: Reserved, context: AdmissionContext): Refusal | undefined {
+  const { allocatable, admitted } = context;
+  if (admitted.length + 1 > allocatable.pods) {
+    return insufficient('pods', 1, admitted.length, allocatable.pods);
+  }
+  const unknown = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
+    .flatMap(({ resources }) => Object.keys({ ...resources?.limits, ...resources?.requests }))
+    .find((resource) => !['cpu', 'memory', 'ephemeral-storage'].includes(resource));
+  if (unknown !== undefined) {
+    return {
+      reason: 'UnexpectedAdmissionError',
+      message: `Pod was rejected: Allocate failed due to no ${unknown} on this node, which is unexpected`,
+    };
+  }
+  const used = (of: (reserved: Reserved) => number) => admitted.reduce((sum, other) => sum + of(other), 0);
+  const checks = [
+    ['cpu', reserved.cpuMillis, used((other) => other.cpuMillis), allocatable.cpuMillis],
+    ['memory', reserved.memoryBytes, used((other) => other.memoryBytes), allocatable.memoryBytes],
+    [
+      'ephemeral-storage',
+      reserved.ephemeralStorageBytes,
+      used((other) => other.ephemeralStorageBytes),
+      allocatable.ephemeralStorageBytes,
+    ],
+  ] as const;
+  for (const [resource, requested, inUse, capacity] of checks) {
+    if (requested > 0 && requested + inUse > capacity) {
+      return insufficient(resource, requested, inUse, capacity);
+    }
+  }
+  return undefined;
+}
+
+/** kubelet's InsufficientResourceError; cpu in thousandths, the others in whole units. */
+function insufficient(resource: string, requested: number, used: number, capacity: number): Refusal {
+  return {
+    reason: `OutOf${resource}`,
+    message: `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+  };
+}
+
+/** With the host's network every declared port is the host's. */
+function hostPortsOf({ spec }: Pod): string[] {
+  return (spec?.containers ?? []).flatMap(({ ports }) =>
+    (ports ?? []).flatMap(({ hostIP, hostPort, containerPort, protocol }) => {
+      const port = hostPort ?? (spec?.hostNetwork ? containerPort : undefined);
+      const address = hostIP === undefined || hostIP === '0.0.0.0' || hostIP === '::' ? '' : hostIP;
+      return port ? [`${address}/${protocol ?? 'TCP'}/${port}`] : [];
+    }),
+  );
+}
+
+function portsCollide(one: string, other: string): boolean {
+  const [address, protocol, port] = one.split('/');
+  const [otherAddress, otherProtocol, otherPort] = other.split('/');
+  if (protocol !== otherProtocol || port !== otherPort) return false;
+  return address === '' || otherAddress === '' || address === otherAddress;
+}

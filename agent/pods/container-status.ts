@@ -1,0 +1,94 @@
+import type {
+  Container,
+  ContainerState,
+  ContainerStateTerminated,
+  ContainerStatus,
+} from '../../protocol/generated/models.ts';
+import type { ContainerHandle } from '../drivers/driver.ts';
+import { viewContainer } from './container-view.ts';
+import type { Reason } from './plan-parts.ts';
+import type { ContainerExit } from './pod-record.ts';
+import type { PodState } from './pod-state.ts';
+
+export interface ContainerStatusOptions {
+  state: PodState;
+  /** Why the container waits; absent when nothing keeps it. */
+  waiting: Reason | undefined;
+  /** What it waits for when nothing more is known. */
+  waitingByDefault: 'ContainerCreating' | 'PodInitializing';
+  role: 'init' | 'main';
+  /** `podman` in `podman://<id>`. */
+  idScheme: string;
+}
+
+/** One entry of containerStatuses or initContainerStatuses. A container without probes is ready while it runs. */
+export function containerStatus(container: Container, options: ContainerStatusOptions): ContainerStatus {
+  const { state, role, idScheme } = options;
+  const view = viewContainer(state, container.name);
+  const base = { name: container.name, image: container.image ?? '' };
+  if (view.is === 'absent') {
+    const imageID = state.images[container.name]?.imageId ?? '';
+    const waiting = { waiting: waitingState(options) };
+    return { ...base, imageID, state: waiting, lastState: {}, ready: false, started: false, restartCount: 0 };
+  }
+  const { record } = view;
+  const containerID = containerId(record.handle, idScheme);
+  const common = { ...base, imageID: record.imageId, containerID, restartCount: record.handle.attempt };
+  const lastState = record.previous
+    ? { terminated: terminatedState(record.previous.exit, record.previous.handle, idScheme) }
+    : {};
+  switch (view.is) {
+    case 'running': {
+      const running = { startedAt: timestamp(view.startedAtMs) };
+      const ready = role === 'main';
+      return { ...common, state: { running }, lastState, ready, started: true };
+    }
+    case 'exited': {
+      const terminated = terminatedState(view.exit, record.handle, idScheme);
+      const ready = role === 'init' && view.exit.exitCode === 0;
+      if (!options.waiting) return { ...common, state: { terminated }, lastState, ready, started: false };
+      const waiting: ContainerState = { waiting: waitingState(options) };
+      return { ...common, state: waiting, lastState: { terminated }, ready: false, started: false };
+    }
+    case 'created':
+    case 'unseen':
+      return {
+        ...common,
+        state: { waiting: waitingState(options) },
+        lastState,
+        ready: false,
+        started: false,
+      };
+  }
+}
+
+function waitingState({ waiting, waitingByDefault }: ContainerStatusOptions): {
+  reason: string;
+  message?: string;
+} {
+  return waiting ?? { reason: waitingByDefault };
+}
+
+function terminatedState(
+  exit: ContainerExit,
+  handle: ContainerHandle,
+  idScheme: string,
+): ContainerStateTerminated {
+  return {
+    exitCode: exit.exitCode,
+    reason: exit.reason,
+    ...(exit.message === undefined ? {} : { message: exit.message }),
+    startedAt: timestamp(exit.startedAtMs),
+    finishedAt: timestamp(exit.finishedAtMs),
+    containerID: containerId(handle, idScheme),
+  };
+}
+
+function containerId({ id }: ContainerHandle, idScheme: string): string {
+  return `${idScheme}://${id}`;
+}
+
+/** metav1.Time: whole seconds. */
+export function timestamp(milliseconds: number): string {
+  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+}

@@ -1,0 +1,196 @@
+import type {
+  ConfigMap,
+  Container,
+  EnvVarSource,
+  Pod,
+  ResourceFieldSelector,
+  Secret,
+} from '../../protocol/generated/models.ts';
+import { expand } from './expansion.ts';
+import { parseMillis, parseQuantity, parseWhole, roundUp } from './quantity.ts';
+
+/** What a container's environment may refer to beside its own pod. */
+export interface EnvironmentSources {
+  configMap(namespace: string, name: string): ConfigMap | undefined;
+  secret(namespace: string, name: string): Secret | undefined;
+  nodeName: string;
+  hostIp: string;
+  podIp: string;
+  podIps: readonly string[];
+  /** What a resourceFieldRef to an unset limit means. */
+  allocatable: { cpuMillis: number; memoryBytes: number; ephemeralStorageBytes: number };
+}
+
+export interface ResolvedContainer {
+  environment: Record<string, string>;
+  command: string[];
+  args: string[];
+}
+
+/** `error` is kubelet's message for CreateContainerConfigError. */
+export type Resolution = ({ error?: undefined } & ResolvedContainer) | { error: string };
+
+/**
+ * Environment, command and args of a container with every reference resolved. Later entries see earlier ones, `env` wins over
+ * `envFrom`; a missing optional source leaves the variable out.
+ */
+export function resolveContainer(
+  pod: Pod,
+  container: Container,
+  hostname: string,
+  sources: EnvironmentSources,
+): Resolution {
+  const values = new Map<string, string>([['HOSTNAME', hostname]]);
+  try {
+    addSources(values, pod, container, sources);
+    for (const { name, value, valueFrom } of container.env ?? []) {
+      const resolved = valueFrom
+        ? resolveSource(valueFrom, pod, container, sources)
+        : expand(value ?? '', (other) => values.get(other));
+      if (resolved !== undefined) values.set(name, resolved);
+    }
+  } catch (error) {
+    if (error instanceof MissingSource) return { error: error.message };
+    throw error;
+  }
+  const expanded = (text: string) => expand(text, (name) => values.get(name));
+  return {
+    environment: Object.fromEntries(values),
+    command: (container.command ?? []).map(expanded),
+    args: (container.args ?? []).map(expanded),
+  };
+}
+
+class MissingSource extends Error {}
+
+function addSources(
+  values: Map<string, string>,
+  pod: Pod,
+  container: Container,
+  sources: EnvironmentSources,
+): void {
+  const namespace = pod.metadata?.namespace ?? '';
+  for (const { prefix = '', configMapRef, secretRef } of container.envFrom ?? []) {
+    const data = configMapRef
+      ? required(sources.configMap(namespace, configMapRef.name ?? ''), 'configmap', configMapRef)?.data
+      : secretRef
+        ? decoded(required(sources.secret(namespace, secretRef.name ?? ''), 'secret', secretRef))
+        : undefined;
+    for (const [key, value] of Object.entries(data ?? {})) values.set(prefix + key, value);
+  }
+}
+
+function required<T>(found: T | undefined, kind: string, reference: { name?: string; optional?: boolean }) {
+  if (found === undefined && !reference.optional) {
+    throw new MissingSource(`${kind} "${reference.name ?? ''}" not found`);
+  }
+  return found;
+}
+
+function decoded(secret: Secret | undefined): Record<string, string> {
+  const entries = Object.entries(secret?.data ?? {});
+  return Object.fromEntries(entries.map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
+}
+
+function resolveSource(
+  source: EnvVarSource,
+  pod: Pod,
+  container: Container,
+  sources: EnvironmentSources,
+): string | undefined {
+  const namespace = pod.metadata?.namespace ?? '';
+  if (source.fieldRef) return podField(source.fieldRef.fieldPath, pod, sources);
+  if (source.resourceFieldRef) return resourceField(source.resourceFieldRef, pod, container, sources);
+  if (source.configMapKeyRef) {
+    const reference = source.configMapKeyRef;
+    const found = required(sources.configMap(namespace, reference.name ?? ''), 'configmap', reference);
+    return keyOf(found?.data, `ConfigMap ${namespace}/${reference.name ?? ''}`, reference);
+  }
+  if (source.secretKeyRef) {
+    const reference = source.secretKeyRef;
+    const found = required(sources.secret(namespace, reference.name ?? ''), 'secret', reference);
+    return keyOf(decoded(found), `Secret ${namespace}/${reference.name ?? ''}`, reference);
+  }
+  throw new MissingSource('unsupported valueFrom: fileKeyRef is not available on this node');
+}
+
+function keyOf(
+  data: Record<string, string> | undefined,
+  owner: string,
+  reference: { key: string; optional?: boolean },
+): string | undefined {
+  const value = data && Object.hasOwn(data, reference.key) ? data[reference.key] : undefined;
+  if (value === undefined && !reference.optional) {
+    throw new MissingSource(`couldn't find key ${reference.key} in ${owner}`);
+  }
+  return value;
+}
+
+function podField(path: string, pod: Pod, sources: EnvironmentSources): string {
+  const { metadata, spec } = pod;
+  const subscript = /^metadata\.(labels|annotations)\['([^']*)'\]$/.exec(path);
+  if (subscript) {
+    const [, field, key = ''] = subscript;
+    return (field === 'labels' ? metadata?.labels : metadata?.annotations)?.[key] ?? '';
+  }
+  switch (path) {
+    case 'metadata.name':
+      return metadata?.name ?? '';
+    case 'metadata.namespace':
+      return metadata?.namespace ?? '';
+    case 'metadata.uid':
+      return metadata?.uid ?? '';
+    case 'spec.nodeName':
+      return sources.nodeName;
+    case 'spec.serviceAccountName':
+      return spec?.serviceAccountName ?? '';
+    case 'status.hostIP':
+    case 'status.hostIPs':
+      return sources.hostIp;
+    case 'status.podIP':
+      return sources.podIp;
+    case 'status.podIPs':
+      return sources.podIps.join(',');
+    default:
+      throw new MissingSource(`unsupported fieldPath: ${path}`);
+  }
+}
+
+function resourceField(
+  reference: ResourceFieldSelector,
+  pod: Pod,
+  own: Container,
+  sources: EnvironmentSources,
+): string {
+  const named = reference.containerName;
+  const container = named
+    ? [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].find(
+        ({ name }) => name === named,
+      )
+    : own;
+  if (!container) throw new MissingSource(`container ${named ?? ''} not found`);
+  const [kind = '', resource = ''] = reference.resource.split(/\.(.*)/s);
+  const given = (kind === 'limits' ? container.resources?.limits : container.resources?.requests)?.[resource];
+  const divisor = parseQuantity(reference.divisor ?? '1') || 1;
+  const { allocatable } = sources;
+  const unset = kind !== 'limits';
+  switch (`${kind}.${resource}`) {
+    case 'limits.cpu':
+    case 'requests.cpu': {
+      const millis = given === undefined ? (unset ? 0 : allocatable.cpuMillis) : parseMillis(given);
+      return String(roundUp(millis / 1000 / divisor));
+    }
+    case 'limits.memory':
+    case 'requests.memory':
+      return String(roundUp(wholeOr(given, unset ? 0 : allocatable.memoryBytes) / divisor));
+    case 'limits.ephemeral-storage':
+    case 'requests.ephemeral-storage':
+      return String(roundUp(wholeOr(given, unset ? 0 : allocatable.ephemeralStorageBytes) / divisor));
+    default:
+      throw new MissingSource(`unsupported container resource : ${reference.resource}`);
+  }
+}
+
+function wholeOr(given: string | undefined, unset: number): number {
+  return given === undefined ? unset : parseWhole(given);
+}

@@ -1,0 +1,91 @@
+import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
+import { DriverError } from '../drivers/errors.ts';
+import type { Limiter } from './limiter.ts';
+import type { PodEvent } from './pod-state.ts';
+import type { Executors, Step, StepType } from './steps.ts';
+
+export interface ExecutorOptions {
+  driver: RuntimeDriver;
+  /** Keeps a small board from starting a hundred containers at the same moment; stops do not count, they mostly wait. */
+  operations: Limiter;
+  pulls: Limiter;
+}
+
+/** Takes one step; never rejects: what went wrong is an event too. */
+export async function execute(
+  executors: Executors<PodEvent>,
+  step: Step,
+  signal: AbortSignal,
+): Promise<PodEvent> {
+  try {
+    return await dispatch(executors, step, signal);
+  } catch (error) {
+    return signal.aborted ? { type: 'abandoned', step } : failure(step, error);
+  }
+}
+
+export function createExecutors({ driver, operations, pulls }: ExecutorOptions): Executors<PodEvent> {
+  return {
+    createSandbox: ({ spec }) =>
+      operations.run(async () => {
+        const handle = await driver.createSandbox(spec);
+        return { type: 'sandboxCreated', handle, state: await driver.inspectSandbox(handle) };
+      }),
+    async removeSandbox({ handle }) {
+      await operations.run(() => driver.removeSandbox(handle));
+      return { type: 'sandboxRemoved', handle };
+    },
+    async pullImage({ container, image, policy }, signal) {
+      const { imageId } = await pulls.run(
+        async () => (await driver.pull?.(image, { policy, signal })) ?? { imageId: '' },
+        signal,
+      );
+      return { type: 'imagePulled', container, image, imageId };
+    },
+    runContainer: (details) => operations.run(() => runContainer(driver, details)),
+    async stopContainer({ handle, graceMs }) {
+      await driver.stop(handle, { graceMs });
+      return { type: 'containerStopped', handle, state: await driver.inspect(handle) };
+    },
+    async removeContainer({ handle }) {
+      await operations.run(() => driver.remove(handle));
+      return { type: 'containerRemoved', handle };
+    },
+  };
+}
+
+async function runContainer(
+  driver: RuntimeDriver,
+  { spec, sandbox, created }: Omit<Extract<Step, { type: 'runContainer' }>, 'type'>,
+): Promise<PodEvent> {
+  const handle = created ?? (await driver.create(spec, sandbox));
+  try {
+    await driver.start(handle);
+  } catch (error) {
+    return failure({ type: 'runContainer', spec, sandbox, created }, error, handle);
+  }
+  // It runs; whoever plans next finds out what state it is in if this fails.
+  const state = await driver.inspect(handle).catch(() => undefined);
+  return { type: 'containerStarted', handle, image: spec.image, state };
+}
+
+function dispatch(executors: Executors<PodEvent>, step: Step, signal: AbortSignal): Promise<PodEvent> {
+  const executor = executors[step.type] as (step: Step, signal: AbortSignal) => Promise<PodEvent>;
+  return executor(step, signal);
+}
+
+function failure(step: Step, error: unknown, created?: ContainerHandle): PodEvent {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof DriverError ? error.code : created ? 'RunContainerError' : codeOf[step.type];
+  return { type: 'failed', step, code, message, ...(created ? { created } : {}) };
+}
+
+/** For errors that a driver gave no code. */
+const codeOf: Record<StepType, string> = {
+  createSandbox: 'CreatePodSandboxError',
+  removeSandbox: 'KillPodSandboxError',
+  pullImage: 'ErrImagePull',
+  runContainer: 'CreateContainerError',
+  stopContainer: 'KillContainerError',
+  removeContainer: 'RemoveContainerError',
+};

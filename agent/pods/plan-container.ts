@@ -1,0 +1,187 @@
+import type { Container, Pod } from '../../protocol/generated/models.ts';
+import type { ContainerSpec, PullPolicy, ResourceLimits } from '../drivers/driver.ts';
+import { type ContainerView, restartPolicyOf, restarts, viewContainer } from './container-view.ts';
+import { resolveContainer } from './environment.ts';
+import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
+import { graceSecondsOf, podHostname } from './plan-sandbox.ts';
+import type { Failure, Now } from './pod-state.ts';
+import { parseMillis, parseWhole } from './quantity.ts';
+import { containerTarget, imageTarget } from './steps.ts';
+
+type RunInput = PlanInput & { pod: Pod };
+
+/** An error is shown as itself for this long, then as what is done about it (`ImagePullBackOff`, `CrashLoopBackOff`). */
+export const firstNoticeMs = 2_000;
+
+/** One container whose turn it is: init containers are only asked for until they have succeeded. */
+export function planContainer(input: RunInput, container: Container, role: 'init' | 'main'): PartPlan {
+  const { pod, state } = input;
+  if (state.underWay[containerTarget(container.name)]) return { steps: [] };
+  const view = viewContainer(state, container.name);
+  switch (view.is) {
+    case 'absent':
+      return planStart(input, container, view);
+    case 'created':
+      return planStart(input, container, view);
+    case 'unseen':
+      return { steps: [] };
+    case 'running':
+      return view.record.image === (container.image ?? '')
+        ? { steps: [] }
+        : planReplace(input, container, view);
+    case 'exited': {
+      const policy = restartPolicyOf(pod.spec);
+      const starts = role === 'main' ? restarts(view, policy) : view.ofOldSandbox || policy !== 'Never';
+      return starts ? planRestart(input, container, view) : { steps: [] };
+    }
+  }
+}
+
+/** The new image is fetched before the old container is stopped. */
+function planReplace(
+  input: RunInput,
+  container: Container,
+  { record }: Extract<ContainerView, { is: 'running' }>,
+): PartPlan {
+  const { waiting, ...image } = planImage(input, container);
+  if (!image.present) {
+    if (!waiting) return image;
+    return {
+      ...image,
+      notice: { ...waiting, message: `container ${container.name}: ${waiting.message ?? ''}` },
+    };
+  }
+  const graceMs = graceSecondsOf(input.pod) * 1000;
+  return { steps: [{ type: 'stopContainer', handle: record.handle, graceMs }], replace: true };
+}
+
+function planRestart(
+  input: RunInput,
+  container: Container,
+  view: Extract<ContainerView, { is: 'exited' }>,
+): PartPlan {
+  const { state, now, pod } = input;
+  const { record } = view;
+  const failure = state.failures[containerTarget(container.name)];
+  const atOnce = record.replace || record.image !== (container.image ?? '') || view.ofOldSandbox;
+  const backoffAtMs = atOnce ? 0 : (state.restartAtMs[container.name] ?? 0);
+  const startAtMs = Math.max(backoffAtMs, failure?.retryAtMs ?? 0);
+  if (startAtMs <= now.monotonicMs) return planStart(input, container, view);
+  if (failure && isFirstNotice(failure, now)) {
+    const waiting = { reason: failure.code, message: failure.message };
+    return { steps: [], waiting, wakeAtMs: Math.min(startAtMs, failure.failedAtMs + firstNoticeMs) };
+  }
+  const backoffSeconds = Math.round((failure ? startAtMs - failure.failedAtMs : record.backoffMs) / 1000);
+  return { steps: [], waiting: crashLoop(pod, container, backoffSeconds), wakeAtMs: startAtMs };
+}
+
+/** Worded as kubelet does; people and tools search for it. */
+function crashLoop({ metadata }: Pod, { name }: Container, seconds: number): Reason {
+  const minutes = Math.floor(seconds / 60);
+  const delay = minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
+  const pod = `${metadata?.name ?? ''}_${metadata?.namespace ?? ''}(${metadata?.uid ?? ''})`;
+  return {
+    reason: 'CrashLoopBackOff',
+    message: `back-off ${delay} restarting failed container=${name} pod=${pod}`,
+  };
+}
+
+function planStart(input: RunInput, container: Container, view: ContainerView): PartPlan {
+  const { pod, state, now, context } = input;
+  const { sandbox, podIps } = state.record;
+  if (!sandbox) return { steps: [] };
+  const image = planImage(input, container);
+  if (!image.present) return image;
+  const sources = { ...context.sources, podIp: podIps[0] ?? '', podIps };
+  const resolved = resolveContainer(pod, container, podHostname(pod, context.nodeHostname), sources);
+  if (resolved.error !== undefined) {
+    return { steps: [], waiting: { reason: 'CreateContainerConfigError', message: resolved.error } };
+  }
+  const failure = state.failures[containerTarget(container.name)];
+  if (failure && failure.retryAtMs > now.monotonicMs) {
+    const waiting = { reason: failure.code, message: failure.message };
+    return { steps: [], waiting, wakeAtMs: failure.retryAtMs };
+  }
+  const created = view.is === 'created' ? view.record.handle : undefined;
+  const attempt = created?.attempt ?? (view.record ? view.record.handle.attempt + 1 : 0);
+  const spec: ContainerSpec = {
+    podUid: pod.metadata?.uid ?? '',
+    namespace: pod.metadata?.namespace ?? '',
+    pod: pod.metadata?.name ?? '',
+    container: container.name,
+    attempt,
+    image: container.image ?? '',
+    command: resolved.command,
+    args: resolved.args,
+    workingDir: container.workingDir,
+    environment: resolved.environment,
+    resources: resourceLimits(container),
+    tty: container.tty ?? false,
+    stdin: container.stdin ?? false,
+  };
+  return { steps: [{ type: 'runContainer', spec, sandbox, created }] };
+}
+
+/** Whether the container's image is there, and what to do when not. */
+export function planImage(input: RunInput, container: Container): PartPlan & { present: boolean } {
+  const { state, now, context } = input;
+  const image = container.image ?? '';
+  if (!context.pullsImages || state.images[container.name]?.image === image)
+    return { present: true, steps: [] };
+  const target = imageTarget(container.name, image);
+  const failure = state.failures[target];
+  const waiting = failure && pullProblem(failure, image, now);
+  const shown = waiting ? { waiting } : {};
+  if (state.underWay[target]) return { present: false, steps: [], ...shown };
+  if (failure && failure.retryAtMs > now.monotonicMs) {
+    const wakeAtMs = isFirstNotice(failure, now) ? failure.failedAtMs + firstNoticeMs : failure.retryAtMs;
+    return { present: false, steps: [], ...shown, wakeAtMs };
+  }
+  const policy = pullPolicy(container, state.record.containers[container.name]?.image === image);
+  return {
+    present: false,
+    steps: [{ type: 'pullImage', container: container.name, image, policy }],
+    ...shown,
+  };
+}
+
+function pullProblem(failure: Failure, image: string, now: Now): Reason {
+  if (failure.code !== 'ErrImagePull' || isFirstNotice(failure, now)) {
+    return { reason: failure.code, message: failure.message };
+  }
+  return {
+    reason: 'ImagePullBackOff',
+    message: `Back-off pulling image "${image}": ErrImagePull: ${failure.message}`,
+  };
+}
+
+/**
+ * `Always` asks the registry once per pod and image, not at every restart: a device that starts without a network must be
+ * able to start what it has (docs/decisions/0070).
+ */
+function pullPolicy({ image, imagePullPolicy }: Container, ranBefore: boolean): PullPolicy {
+  const policy = imagePullPolicy ?? (hasFloatingTag(image ?? '') ? 'Always' : 'IfNotPresent');
+  if (policy === 'Never') return 'Never';
+  return policy === 'Always' && !ranBefore ? 'Always' : 'IfNotPresent';
+}
+
+/** No tag or `latest`, and no digest. */
+function hasFloatingTag(image: string): boolean {
+  if (image.includes('@')) return false;
+  const tag = /:([^/:]+)$/.exec(image)?.[1];
+  return tag === undefined || tag === 'latest';
+}
+
+function isFirstNotice({ count, failedAtMs }: Failure, now: Now): boolean {
+  return count === 1 && now.monotonicMs < failedAtMs + firstNoticeMs;
+}
+
+function resourceLimits({ resources }: Container): ResourceLimits {
+  const { limits = {}, requests = {} } = resources ?? {};
+  const request = requests['cpu'] ?? limits['cpu'];
+  return {
+    cpuLimitMillis: limits['cpu'] === undefined ? undefined : parseMillis(limits['cpu']),
+    cpuRequestMillis: request === undefined ? undefined : parseMillis(request),
+    memoryLimitBytes: limits['memory'] === undefined ? undefined : parseWhole(limits['memory']),
+  };
+}

@@ -1,0 +1,69 @@
+import type { ContainerHandle } from '../drivers/driver.ts';
+import { earliest, emptyPlan, type Plan, type PlanInput } from './plan-parts.ts';
+import { graceSecondsOf } from './plan-sandbox.ts';
+import type { PodState } from './pod-state.ts';
+import { containerTarget, type Step, sandboxTarget, targetOf } from './steps.ts';
+
+/**
+ * Stop every container, all at once; then remove them; then the sandbox; then the pod is removed for good. Failed steps are
+ * tried again for ever. A grace period that became shorter hurries the stops under way.
+ */
+export function planTeardown({ pod, state, now }: PlanInput): Plan {
+  const result = emptyPlan();
+  result.abandon.push(...Object.keys(state.underWay).filter((target) => target.startsWith('image/')));
+  const graceMs = (pod ? graceSecondsOf(pod) : state.record.graceSeconds) * 1000;
+  const steps = stops(state, graceMs) ?? removals(state) ?? sandboxRemovals(state);
+  if (!steps) return { ...result, removed: Object.keys(state.underWay).length === 0 };
+  for (const step of steps) {
+    const target = targetOf(step);
+    const failure = state.failures[target];
+    const waits = failure !== undefined && failure.retryAtMs > now.monotonicMs;
+    if (waits) {
+      const wakeAtMs = earliest(result.wakeAtMs, failure.retryAtMs);
+      if (wakeAtMs !== undefined) result.wakeAtMs = wakeAtMs;
+    } else if (!state.underWay[target] || hurries(step, state.underWay[target])) result.steps.push(step);
+  }
+  return result;
+}
+
+/** Undefined when nothing runs or is being started any more. */
+function stops(state: PodState, graceMs: number): Step[] | undefined {
+  const { containers } = state.record;
+  const alive = Object.values(containers).filter(
+    ({ exit, handle }) => !exit && state.observed[handle.container]?.state !== 'created',
+  );
+  const starting = Object.values(state.underWay).some(
+    ({ type }) => type === 'runContainer' || type === 'stopContainer',
+  );
+  if (alive.length === 0 && !starting) return undefined;
+  return alive
+    .filter(({ handle }) => state.underWay[containerTarget(handle.container)]?.type !== 'runContainer')
+    .map(({ handle }) => ({ type: 'stopContainer', handle, graceMs }));
+}
+
+function removals(state: PodState): Step[] | undefined {
+  const { containers, garbage } = state.record;
+  const handles: ContainerHandle[] = [
+    ...Object.values(containers).flatMap(({ handle, previous }) =>
+      previous ? [handle, previous.handle] : [handle],
+    ),
+    ...garbage,
+  ];
+  if (handles.length === 0) return undefined;
+  return handles.map((handle) => ({ type: 'removeContainer', handle }));
+}
+
+function sandboxRemovals(state: PodState): Step[] | undefined {
+  const { sandbox, garbageSandboxes } = state.record;
+  // One that is still being made has no handle yet; its end plans again.
+  if (state.underWay[sandboxTarget]) return [];
+  const handles = [...(sandbox ? [sandbox] : []), ...garbageSandboxes];
+  if (handles.length === 0) return undefined;
+  return handles.map((handle) => ({ type: 'removeSandbox', handle }));
+}
+
+function hurries(step: Step, underWay: Step): boolean {
+  return (
+    step.type === 'stopContainer' && underWay.type === 'stopContainer' && step.graceMs < underWay.graceMs
+  );
+}

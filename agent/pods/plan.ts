@@ -1,0 +1,80 @@
+import type { Container, Pod } from '../../protocol/generated/models.ts';
+import {
+  containersOf,
+  initSucceeded,
+  isFinished,
+  type PodContainers,
+  viewContainer,
+} from './container-view.ts';
+import { planContainer, planImage } from './plan-container.ts';
+import { emptyPlan, isTerminating, merge, type Plan, type PlanInput } from './plan-parts.ts';
+import { planSandbox } from './plan-sandbox.ts';
+import { planTeardown } from './plan-teardown.ts';
+import type { PodState } from './pod-state.ts';
+import { imageTarget, type Step, type Target, targetOf } from './steps.ts';
+
+/**
+ * The decision of a pod worker: from what is wanted, what is, and the time, to the steps to take now and when to look
+ * again. Pure; effects are in executors.ts, what follows from their outcomes in pod-state.ts.
+ *
+ * Invariants: a pod that is being torn down starts nothing; no step is planned for a target that has one under way (but a
+ * stop may be hurried); app containers start only after every init container has succeeded in the present sandbox.
+ */
+export function plan(input: PlanInput): Plan {
+  const { pod, state } = input;
+  if (!pod || isTerminating(pod, state.record)) return planTeardown(input);
+  if (state.record.refused) return emptyPlan();
+  return planRun({ ...input, pod });
+}
+
+function planRun(input: PlanInput & { pod: Pod }): Plan {
+  const { pod, state } = input;
+  const containers = containersOf(pod.spec);
+  const result = emptyPlan();
+  result.steps.push(...removeGarbage(input));
+  result.abandon.push(...outdatedPulls(state, containers));
+  if (isFinished(state, containers)) return result;
+
+  const sandbox = planSandbox(input, containers);
+  merge(result, sandbox);
+  if (sandbox.waiting) result.sandboxFailure = sandbox.waiting;
+  const due = sandbox.ready ? dueContainers(state, containers) : { init: [], main: [] };
+  for (const container of due.init) merge(result, planContainer(input, container, 'init'), container.name);
+  for (const container of due.main) merge(result, planContainer(input, container, 'main'), container.name);
+  prefetch(input, containers, [...due.init, ...due.main], result);
+  return result;
+}
+
+/** Init containers one after the other; then all app containers. */
+function dueContainers(
+  state: PodState,
+  { init, main }: PodContainers,
+): { init: Container[]; main: Container[] } {
+  const next = init.find(({ name }) => !initSucceeded(viewContainer(state, name)));
+  return next ? { init: [next], main: [] } : { init: [], main: [...main] };
+}
+
+/** Fetches images while something else is still in the way, so that nothing waits for them later. */
+function prefetch(input: PlanInput & { pod: Pod }, all: PodContainers, due: Container[], result: Plan): void {
+  for (const container of [...all.init, ...all.main]) {
+    if (due.includes(container) || viewContainer(input.state, container.name).is !== 'absent') continue;
+    const { steps, wakeAtMs, waiting } = planImage(input, container);
+    merge(result, { steps, ...(wakeAtMs === undefined ? {} : { wakeAtMs }) });
+    // A failing pull shows even though the container's turn has not come.
+    if (waiting && all.init.length === 0) result.waiting[container.name] = waiting;
+  }
+}
+
+/** A removal that failed waits for the next occasion to plan; garbage is no reason to wake up. */
+function removeGarbage({ state, now }: PlanInput): Step[] {
+  const steps = state.record.garbage.map((handle): Step => ({ type: 'removeContainer', handle }));
+  return steps.filter((step) => {
+    const target = targetOf(step);
+    return !state.underWay[target] && (state.failures[target]?.retryAtMs ?? 0) <= now.monotonicMs;
+  });
+}
+
+function outdatedPulls(state: PodState, { init, main }: PodContainers): Target[] {
+  const wanted = new Set([...init, ...main].map(({ name, image }) => imageTarget(name, image ?? '')));
+  return Object.keys(state.underWay).filter((target) => target.startsWith('image/') && !wanted.has(target));
+}

@@ -1,0 +1,389 @@
+import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import { WorkQueue } from '../../lib/work-queue.ts';
+import type { Pod } from '../../protocol/generated/models.ts';
+import type { DesiredSet } from '../desired/desired-set.ts';
+import type { Journal } from '../desired/journal.ts';
+import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
+import type { StatusOutbox } from '../link/status-outbox.ts';
+import { admit, type NodeAllocatable } from './admission.ts';
+import { containersOf, isFinished } from './container-view.ts';
+import { findContainer } from './find-container.ts';
+import { Limiter } from './limiter.ts';
+import type { PlanContext } from './plan-parts.ts';
+import { type PodRecord, parsePodRecord, podKeyPrefix, type Reserved } from './pod-record.ts';
+import { initialState } from './pod-state.ts';
+import { PodWorker } from './pod-worker.ts';
+import { afterReboot, newRecord, recover } from './recovery.ts';
+import { isRemoved, outdatedTombstones } from './removed-pods.ts';
+import { type ActiveDriver, listEventually, type RuntimeSlot, runtimeSlots } from './runtime-drivers.ts';
+
+export interface PodRuntimeOptions {
+  clock: Clock;
+  log: Logger;
+  journal: Journal;
+  desired: DesiredSet;
+  outbox: StatusOutbox;
+  /** Those that work on this device, the default first. */
+  drivers: readonly ActiveDriver[];
+  node: NodeFacts;
+}
+
+export interface NodeFacts {
+  name: string;
+  hostname: string;
+  bootId: string;
+  /** The node's own addresses, the one towards the server first. */
+  hostIps: () => readonly string[];
+  allocatable: () => NodeAllocatable;
+}
+
+/** Pods whose plans may be made at the same time; steps run beside and have limits of their own. */
+const workersMax = 16;
+const operationsAtOnceMax = 4;
+const pullsAtOnceMax = 2;
+const retryBackoff = { baseMs: 1_000, capMs: 60_000 };
+/** Only drift that no hint told of waits for this: one list per driver, and a look at a few pods. */
+export const relistIntervalMs = 60_000;
+export const inspectedPerRelistMax = 10;
+const orphanGraceMs = 10_000;
+/** How long a stopping agent waits for steps that have begun. */
+const leaveTimeoutMs = 5_000;
+
+/**
+ * Runs the pods of the desired set: one worker per UID, woken by changes of the set, by hints of the drivers, by the end of
+ * its own steps and by the time its plan names. Nothing here runs periodically but the relist.
+ */
+export class PodRuntime {
+  readonly #options: PodRuntimeOptions;
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #slots: ReadonlyMap<string, RuntimeSlot>;
+  readonly #queue: WorkQueue;
+  readonly #stopping = new AbortController();
+  /** Pods of a runtime that is not in use: they may well run, so nothing is done about them. */
+  readonly #stranded = new Set<string>();
+  readonly #subscriptions: Disposable[] = [];
+  #relistTimer: Timer | undefined;
+  /** Where the next relist goes on looking at pods. */
+  #relistOffset = 0;
+
+  constructor(options: PodRuntimeOptions) {
+    this.#options = options;
+    this.#slots = runtimeSlots(options.drivers, {
+      operations: new Limiter(operationsAtOnceMax),
+      pulls: new Limiter(pullsAtOnceMax),
+    });
+    this.#queue = new WorkQueue({
+      clock: options.clock,
+      workers: workersMax,
+      backoff: retryBackoff,
+      work: (uid) => this.#work(uid),
+      onError: (uid, error, failures) => options.log.warn('pod sync failed', { pod: uid, error, failures }),
+    });
+  }
+
+  /** Takes up what the journal, the drivers and the desired set say; needs no server. Returns before pods are up. */
+  start(): void {
+    const { journal, desired, clock, log, node } = this.#options;
+    for (const [key, value] of journal.entries) {
+      if (!key.startsWith(podKeyPrefix)) continue;
+      const record = parsePodRecord(value);
+      if (record)
+        this.#addWorker(afterReboot(record, node.bootId), { written: record.bootId === node.bootId });
+      else log.error('a pod record cannot be read; what runs of the pod is looked for', { key });
+    }
+    this.#subscriptions.push(desired.onChange((keys) => this.#onDesiredChange(keys)));
+    for (const slot of this.#slots.values()) {
+      this.#subscriptions.push(slot.driver.watch((uid) => this.#onHint(uid)));
+      const options = { clock, log, signal: this.#stopping.signal };
+      void listEventually(slot.driver, (found) => this.#onListed(slot, found), options);
+    }
+    for (const uid of this.#namedInOrder()) this.#queue.add(uid);
+    this.#scheduleRelist();
+  }
+
+  /** Leaves everything running, to be adopted by the next start. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the agent is stopping'));
+    this.#relistTimer?.cancel();
+    for (const subscription of this.#subscriptions.splice(0)) subscription[Symbol.dispose]();
+    await this.#queue.stop();
+    const timeout = new AbortController();
+    const timer = this.#options.clock.after(leaveTimeoutMs, () => timeout.abort(), { unref: true });
+    await Promise.all([...this.#workers.values()].map((worker) => worker.leave(timeout.signal)));
+    timer.cancel();
+  }
+
+  /** The container a stream is about. Throws a ContainerNotFoundError, worded for a person as kubelet does. */
+  find(target: { podUid: string; container: string; previous: boolean }): {
+    driver: RuntimeDriver;
+    handle: ContainerHandle;
+  } {
+    return findContainer(this.#workers.get(target.podUid), target);
+  }
+
+  /** Pods that are on this device, refused ones included. */
+  get podCount(): number {
+    return this.#workers.size;
+  }
+
+  /** Resolves when every pod has been planned and waits for a step, a time or a change. */
+  idle(): Promise<void> {
+    return this.#queue.idle();
+  }
+
+  async #work(uid: string): Promise<{ requeueAfterMs?: number } | void> {
+    const pod = this.#desired(uid);
+    if (isRemoved(this.#options.journal, uid)) return this.#reportRemoved(uid, pod);
+    const worker = this.#workers.get(uid) ?? this.#admit(uid, pod);
+    if (!worker || !this.#isRecovered(worker.record)) return;
+    const { wakeAfterMs } = await worker.sync();
+    if (worker.removed) {
+      this.#workers.delete(uid);
+      await this.#dropOutdatedTombstones();
+    }
+    if (wakeAfterMs !== undefined) return { requeueAfterMs: wakeAfterMs };
+  }
+
+  /** Undefined when there is nothing to do, or not yet. */
+  #admit(uid: string, pod: Pod | undefined): PodWorker | undefined {
+    if (!pod || this.#stranded.has(uid)) return undefined;
+    const { namespace = '', name = '', deletionTimestamp } = pod.metadata ?? {};
+    if (deletionTimestamp !== undefined) {
+      this.#options.outbox.reportPod({ uid, namespace, name, removed: true });
+      return undefined;
+    }
+    // Until every runtime was listed it is not known what the pods that are here take, nor whether this one already runs.
+    if (this.#slots.size === 0 || [...this.#slots.values()].some(({ recovered }) => !recovered))
+      return undefined;
+    const verdict = admit(pod, {
+      allocatable: this.#options.node.allocatable(),
+      ...this.#taken(),
+      runtimes: [...this.#slots.keys()],
+    });
+    const record = newRecord({
+      pod,
+      runtime: verdict.admitted ? verdict.runtime : '',
+      bootId: this.#options.node.bootId,
+      startedAtMs: this.#options.clock.now(),
+      ...(verdict.admitted ? {} : { refused: { reason: verdict.reason, message: verdict.message } }),
+    });
+    return this.#addWorker(record, { written: false });
+  }
+
+  /** A pod that has ended takes no room, but its sandbox still holds its ports. */
+  #taken(): { admitted: Reserved[]; hostPorts: string[] } {
+    const records = [...this.#workers.values()].map(({ record }) => record).filter(({ refused }) => !refused);
+    const now = { wallMs: 0, monotonicMs: 0 };
+    const holding = records.filter((record) => {
+      const pod = this.#desired(record.uid);
+      return !pod || !isFinished(initialState(record, now), containersOf(pod.spec));
+    });
+    return {
+      admitted: holding.map(({ reserved }) => reserved),
+      hostPorts: records.flatMap(({ reserved }) => reserved.hostPorts),
+    };
+  }
+
+  #isRecovered(record: PodRecord): boolean {
+    return record.refused !== undefined || this.#slots.get(record.runtime)?.recovered === true;
+  }
+
+  #addWorker(record: PodRecord, options: { written: boolean }): PodWorker | undefined {
+    const slot =
+      this.#slots.get(record.runtime) ?? (record.refused ? [...this.#slots.values()][0] : undefined);
+    if (!slot) {
+      this.#stranded.add(record.uid);
+      this.#options.log.error('a pod belongs to a runtime that is not in use; it is left as it is', {
+        pod: record.uid,
+        runtime: record.runtime,
+      });
+      return undefined;
+    }
+    const { clock, journal, outbox, node } = this.#options;
+    const { uid } = record;
+    const worker = new PodWorker(
+      {
+        record,
+        clock,
+        journal,
+        outbox,
+        driver: slot.driver,
+        executors: slot.executors,
+        idScheme: slot.idScheme,
+        log: this.#options.log.child({ pod: `${record.namespace}/${record.name}`, uid }),
+        hostIps: node.hostIps,
+        context: () => this.#planContext(slot),
+        desired: () => this.#desired(uid),
+        wake: () => this.#queue.add(uid),
+      },
+      options,
+    );
+    this.#workers.set(uid, worker);
+    return worker;
+  }
+
+  #planContext({ driver }: RuntimeSlot): PlanContext {
+    const { node, desired } = this.#options;
+    return {
+      nodeHostname: node.hostname,
+      pullsImages: driver.pull !== undefined,
+      sources: {
+        configMap: (namespace, name) => desired.entries.get(`ConfigMap/${namespace}/${name}`)?.object,
+        secret: (namespace, name) => desired.entries.get(`Secret/${namespace}/${name}`)?.object,
+        nodeName: node.name,
+        hostIp: node.hostIps()[0] ?? '',
+        allocatable: node.allocatable(),
+      },
+    };
+  }
+
+  #desired(uid: string): Pod | undefined {
+    return this.#options.desired.entries.get(`Pod/${uid}`)?.object;
+  }
+
+  /** Named uids, oldest pod first, so that admission at a cold start does not depend on chance. */
+  #namedInOrder(): string[] {
+    const pods = [...this.#options.desired.entries].filter(([key]) => key.startsWith('Pod/'));
+    const age = ({ metadata }: Pod) => `${metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
+    const named = pods
+      .map(([key, { object }]) => ({ uid: key.slice('Pod/'.length), age: age(object as Pod) }))
+      .sort((one, other) => (one.age < other.age ? -1 : 1));
+    return [...new Set([...this.#workers.keys(), ...named.map(({ uid }) => uid)])];
+  }
+
+  #onDesiredChange(keys: ReadonlySet<string>): void {
+    let configurationChanged = false;
+    for (const key of keys) {
+      if (key.startsWith('Pod/')) this.#queue.add(key.slice('Pod/'.length));
+      else configurationChanged = true;
+    }
+    if (!configurationChanged) return;
+    for (const [uid, worker] of this.#workers) if (worker.waitsForConfiguration) this.#queue.add(uid);
+  }
+
+  #onHint(uid: string): void {
+    const worker = this.#workers.get(uid);
+    if (!worker) return;
+    worker.distrust('containers');
+    this.#queue.add(uid);
+  }
+
+  #reportRemoved(uid: string, pod: Pod | undefined): void {
+    if (!pod) return;
+    const { namespace = '', name = '' } = pod.metadata ?? {};
+    this.#options.outbox.reportPod({ uid, namespace, name, removed: true });
+  }
+
+  async #dropOutdatedTombstones(): Promise<void> {
+    const { journal } = this.#options;
+    const changes = outdatedTombstones(journal, (uid) => this.#desired(uid) !== undefined);
+    if (changes.length > 0) await journal.write(changes);
+  }
+
+  /** At start, and at every relist: adopts what is ours, removes what is nobody's. */
+  #onListed(slot: RuntimeSlot, found: Awaited<ReturnType<RuntimeDriver['list']>>): void {
+    const { clock, journal, node } = this.#options;
+    const settled = (uid: string) => !this.#workers.get(uid)?.busy;
+    const records = new Map([...this.#workers].map(([uid, { record }]) => [uid, record]));
+    const { adopted, orphans } = recover(
+      {
+        driver: slot.driver.name,
+        sandboxes: found.sandboxes.filter(({ podUid }) => settled(podUid)),
+        containers: found.containers.filter(({ podUid }) => settled(podUid)),
+      },
+      {
+        records,
+        desired: (uid) => (isRemoved(journal, uid) ? undefined : this.#desired(uid)),
+        bootId: node.bootId,
+        now: { wallMs: clock.now(), monotonicMs: clock.monotonic() },
+      },
+    );
+    for (const record of adopted) {
+      const worker = this.#workers.get(record.uid);
+      if (worker) worker.adopt(record);
+      else this.#addWorker(record, { written: false });
+    }
+    void this.#removeOrphans(slot, orphans);
+    if (slot.recovered) {
+      for (const { uid } of adopted) this.#queue.add(uid);
+      return;
+    }
+    slot.recovered = true;
+    this.#options.log.info('runtime is ready', {
+      runtime: slot.driver.name,
+      containers: found.containers.length,
+      adopted: adopted.length,
+      orphans: orphans.containers.length,
+    });
+    for (const uid of this.#namedInOrder()) this.#queue.add(uid);
+  }
+
+  async #removeOrphans(
+    { driver }: RuntimeSlot,
+    orphans: ReturnType<typeof recover>['orphans'],
+  ): Promise<void> {
+    const { log } = this.#options;
+    const stopped = orphans.containers.map(async (handle) => {
+      log.info('removing an unknown container', { runtime: driver.name, pod: handle.podUid, id: handle.id });
+      await driver.stop(handle, { graceMs: orphanGraceMs });
+      await driver.remove(handle);
+    });
+    const results = await Promise.allSettled(stopped);
+    const removed = orphans.sandboxes.map((handle) => driver.removeSandbox(handle));
+    for (const result of [...results, ...(await Promise.allSettled(removed))]) {
+      // The next relist finds it again.
+      if (result.status === 'rejected')
+        log.warn('an unknown container stays for now', { error: result.reason });
+    }
+  }
+
+  #scheduleRelist(): void {
+    const { clock } = this.#options;
+    if (this.#stopping.signal.aborted) return;
+    this.#relistTimer = clock.after(
+      relistIntervalMs,
+      () => void this.#relist().finally(() => this.#scheduleRelist()),
+      {
+        unref: true,
+      },
+    );
+  }
+
+  async #relist(): Promise<void> {
+    if (this.#stopping.signal.aborted || this.#workers.size === 0) return;
+    for (const slot of this.#slots.values()) {
+      if (!slot.recovered) continue;
+      try {
+        // What a step makes while the list is under way would look unknown.
+        const quiet = new Set([...this.#workers].filter(([, { busy }]) => !busy).map(([uid]) => uid));
+        const { sandboxes, containers } = await slot.driver.list();
+        const known = ({ podUid }: { podUid: string }) => quiet.has(podUid) || !this.#workers.has(podUid);
+        this.#onListed(slot, { sandboxes: sandboxes.filter(known), containers: containers.filter(known) });
+        this.#lookForMissing(slot, containers, quiet);
+      } catch (error) {
+        this.#options.log.warn('runtime cannot be listed', { runtime: slot.driver.name, error });
+      }
+    }
+    const uids = [...this.#workers.keys()];
+    const looked = uids.slice(this.#relistOffset, this.#relistOffset + inspectedPerRelistMax);
+    this.#relistOffset =
+      this.#relistOffset + looked.length >= uids.length ? 0 : this.#relistOffset + looked.length;
+    for (const uid of looked) this.#lookAgain(uid);
+  }
+
+  #lookForMissing(slot: RuntimeSlot, listed: readonly ContainerHandle[], quiet: ReadonlySet<string>): void {
+    const ids = new Set(listed.map(({ id }) => id));
+    for (const uid of quiet) {
+      const worker = this.#workers.get(uid);
+      if (worker?.driver !== slot.driver) continue;
+      const handles = Object.values(worker.record.containers).filter(({ exit }) => !exit);
+      if (handles.some(({ handle }) => !ids.has(handle.id))) this.#lookAgain(uid);
+    }
+  }
+
+  #lookAgain(uid: string): void {
+    this.#workers.get(uid)?.distrust('all');
+    this.#queue.add(uid);
+  }
+}

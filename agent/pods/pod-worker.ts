@@ -1,0 +1,260 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Pod } from '../../protocol/generated/models.ts';
+import type { PodReport } from '../../protocol/topics/sync.ts';
+import type { Journal } from '../desired/journal.ts';
+import type { RuntimeDriver } from '../drivers/driver.ts';
+import type { StatusOutbox } from '../link/status-outbox.ts';
+import { execute } from './executors.ts';
+import { plan } from './plan.ts';
+import { isTerminating, type Plan, type PlanContext } from './plan-parts.ts';
+import { graceSecondsOf } from './plan-sandbox.ts';
+import { type PodRecord, podKeyPrefix, removedKeyPrefix } from './pod-record.ts';
+import { initialState, type Now, type PodEvent, type PodState, reduce } from './pod-state.ts';
+import { podStatus } from './pod-status.ts';
+import { containerTarget, type Executors, type Step, sandboxTarget, type Target, targetOf } from './steps.ts';
+
+export interface PodWorkerOptions {
+  record: PodRecord;
+  driver: RuntimeDriver;
+  executors: Executors<PodEvent>;
+  clock: Clock;
+  log: Logger;
+  journal: Journal;
+  outbox: StatusOutbox;
+  /** `podman` in `podman://<id>`. */
+  idScheme: string;
+  hostIps: () => readonly string[];
+  context: () => PlanContext;
+  /** The pod as it is wanted at this moment; undefined when it is not any more. */
+  desired: () => Pod | undefined;
+  /** Asks for another `sync`, soon. */
+  wake: () => void;
+}
+
+/**
+ * Everything about one pod UID. `sync` is called by one caller at a time; steps run beside it and come back as events, which
+ * are reduced at once and planned upon by the next `sync`.
+ */
+export class PodWorker {
+  readonly #options: PodWorkerOptions;
+  #state: PodState;
+  /** Counts changes of the state, so that a plan made before an event is not acted upon. */
+  #version = 0;
+  #written: PodRecord | undefined;
+  #reported: PodReport | undefined;
+  #stale: 'no' | 'containers' | 'all' = 'all';
+  #waiting: Plan['waiting'] = {};
+  readonly #underWay = new Map<Step, { abort: AbortController; end: Promise<void> }>();
+  #removed = false;
+
+  /** `written` tells that the record is in the journal as it is. */
+  constructor(options: PodWorkerOptions, { written }: { written: boolean }) {
+    this.#options = options;
+    this.#state = initialState(options.record, this.#now());
+    this.#written = written ? options.record : undefined;
+  }
+
+  get record(): PodRecord {
+    return this.#state.record;
+  }
+
+  get driver(): RuntimeDriver {
+    return this.#options.driver;
+  }
+
+  /** Torn down for good; the worker may be forgotten. */
+  get removed(): boolean {
+    return this.#removed;
+  }
+
+  get busy(): boolean {
+    return this.#underWay.size > 0;
+  }
+
+  /** Whether a container waits for a ConfigMap or Secret. */
+  get waitsForConfiguration(): boolean {
+    return Object.values(this.#waiting).some(({ reason }) => reason === 'CreateContainerConfigError');
+  }
+
+  /** Why the container does not run, undefined when nothing keeps it. */
+  waitingReason(container: string): string | undefined {
+    return this.#waiting[container]?.reason;
+  }
+
+  /** What is known of the pod's containers may be out of date: look before planning again. */
+  distrust(scope: 'containers' | 'all'): void {
+    if (this.#stale !== 'all') this.#stale = scope;
+  }
+
+  /** Takes over what was found in the runtime and is newer than the record. */
+  adopt(record: PodRecord): void {
+    this.#apply({ type: 'adopted', record });
+    this.distrust('all');
+  }
+
+  /** Observes if need be, plans, writes down, then begins the steps and reports. Resolves to the delay until the next look. */
+  async sync(): Promise<{ wakeAfterMs: number | undefined }> {
+    if (this.#removed) return { wakeAfterMs: undefined };
+    if (this.#stale !== 'no') await this.#observe();
+    const { planned, pod, status } = await this.#planDurably();
+    this.#waiting = planned.waiting;
+    if (planned.removed) return this.#finish();
+    for (const [step, { abort }] of this.#underWay) {
+      if (planned.abandon.includes(targetOf(step))) abort.abort(new Error('no longer wanted'));
+    }
+    for (const step of planned.steps) this.#begin(step);
+    this.#report(pod, status);
+    const { wakeAtMs } = planned;
+    const wakeAfterMs = wakeAtMs === undefined ? undefined : Math.max(0, wakeAtMs - this.#now().monotonicMs);
+    return { wakeAfterMs };
+  }
+
+  /** Stops nothing that runs: gives up pulls, waits a little for what has begun, and writes down where things stand. */
+  async leave(signal: AbortSignal): Promise<void> {
+    for (const [step, { abort }] of this.#underWay) {
+      if (step.type === 'pullImage') abort.abort(new Error('the agent is stopping'));
+    }
+    const settled = Promise.all([...this.#underWay.values()].map(({ end }) => end));
+    await Promise.race([settled, aborted(signal)]);
+    if (!this.#removed) await this.#write();
+  }
+
+  /** Plans until nothing happened while the plan's record was being written, so that no step rests on an old decision. */
+  async #planDurably(): Promise<{ planned: Plan; pod: Pod | undefined; status: object | undefined }> {
+    for (;;) {
+      const pod = this.#options.desired();
+      const planned = plan({ pod, state: this.#state, now: this.#now(), context: this.#options.context() });
+      const status = this.#note(pod, planned);
+      const version = this.#version;
+      await this.#write();
+      if (version === this.#version && pod === this.#options.desired()) return { planned, pod, status };
+    }
+  }
+
+  /** Takes into the record what the plan decided, and makes the status to report. */
+  #note(pod: Pod | undefined, planned: Plan): object | undefined {
+    const { record } = this.#state;
+    const terminating = isTerminating(pod, record);
+    const containers = { ...record.containers };
+    for (const name of planned.replace) {
+      const container = containers[name];
+      if (container) containers[name] = { ...container, replace: true };
+    }
+    const next = {
+      ...record,
+      terminating,
+      containers,
+      graceSeconds: pod ? graceSecondsOf(pod) : record.graceSeconds,
+    };
+    this.#state = { ...this.#state, record: next };
+    if (!pod || terminating || record.refused) return undefined;
+    const { status, transitions } = podStatus({
+      pod,
+      state: this.#state,
+      plan: planned,
+      wallMs: this.#options.clock.now(),
+      idScheme: this.#options.idScheme,
+      hostIps: this.#options.hostIps(),
+    });
+    this.#state = { ...this.#state, record: { ...next, transitions } };
+    return status;
+  }
+
+  async #write(): Promise<void> {
+    const { record } = this.#state;
+    if (this.#written && isDeepStrictEqual(this.#written, record)) return;
+    await this.#options.journal.write([{ key: podKeyPrefix + record.uid, value: record }]);
+    this.#written = record;
+  }
+
+  /** The tombstone takes the record's place in one write; only then is the server told. */
+  async #finish(): Promise<{ wakeAfterMs: undefined }> {
+    const { uid, namespace, name } = this.#state.record;
+    await this.#options.journal.write([
+      { key: podKeyPrefix + uid, value: undefined },
+      { key: removedKeyPrefix + uid, value: true },
+    ]);
+    this.#removed = true;
+    this.#options.outbox.reportPod({ uid, namespace, name, removed: true });
+    return { wakeAfterMs: undefined };
+  }
+
+  #report(pod: Pod | undefined, status: object | undefined): void {
+    const { uid, namespace, name, refused } = this.#state.record;
+    const report: PodReport | undefined = refused
+      ? { uid, namespace, name, refused }
+      : pod && status && { uid, namespace, name, status: { ...status } };
+    if (!report || isDeepStrictEqual(report, this.#reported)) return;
+    this.#reported = report;
+    this.#options.outbox.reportPod(report);
+  }
+
+  #begin(step: Step): void {
+    const abort = new AbortController();
+    this.#apply({ type: 'begun', target: targetOf(step), step });
+    const end = execute(this.#options.executors, step, abort.signal).then((event) => {
+      this.#underWay.delete(step);
+      this.#logFailure(event);
+      if (event.type === 'containerStarted' && !event.state) this.distrust('containers');
+      this.#apply(event);
+      this.#options.wake();
+    });
+    this.#underWay.set(step, { abort, end });
+  }
+
+  #apply(event: PodEvent): void {
+    this.#state = reduce(this.#state, event, this.#now());
+    this.#version += 1;
+  }
+
+  /** Looks at what has no step under way; a step's own outcome is newer than what is seen meanwhile. */
+  async #observe(): Promise<void> {
+    const scope = this.#stale;
+    this.#stale = 'no';
+    const { driver } = this.#options;
+    const { record, underWay, sandbox } = this.#state;
+    const looked = Object.values(record.containers).filter(
+      ({ exit, handle }) => !exit && !underWay[containerTarget(handle.container)],
+    );
+    try {
+      const seen = await Promise.all(
+        looked.map(async ({ handle }) => [handle.container, await driver.inspect(handle)] as const),
+      );
+      const containers = Object.fromEntries(seen);
+      const someEnded = seen.some(([, { state }]) => state === 'exited' || state === 'missing');
+      const lookAtSandbox = scope === 'all' || sandbox === undefined || someEnded;
+      const inspected =
+        lookAtSandbox && record.sandbox && !underWay[sandboxTarget]
+          ? await driver.inspectSandbox(record.sandbox)
+          : undefined;
+      this.#apply({ type: 'observed', containers, ...(inspected ? { sandbox: inspected } : {}) });
+    } catch (error) {
+      // The old picture stays, and the difference is seen by the next look.
+      this.distrust(scope === 'all' ? 'all' : 'containers');
+      throw error;
+    }
+  }
+
+  #now(): Now {
+    const { clock } = this.#options;
+    return { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+  }
+
+  #logFailure(event: PodEvent): void {
+    if (event.type !== 'failed') return;
+    const target: Target = targetOf(event.step);
+    this.#options.log.warn('a step failed', {
+      step: event.step.type,
+      target,
+      code: event.code,
+      error: event.message,
+    });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

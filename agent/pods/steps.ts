@@ -1,0 +1,58 @@
+import type {
+  ContainerHandle,
+  ContainerSpec,
+  PullPolicy,
+  SandboxHandle,
+  SandboxSpec,
+} from '../drivers/driver.ts';
+
+/**
+ * Everything a plan can ask for. The steps of one plan do not depend on each other and are taken side by side; order comes
+ * from planning again after each has ended. `Step` and `Executors` derive from this one list, so a step without an
+ * executor does not compile.
+ */
+export interface StepDetails {
+  createSandbox: { spec: SandboxSpec };
+  removeSandbox: { handle: SandboxHandle };
+  pullImage: { container: string; image: string; policy: PullPolicy };
+  /** Creates (unless `created` is there already) and starts. */
+  runContainer: { spec: ContainerSpec; sandbox: SandboxHandle; created: ContainerHandle | undefined };
+  stopContainer: { handle: ContainerHandle; graceMs: number };
+  removeContainer: { handle: ContainerHandle };
+}
+
+export type StepType = keyof StepDetails;
+export type Step = { [Type in StepType]: { type: Type } & StepDetails[Type] }[StepType];
+export type Executors<Outcome> = {
+  [Type in StepType]: (step: StepDetails[Type], signal: AbortSignal) => Promise<Outcome>;
+};
+
+/** What a step works on; there is never more than one step under way for one target (but a stop may be hurried). */
+export type Target = string;
+
+export function targetOf(step: Step): Target {
+  switch (step.type) {
+    case 'createSandbox':
+      return sandboxTarget;
+    case 'removeSandbox':
+      return `sandbox/${step.handle.id}`;
+    case 'pullImage':
+      return imageTarget(step.container, step.image);
+    case 'runContainer':
+      return containerTarget(step.spec.container);
+    case 'stopContainer':
+      return containerTarget(step.handle.container);
+    case 'removeContainer':
+      return `remove/${step.handle.container}/${step.handle.attempt}`;
+  }
+}
+
+export const sandboxTarget: Target = 'sandbox';
+
+export function imageTarget(container: string, image: string): Target {
+  return `image/${container}/${image}`;
+}
+
+export function containerTarget(container: string): Target {
+  return `container/${container}`;
+}

@@ -1,0 +1,133 @@
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import { type Random, systemRandom } from '../../lib/random.ts';
+import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import type { PodStreams } from '../nodes/pod-streams.ts';
+import type { Registry } from '../registry/registry.ts';
+import { apiLimits } from './api-limits.ts';
+import type { Authenticator } from './authenticator.ts';
+import type { Authorizer } from './authorizer.ts';
+import { ConnectionGuard } from './connection-guard.ts';
+import { Documents } from './documents.ts';
+import { EncodedEvents } from './encoded-events.ts';
+import type { HealthCheck } from './health.ts';
+import { indexKinds } from './kind-index.ts';
+import { RequestListener } from './request-listener.ts';
+import type { VersionInfo } from './version.ts';
+import { isWebSocketUpgrade } from './web-socket.ts';
+
+export interface ApiServerOptions {
+  registry: Registry;
+  kinds: readonly KindDefinition[];
+  podStreams: PodStreams;
+  /** PEM. Client certificates are believed when `ca` signed them. */
+  tls: { key: string; certificate: string; ca: string };
+  authenticate: Authenticator;
+  authorize: Authorizer;
+  /** Address to listen on. */
+  bind: string;
+  /** 0: any free one. */
+  port: number;
+  clock: Clock;
+  log: Logger;
+  version: VersionInfo;
+  checks: readonly HealthCheck[];
+  random?: Random;
+}
+
+export interface ApiServer {
+  /** The port that was bound. */
+  readonly port: number;
+  /** Ends watches cleanly, lets requests under way finish for a moment, then drops what is left: done within 2 s. */
+  close(): Promise<void>;
+}
+
+/** Serves the Kubernetes API over HTTPS (HTTP/1.1). Rejects when the address cannot be bound. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { registry, podStreams, clock, log, version, checks, random = systemRandom } = options;
+  const stopping = new AbortController();
+  const listener = new RequestListener({
+    authenticate: options.authenticate,
+    authorize: options.authorize,
+    services: {
+      registry,
+      podStreams,
+      clock,
+      log,
+      version,
+      checks,
+      random,
+      kinds: indexKinds(options.kinds),
+      encodedEvents: new EncodedEvents(apiLimits.encodedEventsBytesMax),
+      documents: new Documents(),
+      longRunning: new Set(),
+      stopping: stopping.signal,
+    },
+  });
+  const server = createHttpsServer(options);
+  const guard = new ConnectionGuard(server);
+  server.on('request', (request, response) => {
+    if (guard.admitsRequest(request, response)) listener.answer(request, response);
+  });
+  server.on('upgrade', (request, socket: Socket, head) => listener.answerUpgrade(request, socket, head));
+  server.on('tlsClientError', (error) => log.debug('TLS handshake failed', { error: error.message }));
+  await listen(server, options);
+  const { port } = server.address() as AddressInfo;
+  log.info('API server listens', { bind: options.bind, port });
+
+  return {
+    port,
+    async close() {
+      stopping.abort();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      listener.endLongRunning();
+      server.closeIdleConnections();
+      const deadline = clock.after(apiLimits.closeGraceMs, () => guard.destroyAll());
+      await closed;
+      deadline.cancel();
+    },
+  };
+}
+
+function createHttpsServer({ tls }: ApiServerOptions): Server {
+  const server = createServer({
+    key: tls.key,
+    cert: tls.certificate,
+    ca: tls.ca,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+    // Who shows no certificate, or a wrong one, shall be told so by a Status instead of a broken handshake.
+    requestCert: true,
+    rejectUnauthorized: false,
+    handshakeTimeout: apiLimits.handshakeTimeoutMs,
+    headersTimeout: apiLimits.headersTimeoutMs,
+    requestTimeout: apiLimits.requestTimeoutMs,
+    keepAliveTimeout: apiLimits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: apiLimits.connectionsCheckMs,
+    maxHeaderSize: apiLimits.headerBytesMax,
+    keepAlive: true,
+    keepAliveInitialDelay: apiLimits.tcpKeepAliveMs,
+    noDelay: true,
+    shouldUpgradeCallback: isWebSocketUpgrade,
+  });
+  server.maxHeadersCount = apiLimits.headersCountMax;
+  server.maxConnections = apiLimits.connectionsMax;
+  server.timeout = apiLimits.stalledReaderMs;
+  return server;
+}
+
+function listen(server: Server, { bind, port }: Pick<ApiServerOptions, 'bind' | 'port'>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message;
+      reject(new Error(`the API server cannot listen on ${bind}:${port}: ${why}`, { cause }));
+    };
+    server.once('error', onError);
+    server.listen(port, bind, () => {
+      server.off('error', onError);
+      resolve();
+    });
+  });
+}

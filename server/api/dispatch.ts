@@ -1,0 +1,57 @@
+import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import { deleteCollection, deleteObject } from './delete.ts';
+import type { Exchange, ResourceHandler } from './exchange.ts';
+import { listKind } from './list.ts';
+import { patchObject } from './patch.ts';
+import { servePath } from './path-routes.ts';
+import { getObject } from './read.ts';
+import { methodNotAllowed, pathNotFound, type ResourceRequest } from './request-info.ts';
+import { type SubresourceVerb, subresourceOf } from './subresources.ts';
+import { watchKind } from './watch.ts';
+import { createObject, updateObject } from './write.ts';
+
+const verbHandlers: Readonly<Record<ResourceRequest['verb'], ResourceHandler>> = {
+  create: createObject,
+  delete: deleteObject,
+  deletecollection: deleteCollection,
+  get: getObject,
+  list: listKind,
+  patch: patchObject,
+  update: updateObject,
+  watch: watchKind,
+};
+
+/** Finds the handler of an authorised request and runs it. Throws NotFound and MethodNotAllowed. */
+export async function dispatch(exchange: Exchange): Promise<void> {
+  const { info, services } = exchange;
+  if (info.type === 'path') return servePath(exchange);
+  const kind = services.kinds.find(info.group, info.version, info.resource);
+  if (!kind) throw pathNotFound();
+  const handle = handlerOf(kind, info);
+  await handle({ ...exchange, info, kind });
+}
+
+function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler {
+  checkScope(kind, info);
+  if (info.subresource === undefined) {
+    if (!kind.verbs.includes(info.verb)) throw methodNotAllowed();
+    return verbHandlers[info.verb];
+  }
+  const subresource = subresourceOf(kind, info.subresource);
+  if (!subresource || info.name === undefined) throw pathNotFound();
+  const handle = subresource.handlers[info.verb as SubresourceVerb];
+  if (!handle) throw methodNotAllowed();
+  return handle;
+}
+
+/** A namespaced kind is read across namespaces and written within one; a cluster-scoped one has no namespace in its path. */
+function checkScope(kind: KindDefinition, { namespace, name, subresource, verb }: ResourceRequest): void {
+  if (verb === 'create' && name !== undefined && subresource === undefined) throw methodNotAllowed();
+  if (!kind.namespaced) {
+    if (namespace !== undefined && namespace !== name) throw pathNotFound();
+    return;
+  }
+  if (namespace !== undefined) return;
+  if (name !== undefined) throw pathNotFound();
+  if (verb !== 'list' && verb !== 'watch') throw methodNotAllowed();
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import type { PodStreams } from '../nodes/pod-streams.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Documents } from './documents.ts';
+import type { EncodedEvents } from './encoded-events.ts';
+import type { HealthCheck } from './health.ts';
+import type { KindIndex } from './kind-index.ts';
+import type { RequestInfo, ResourceRequest } from './request-info.ts';
+import type { User } from './user.ts';
+import type { VersionInfo } from './version.ts';
+
+/** What every request handler may use. */
+export interface ApiServices {
+  registry: Registry;
+  kinds: KindIndex;
+  podStreams: PodStreams;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  version: VersionInfo;
+  checks: readonly HealthCheck[];
+  encodedEvents: EncodedEvents;
+  documents: Documents;
+  /** Exchanges that would run on for long (watches, followed logs, exec): the server aborts them when it stops. */
+  longRunning: Set<AbortController>;
+  /** Aborts when the server begins to stop. */
+  stopping: AbortSignal;
+}
+
+/** One authenticated, authorised request and its answer. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly info: RequestInfo;
+  readonly query: URLSearchParams;
+  readonly user: User;
+  /** Aborts when the client is gone, or the server stops and this runs long. Writes under way do not look at it. */
+  readonly abort: AbortController;
+  readonly services: ApiServices;
+  /** Present when the client asked to go on with another protocol on this connection. */
+  readonly upgrade?: { socket: Socket; head: Buffer };
+}
+
+/** A request for a kind that is served. */
+export interface ResourceExchange extends Exchange {
+  readonly info: ResourceRequest;
+  readonly kind: KindDefinition;
+}
+
+/** Answers a request; what it throws is answered as a Status. */
+export type Handler = (exchange: Exchange) => Promise<void> | void;
+export type ResourceHandler = (exchange: ResourceExchange) => Promise<void> | void;
+
+/** The name in the path, where the route guarantees one. */
+export function objectName({ info, kind }: ResourceExchange): { namespace?: string; name: string } {
+  const { name = '', namespace } = info;
+  return kind.namespaced && namespace !== undefined ? { namespace, name } : { name };
+}

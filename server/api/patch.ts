@@ -1,0 +1,69 @@
+import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import { decodeObject } from '../../protocol/schema/decode-object.ts';
+import { StatusError } from '../../protocol/status.ts';
+import { conflict, modifiedMeanwhile } from '../registry/failures.ts';
+import { addWarning, sendKindObject } from './answer.ts';
+import { checkPlace } from './body-object.ts';
+import { objectName, type ResourceExchange } from './exchange.ts';
+import { applyPatch, type Patch, readPatch } from './patch-document.ts';
+import { withTypeMeta } from './type-meta.ts';
+import { readWriteQuery } from './write-options.ts';
+
+/** Applies a merge, JSON or strategic merge patch to the object, or to the part of it that `subresource` names. */
+export async function patchObject(exchange: ResourceExchange): Promise<void> {
+  const { kind, services, info } = exchange;
+  const { dryRun, fieldValidation } = readWriteQuery(exchange, 'PatchOptions');
+  const patch = await readPatch(exchange);
+  let unknownFields: readonly string[] = [];
+  const patched = await services.registry.mutate(
+    kind,
+    objectName(exchange),
+    (draft) => {
+      const decoded = decodePatched(kind, patch, applyPatch(patch, withTypeMeta(kind, draft), kind.schema));
+      unknownFields = decoded.unknownFields;
+      if (fieldValidation === 'Strict' && unknownFields.length > 0)
+        throw unknownInPatch(patch, unknownFields);
+      checkPlace(exchange, decoded.object, { named: true });
+      checkVersion(kind, decoded.object, draft);
+      replaceContent(draft, decoded.object);
+    },
+    { dryRun, subresource: info.subresource ?? '' },
+  );
+  if (fieldValidation === 'Warn')
+    for (const path of unknownFields) addWarning(exchange, `unknown field "${path}"`);
+  await sendKindObject(exchange, 200, patched);
+}
+
+function decodePatched(kind: KindDefinition, patch: Patch, value: unknown) {
+  const decoded = decodeObject(kind, value);
+  const [error] = decoded.errors;
+  if (error !== undefined) throw invalidPatch(patch, error);
+  return decoded;
+}
+
+/** In Kubernetes' form: an Invalid about no object, with the patch itself as the refused value. */
+function invalidPatch({ text }: Patch, why: string): StatusError {
+  const message = `Invalid value: ${JSON.stringify(text.slice(0, shownPatchCharacters))}: ${why}`;
+  return new StatusError('Invalid', ` "" is invalid: patch: ${message}`, {
+    details: { causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }] },
+  });
+}
+
+const shownPatchCharacters = 1024;
+
+function unknownInPatch(patch: Patch, paths: readonly string[]): StatusError {
+  const problems = paths.map((path) => `unknown field "${path}"`).join(', ');
+  return invalidPatch(patch, `strict decoding error: ${problems}`);
+}
+
+/** A patch that sets resourceVersion is meant for that version alone. */
+function checkVersion(kind: KindDefinition, patched: KubernetesObject, current: KubernetesObject): void {
+  const wanted = patched.metadata?.resourceVersion;
+  if (wanted && wanted !== current.metadata?.resourceVersion)
+    throw conflict(kind, current.metadata?.name ?? '', modifiedMeanwhile);
+}
+
+function replaceContent(draft: KubernetesObject, content: KubernetesObject): void {
+  for (const key of Object.keys(draft)) delete draft[key as keyof KubernetesObject];
+  Object.assign(draft, content);
+}

@@ -1,0 +1,147 @@
+import { sendPlain, sendValue } from './answer.ts';
+import {
+  aggregatedDiscovery,
+  coreVersions,
+  groupList,
+  groupNames,
+  oneGroup,
+  resourceList,
+} from './discovery.ts';
+import { sendDocument } from './documents.ts';
+import type { Exchange } from './exchange.ts';
+import { sendHealth } from './health.ts';
+import { negotiate, notAcceptable, parseAccept } from './negotiation.ts';
+import { openApiV2 } from './openapi-v2.ts';
+import { openApiIndex, openApiV3 } from './openapi-v3.ts';
+import { methodNotAllowed, pathNotFound } from './request-info.ts';
+
+/** Everything that is no object: discovery, OpenAPI, version and health. Throws NotFound and MethodNotAllowed. */
+export async function servePath(exchange: Exchange): Promise<void> {
+  const [root = '', ...rest] = exchange.info.path
+    .split('/')
+    .slice(1)
+    .filter((part) => part !== '');
+  const serve = Object.hasOwn(routes, root) ? routes[root] : undefined;
+  if (!serve) throw pathNotFound();
+  const { method } = exchange.request;
+  if (method !== 'GET' && method !== 'HEAD') throw methodNotAllowed();
+  await serve(exchange, rest);
+}
+
+type Route = (exchange: Exchange, rest: readonly string[]) => Promise<void>;
+
+const routes: Readonly<Record<string, Route>> = {
+  '': (exchange) => sendPlain(exchange, 200, { paths: allPaths(exchange) }),
+  api: (exchange, rest) => serveDiscovery(exchange, 'api', rest),
+  apis: (exchange, rest) => serveDiscovery(exchange, 'apis', rest),
+  openapi: serveOpenApi,
+  version: (exchange, rest) => {
+    if (rest.length > 0) throw pathNotFound();
+    return sendValue(exchange, 200, exchange.services.version, { format: 'json' });
+  },
+  livez: (exchange, rest) => serveHealth(exchange, 'livez', rest),
+  readyz: (exchange, rest) => serveHealth(exchange, 'readyz', rest),
+  healthz: (exchange, rest) => serveHealth(exchange, 'healthz', rest),
+};
+
+function allPaths({ services }: Exchange): string[] {
+  const { groupVersions } = services.kinds;
+  const groups = groupNames(services.kinds).map((name) => `/apis/${name}`);
+  const named = Object.keys(routes).map((name) => `/${name}`);
+  const paths = [...named, ...groups, ...groupVersions.map(({ path }) => `/${path}`)];
+  return [
+    ...paths.filter((path) => path !== '/' && path !== '/openapi'),
+    '/openapi/v2',
+    '/openapi/v3',
+  ].sort();
+}
+
+async function serveHealth(
+  exchange: Exchange,
+  endpoint: 'livez' | 'readyz' | 'healthz',
+  [only, ...more]: readonly string[],
+): Promise<void> {
+  if (more.length > 0 || !(await sendHealth(exchange, endpoint, only))) throw pathNotFound();
+}
+
+async function serveDiscovery(
+  exchange: Exchange,
+  root: 'api' | 'apis',
+  rest: readonly string[],
+): Promise<void> {
+  const { kinds, documents } = exchange.services;
+  const path = [root, ...rest].join('/');
+  if (rest.length === 0) return serveDiscoveryRoot(exchange, root);
+  negotiate(exchange.request.headers.accept, { transforms: false });
+  const groupVersion = kinds.groupVersions.find((candidate) => candidate.path === path);
+  if (groupVersion)
+    return sendDocument(
+      exchange,
+      documents.get(path, () => resourceList(groupVersion)),
+    );
+  const [group = ''] = rest;
+  const found = root === 'apis' && rest.length === 1 ? oneGroup(kinds, group) : undefined;
+  if (!found) throw pathNotFound();
+  await sendDocument(
+    exchange,
+    documents.get(path, () => found),
+  );
+}
+
+async function serveDiscoveryRoot(exchange: Exchange, root: 'api' | 'apis'): Promise<void> {
+  const { kinds, documents } = exchange.services;
+  const version = aggregatedVersion(exchange.request.headers.accept);
+  if (version !== undefined) {
+    const apiVersion = `apidiscovery.k8s.io/${version}`;
+    const document = documents.get(`${root} ${version}`, () => aggregatedDiscovery(kinds, root, apiVersion));
+    const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+    return sendDocument(exchange, document, { contentType });
+  }
+  if (root === 'api') {
+    const { localAddress, localPort } = exchange.request.socket;
+    return sendPlain(exchange, 200, coreVersions(kinds, `${localAddress ?? ''}:${localPort ?? ''}`));
+  }
+  await sendDocument(
+    exchange,
+    documents.get(root, () => groupList(kinds)),
+  );
+}
+
+/** The version of aggregated discovery that the client likes best, if it likes one better than the plain form. */
+function aggregatedVersion(accept: string | undefined): 'v2' | 'v2beta1' | undefined {
+  for (const { type, parameters } of parseAccept(accept)) {
+    if (type !== 'application/json' && type !== '*/*') continue;
+    if (parameters.as === undefined) return undefined;
+    const { as, g, v } = parameters;
+    if (as === 'APIGroupDiscoveryList' && g === 'apidiscovery.k8s.io' && (v === 'v2' || v === 'v2beta1'))
+      return v;
+  }
+  return undefined;
+}
+
+async function serveOpenApi(exchange: Exchange, [version, ...rest]: readonly string[]): Promise<void> {
+  const { services, request, query } = exchange;
+  acceptsJsonDocument(request.headers.accept);
+  if (version === 'v2' && rest.length === 0)
+    return sendDocument(
+      exchange,
+      services.documents.get('openapi/v2', () => openApiV2(services)),
+    );
+  if (version !== 'v3') throw pathNotFound();
+  if (rest.length === 0)
+    return sendDocument(
+      exchange,
+      services.documents.get('openapi/v3', () => openApiIndex(services)),
+    );
+  const document = openApiV3(services, rest.join('/'));
+  if (!document) throw pathNotFound();
+  const cacheControl = query.get('hash') === document.hash ? 'public, immutable, max-age=31536000' : 'public';
+  await sendDocument(exchange, document, { cacheControl });
+}
+
+/** OpenAPI is served as JSON only, also to clients that would rather have protobuf. */
+function acceptsJsonDocument(accept: string | undefined): void {
+  const ranges = parseAccept(accept);
+  const fits = ranges.some(({ type }) => ['application/json', 'application/*', '*/*'].includes(type));
+  if (ranges.length > 0 && !fits) throw notAcceptable(['application/json']);
+}

@@ -1,0 +1,117 @@
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { StatusError } from '../../protocol/status.ts';
+import { sendError } from './answer.ts';
+import { apiLimits } from './api-limits.ts';
+import { type Authenticator, identify } from './authenticator.ts';
+import { type Authorizer, enforce } from './authorizer.ts';
+import { dispatch } from './dispatch.ts';
+import { asStatusError } from './errors.ts';
+import type { ApiServices, Exchange } from './exchange.ts';
+import { type RequestInfo, readRequestInfo } from './request-info.ts';
+
+export interface RequestListenerOptions {
+  authenticate: Authenticator;
+  authorize: Authorizer;
+  services: ApiServices;
+}
+
+/** The way of every request: who is it, what does it want, may it, then the handler; failures become a Status. */
+export class RequestListener {
+  readonly #options: RequestListenerOptions;
+  readonly #open = new Set<AbortController>();
+
+  constructor(options: RequestListenerOptions) {
+    this.#options = options;
+  }
+
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    void this.#run(request, response, undefined);
+  }
+
+  /** A request that wants to go on as a WebSocket. Until it is accepted it may be refused like any other. */
+  answerUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => socket.end());
+    socket.on('error', () => socket.destroy());
+    void this.#run(request, response, { socket, head });
+  }
+
+  /** Ends what would run on: watches, followed logs, sessions. */
+  endLongRunning(): void {
+    for (const abort of this.#options.services.longRunning) abort.abort();
+  }
+
+  async #run(
+    request: IncomingMessage,
+    response: ServerResponse,
+    upgrade: Exchange['upgrade'],
+  ): Promise<void> {
+    const { services } = this.#options;
+    const { target, query } = splitTarget(request.url ?? '');
+    const abort = new AbortController();
+    this.#open.add(abort);
+    const onGone = () => {
+      this.#open.delete(abort);
+      abort.abort();
+    };
+    response.once('close', onGone);
+    upgrade?.socket.once('close', onGone);
+    response.on('error', () => {});
+    if (services.stopping.aborted) response.shouldKeepAlive = false;
+    try {
+      if (this.#open.size - services.longRunning.size > apiLimits.requestsInFlightMax)
+        throw tooManyRequests();
+      await this.#handle(
+        { request, response, query, abort, services, ...(upgrade ? { upgrade } : {}) },
+        target,
+      );
+    } catch (error) {
+      await this.#refuse({ request, response, query }, error);
+    }
+  }
+
+  async #handle(exchange: Omit<Exchange, 'user' | 'info'>, path: string): Promise<void> {
+    const { authenticate, authorize } = this.#options;
+    const { request, query } = exchange;
+    const user = await identify(authenticate, request);
+    const info = readRequestInfo(request.method ?? '', path, query);
+    await enforce(authorize, user, accessOf(info));
+    await dispatch({ ...exchange, user, info });
+  }
+
+  async #refuse(exchange: Pick<Exchange, 'request' | 'response' | 'query'>, error: unknown): Promise<void> {
+    const { response } = exchange;
+    const { services } = this.#options;
+    if (response.destroyed) return;
+    if (response.headersSent) {
+      services.log.warn('answer broke off', { error });
+      response.destroy();
+      return;
+    }
+    for (const name of ['Content-Encoding', 'ETag', 'Cache-Control']) response.removeHeader(name);
+    await sendError(exchange, asStatusError(error, { services }));
+  }
+}
+
+/** A session into a pod changes things, whichever method opens it: who may only read must not get one. */
+function accessOf(info: RequestInfo): RequestInfo {
+  if (info.type !== 'resource' || info.subresource === undefined) return info;
+  return sessionSubresources.has(info.subresource) ? { ...info, verb: 'create' } : info;
+}
+
+const sessionSubresources = new Set(['exec', 'attach', 'portforward']);
+
+function splitTarget(url: string): { target: string; query: URLSearchParams } {
+  const at = url.indexOf('?');
+  if (at < 0) return { target: url, query: new URLSearchParams() };
+  return { target: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)) };
+}
+
+function tooManyRequests(): StatusError {
+  return new StatusError('TooManyRequests', 'too many requests, please try again later', {
+    details: { retryAfterSeconds: 1 },
+  });
+}

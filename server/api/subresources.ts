@@ -1,0 +1,62 @@
+import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import { bindPod } from './binding.ts';
+import { evictPod } from './eviction.ts';
+import type { ResourceHandler } from './exchange.ts';
+import { execInPod } from './exec.ts';
+import { readLog } from './log.ts';
+import { patchObject } from './patch.ts';
+import { getObject } from './read.ts';
+import { getScale, patchScale, scaleKind, updateScale } from './scale.ts';
+import { updateObject } from './write.ts';
+
+/** What lies under an object's path. One entry here serves it for every kind that names it in `subresources`. */
+export interface Subresource {
+  verbs: readonly SubresourceVerb[];
+  /** What it answers with, where that is not the kind itself. */
+  responseKind?: { group: string; version: string; kind: string };
+  /** Schema of request and answer where `responseKind` has one. */
+  schema?: string;
+  handlers: Partial<Record<SubresourceVerb, ResourceHandler>>;
+}
+
+export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update';
+
+const core = { group: '', version: 'v1' };
+
+const subresources: Readonly<Record<string, Subresource>> = {
+  status: {
+    verbs: ['get', 'patch', 'update'],
+    handlers: { get: getObject, patch: patchObject, update: updateObject },
+  },
+  scale: {
+    verbs: ['get', 'patch', 'update'],
+    responseKind: scaleKind,
+    schema: 'io.k8s.api.autoscaling.v1.Scale',
+    handlers: { get: getScale, patch: patchScale, update: updateScale },
+  },
+  finalize: { verbs: ['update'], handlers: { update: updateObject } },
+  binding: {
+    verbs: ['create'],
+    responseKind: { ...core, kind: 'Binding' },
+    schema: 'io.k8s.api.core.v1.Binding',
+    handlers: { create: bindPod },
+  },
+  eviction: {
+    verbs: ['create'],
+    responseKind: { group: 'policy', version: 'v1', kind: 'Eviction' },
+    schema: 'io.k8s.api.policy.v1.Eviction',
+    handlers: { create: evictPod },
+  },
+  log: { verbs: ['get'], handlers: { get: readLog } },
+  exec: {
+    verbs: ['create', 'get'],
+    responseKind: { ...core, kind: 'PodExecOptions' },
+    handlers: { create: execInPod, get: execInPod },
+  },
+};
+
+/** Undefined when the kind has no such subresource, or nobody serves it yet. */
+export function subresourceOf(kind: KindDefinition, name: string): Subresource | undefined {
+  if (!kind.subresources.includes(name) || !Object.hasOwn(subresources, name)) return undefined;
+  return subresources[name];
+}

@@ -1,0 +1,161 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, request as httpsRequest } from 'node:https';
+import { systemClock } from '../../../../lib/clock.ts';
+import { silentLogger } from '../../../../lib/log.ts';
+import { seededRandom } from '../../../../lib/random.ts';
+import type { KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
+import { namespaceKind } from '../../../../protocol/kinds/namespace.ts';
+import { kinds } from '../../../../protocol/kinds/registry.ts';
+import { type ApiServer, type ApiServerOptions, startApiServer } from '../../../../server/api/api-server.ts';
+import { authenticateByFirst } from '../../../../server/api/authenticator.ts';
+import { authorizeByGroup } from '../../../../server/api/authorizer.ts';
+import {
+  parseTokenFile,
+  refuseUnknownTokens,
+  staticTokenAuthenticator,
+} from '../../../../server/api/bearer-tokens.ts';
+import { clientCertificateAuthenticator } from '../../../../server/api/client-certificate.ts';
+import { versionInfo } from '../../../../server/api/version.ts';
+import { createRegistry } from '../../../../server/registry/create-registry.ts';
+import type { Registry } from '../../../../server/registry/registry.ts';
+import { createMemoryStore } from '../../../../server/store/memory-store.ts';
+import type { Store } from '../../../../server/store/store.ts';
+import { FakePodStreams } from './fake-pod-streams.ts';
+import { createTestAuthority, type TestAuthority, type TestCertificate } from './test-certificates.ts';
+
+export const tokenFile = [
+  'admin-token,admin,1,"system:masters"',
+  'dev-token,dev,2,"team-a,team-b"',
+  'node-token,system:node:n1,3,system:nodes',
+].join('\n');
+
+export interface ApiFixture extends AsyncDisposable {
+  server: ApiServer;
+  registry: Registry;
+  store: Store;
+  podStreams: FakePodStreams;
+  authority: TestAuthority;
+  /** A request as `admin` unless `token` says otherwise (null: none). */
+  send(method: string, path: string, options?: SendOptions): Promise<Answer>;
+  /** Creates an object through the API and returns it. */
+  create(path: string, object: object): Promise<KubernetesObject>;
+}
+
+export interface SendOptions {
+  token?: string | null;
+  body?: unknown;
+  contentType?: string;
+  headers?: Record<string, string>;
+  client?: TestCertificate;
+  agent?: Agent;
+}
+
+export interface Answer {
+  code: number;
+  headers: IncomingHttpHeaders;
+  bytes: Buffer;
+  text: string;
+  /** The parsed body; throws when it is not JSON. */
+  json(): Json;
+}
+
+/** JSON as tests poke in it. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Json = any;
+
+export async function openApi(overrides: Partial<ApiServerOptions> = {}): Promise<ApiFixture> {
+  const authority = await createTestAuthority();
+  const store = createMemoryStore({ clock: systemClock });
+  const clock = systemClock;
+  const log = silentLogger;
+  const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds });
+  const podStreams = new FakePodStreams();
+  const server = await startApiServer({
+    registry,
+    kinds,
+    podStreams,
+    tls: { ...authority.server, ca: authority.ca },
+    authenticate: authenticateByFirst([
+      clientCertificateAuthenticator(clock),
+      staticTokenAuthenticator(parseTokenFile(tokenFile)),
+      refuseUnknownTokens,
+    ]),
+    authorize: authorizeByGroup,
+    bind: '127.0.0.1',
+    port: 0,
+    clock,
+    log,
+    version: versionInfo({ flotilla: '0.1.0', platform: 'linux/amd64' }),
+    checks: [],
+    ...overrides,
+  });
+  for (const name of ['default', 'kube-system']) await registry.create(namespaceKind, { metadata: { name } });
+  const agent = new Agent({ keepAlive: true, ca: authority.ca });
+
+  function send(method: string, path: string, options: SendOptions = {}): Promise<Answer> {
+    return sendRequest({ port: server.port, ca: authority.ca, agent }, method, path, options);
+  }
+
+  return {
+    server,
+    registry,
+    store,
+    podStreams,
+    authority,
+    send,
+    async create(path, object) {
+      const answer = await send('POST', path, { body: object });
+      if (answer.code !== 201) throw new Error(answer.text);
+      return answer.json() as KubernetesObject;
+    },
+    async [Symbol.asyncDispose]() {
+      agent.destroy();
+      await server.close();
+      await store[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function sendRequest(
+  { port, ca, agent }: { port: number; ca: string; agent: Agent },
+  method: string,
+  path: string,
+  { token = 'admin-token', body, contentType = 'application/json', headers, client, agent: own }: SendOptions,
+): Promise<Answer> {
+  const payload = bodyBytes(body);
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest({
+      host: '127.0.0.1',
+      port,
+      method,
+      path,
+      ca,
+      agent: client ? false : (own ?? agent),
+      ...(client ? { key: client.key, cert: client.certificate } : {}),
+      headers: {
+        ...(token === null || client ? {} : { Authorization: `Bearer ${token}` }),
+        ...(payload ? { 'Content-Type': contentType, 'Content-Length': payload.length } : {}),
+        ...headers,
+      },
+    });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const bytes = Buffer.concat(chunks);
+        const text = bytes.toString();
+        const { statusCode: code = 0, headers } = response;
+        resolve({ code, headers, bytes, text, json: () => JSON.parse(text) });
+      });
+    });
+    request.end(payload);
+  });
+}
+
+function bodyBytes(body: unknown): Buffer | undefined {
+  if (body === undefined) return undefined;
+  if (typeof body === 'string' || Buffer.isBuffer(body)) return Buffer.from(body as string);
+  return Buffer.from(JSON.stringify(body));
+}
