@@ -15,7 +15,11 @@ export const command = defineCommand({
   ].join('\n'),
   options: {
     data: { type: 'string', placeholder: 'DIR', description: 'folder for all state (made when missing)' },
-    server: { type: 'string', placeholder: 'HOST[:PORT]', description: 'where the server takes devices (port 8883)' },
+    server: {
+      type: 'string',
+      placeholder: 'HOST[:PORT]',
+      description: 'where the server takes devices (port 8883)',
+    },
     join: { type: 'string', placeholder: 'TOKEN', description: 'token for the first start' },
     name: { type: 'string', placeholder: 'NAME', description: "name of the node (this machine's host name)" },
     labels: { type: 'string', placeholder: 'a=b,c=d', description: 'labels of the node' },
@@ -25,10 +29,15 @@ export const command = defineCommand({
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
   },
   async run(context, options) {
-    if (options.data === undefined) throw new CommandError('say where the agent keeps its state: --data DIR', { exitCode: 2 });
-    if (options.server === undefined) throw new CommandError('say where the server is: --server HOST', { exitCode: 2 });
+    if (options.data === undefined)
+      throw new CommandError('say where the agent keeps its state: --data DIR', { exitCode: 2 });
+    if (options.server === undefined)
+      throw new CommandError('say where the server is: --server HOST', { exitCode: 2 });
     const { clock, random, signal } = context;
-    const log = context.log(logLevel(options['log-level']), options['log-format'] === 'json' ? 'json' : 'text');
+    const log = context.log(
+      logLevel(options['log-level']),
+      options['log-format'] === 'json' ? 'json' : 'text',
+    );
     const config = {
       dataDir: options.data,
       server: parseServer(options.server),

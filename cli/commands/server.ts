@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseServerConfig } from '../../server/config/server-config.ts';
 import { runServer } from '../../server/main.ts';
-import { CommandError, type CommandContext, defineCommand } from '../command.ts';
+import { type CommandContext, CommandError, defineCommand } from '../command.ts';
 import { explainFailure } from '../explain-failure.ts';
 
 export const command = defineCommand({
@@ -14,12 +14,36 @@ export const command = defineCommand({
   options: {
     data: { type: 'string', placeholder: 'DIR', description: 'folder for all state (made when missing)' },
     'api-port': { type: 'integer', placeholder: 'PORT', description: 'port of the Kubernetes API (6443)' },
-    'mqtt-port': { type: 'integer', placeholder: 'PORT', description: 'port that devices dial, MQTT over TLS (8883)' },
-    bind: { type: 'string', placeholder: 'ADDRESS', description: 'address to listen on (127.0.0.1); 0.0.0.0 is all' },
-    advertise: { type: 'strings', placeholder: 'NAME', description: 'a further name or address of this server; may repeat' },
-    cluster: { type: 'string', placeholder: 'NAME', description: 'name of the cluster, part of every topic (default)' },
-    config: { type: 'string', placeholder: 'FILE', description: 'YAML file with these settings in camelCase' },
-    'token-auth-file': { type: 'string', placeholder: 'FILE', description: 'CSV of token,user,uid,"groups" for the API' },
+    'mqtt-port': {
+      type: 'integer',
+      placeholder: 'PORT',
+      description: 'port that devices dial, MQTT over TLS (8883)',
+    },
+    bind: {
+      type: 'string',
+      placeholder: 'ADDRESS',
+      description: 'address to listen on (127.0.0.1); 0.0.0.0 is all',
+    },
+    advertise: {
+      type: 'strings',
+      placeholder: 'NAME',
+      description: 'a further name or address of this server; may repeat',
+    },
+    cluster: {
+      type: 'string',
+      placeholder: 'NAME',
+      description: 'name of the cluster, part of every topic (default)',
+    },
+    config: {
+      type: 'string',
+      placeholder: 'FILE',
+      description: 'YAML file with these settings in camelCase',
+    },
+    'token-auth-file': {
+      type: 'string',
+      placeholder: 'FILE',
+      description: 'CSV of token,user,uid,"groups" for the API',
+    },
     'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warn or error (info)' },
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
   },
@@ -42,7 +66,11 @@ export const command = defineCommand({
   },
 });
 
-function printReady(context: CommandContext, server: { apiUrl: string; mqttPort: number; kubeconfig: string }, bind: string) {
+function printReady(
+  context: CommandContext,
+  server: { apiUrl: string; mqttPort: number; kubeconfig: string },
+  bind: string,
+) {
   const loopback = bind.startsWith('127.') || bind === '::1';
   context.print(`Kubernetes API  ${server.apiUrl}`);
   context.print(`MQTT over TLS   ${bind}:${server.mqttPort}`);
@@ -59,6 +87,9 @@ async function readConfigFile(path: string): Promise<string> {
 
 function camelCaseKeys(options: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(options).map(([key, value]) => [key.replace(/-(\w)/g, (_match, letter: string) => letter.toUpperCase()), value]),
+    Object.entries(options).map(([key, value]) => [
+      key.replace(/-(\w)/g, (_match, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
   );
 }

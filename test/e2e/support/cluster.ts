@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { type Finished, finish, freePort, launcher, Running, until } from './programs.ts';
 
 export interface AgentOptions {
@@ -12,27 +11,35 @@ export interface AgentOptions {
 /** A real server and real agents as processes of their own, driven with the real kubectl. Everything ends with the test. */
 export class Cluster {
   readonly directory: string;
+  readonly serverData: string;
   readonly apiPort: number;
   readonly mqttPort: number;
   server: Running | undefined;
   readonly agents = new Map<string, Running>();
 
-  private constructor(directory: string, apiPort: number, mqttPort: number) {
+  private constructor(directory: string, serverData: string, ports: { api: number; mqtt: number }) {
     this.directory = directory;
-    this.apiPort = apiPort;
-    this.mqttPort = mqttPort;
+    this.serverData = serverData;
+    this.apiPort = ports.api;
+    this.mqttPort = ports.mqtt;
   }
 
-  static async start(context: Pick<TestContext, 'after'>): Promise<Cluster> {
+  static async start(
+    context: { after(task: () => Promise<void>): void },
+    options: { serverData?: string } = {},
+  ): Promise<Cluster> {
     const directory = await mkdtemp(join(tmpdir(), 'flotilla-e2e-'));
-    const cluster = new Cluster(directory, await freePort(), await freePort());
+    const cluster = new Cluster(directory, options.serverData ?? join(directory, 'server'), {
+      api: await freePort(),
+      mqtt: await freePort(),
+    });
     context.after(() => cluster.stop());
     await cluster.startServer();
     return cluster;
   }
 
   get kubeconfig(): string {
-    return join(this.directory, 'server/kubeconfig');
+    return join(this.serverData, 'kubeconfig');
   }
 
   get environment(): NodeJS.ProcessEnv {
@@ -41,7 +48,7 @@ export class Cluster {
 
   async startServer(): Promise<void> {
     const ports = ['--api-port', String(this.apiPort), '--mqtt-port', String(this.mqttPort)];
-    this.server = new Running(launcher, ['server', '--data', join(this.directory, 'server'), ...ports]);
+    this.server = new Running(launcher, ['server', '--data', this.serverData, ...ports]);
     await this.server.saying(/Kubeconfig/);
   }
 
@@ -141,7 +148,9 @@ export class Cluster {
 
   async #story(agent?: string): Promise<string> {
     const tail = (text: string | undefined) => (text ?? '').split('\n').slice(-25).join('\n');
-    const { stdout } = await this.kubectl(['get', 'nodes,pods,events', '-A', '-o', 'wide']).catch(() => ({ stdout: '' }));
+    const { stdout } = await this.kubectl(['get', 'nodes,pods,events', '-A', '-o', 'wide']).catch(() => ({
+      stdout: '',
+    }));
     const agents = [...this.agents].filter(([name]) => agent === undefined || name === agent);
     const logs = agents.map(([name, running]) => `--- agent ${name}\n${tail(running.output)}`);
     return [stdout, '--- server', tail(this.server?.output), ...logs].join('\n');
@@ -155,7 +164,11 @@ interface PodObject {
     phase: string;
     podIP?: string;
     conditions?: { type: string; status: string }[];
-    containerStatuses?: { restartCount: number; containerID?: string; state: { running?: { startedAt: string } } }[];
+    containerStatuses?: {
+      restartCount: number;
+      containerID?: string;
+      state: { running?: { startedAt: string } };
+    }[];
   };
 }
 
@@ -180,7 +193,8 @@ function podFacts({ metadata, spec, status }: PodObject): PodFacts {
     uid: metadata.uid,
     node: spec.nodeName,
     phase: status.phase,
-    ready: status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false,
+    ready:
+      status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false,
     terminating: metadata.deletionTimestamp !== undefined,
     podIp: status.podIP,
     restarts: container?.restartCount ?? 0,

@@ -1,5 +1,8 @@
 /** A Deployment of `replicas` processes that run `script` in sh. */
-export function processDeployment(app: string, options: { replicas?: number; script?: string; cpu?: string; extra?: string } = {}): string {
+export function processDeployment(
+  app: string,
+  options: { replicas?: number; script?: string; cpu?: string; extra?: string } = {},
+): string {
   return deployment(app, {
     replicas: options.replicas ?? 1,
     pod: [
@@ -27,7 +30,8 @@ export function containerDeployment(
 }
 
 /** Ends at once when asked to, says a line a second until then. */
-export const keepAlive = 'trap "exit 0" TERM; n=0; while true; do n=$((n+1)); echo "tick $n"; sleep 1 & wait $!; done';
+export const keepAlive =
+  'trap "exit 0" TERM; n=0; while true; do n=$((n+1)); echo "tick $n"; sleep 1 & wait $!; done';
 
 function container(image: string, script: string, cpu = '10m'): string[] {
   return [
