@@ -4,8 +4,9 @@ import { closureOf, modelOf, nameSchemas } from './generate/schema-names.ts';
 import { writeModels } from './generate/write-models.ts';
 import { checkOverlay, writeSchemas } from './generate/write-schemas.ts';
 import { kinds } from './kinds/registry.ts';
-import { extraModels, metaPrefix } from './schema/overlay.ts';
+import { extraModels } from './schema/overlay.ts';
 import type { GroupVersionKind } from './schema/schema.ts';
+import { metaPrefix } from './schema/well-known.ts';
 
 /**
  * Derives protocol/generated from the official client's models (`npm run generate`): whatever the registered kinds reach,

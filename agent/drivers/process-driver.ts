@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { networkInterfaces, release } from 'node:os';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import { ExecError } from '../../lib/exec.ts';
@@ -20,6 +20,7 @@ import type {
 } from './driver.ts';
 import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
+import { hostAddresses } from './host-addresses.ts';
 import { type Cgroup, type CgroupTree, openCgroups } from './process/cgroups.ts';
 import {
   type ContainerFolder,
@@ -423,14 +424,4 @@ function membersBySession(folder: ContainerFolder, start: StartRecord, bootId: s
     hasEnvironment(stat.pid, mark);
   for (const stat of everything) if (belongs(stat)) ours.add(stat.pid);
   return [...ours].filter((pid) => pid !== session);
-}
-
-/** The host's own addresses, IPv4 first: its processes have no others. */
-function hostAddresses(): string[] {
-  const outside = Object.values(networkInterfaces())
-    .flat()
-    .filter((address) => address !== undefined && !address.internal && !address.address.startsWith('fe80:'));
-  return outside
-    .sort((a, b) => (a?.family ?? '').localeCompare(b?.family ?? ''))
-    .map((address) => address?.address ?? '');
 }

@@ -1,8 +1,8 @@
 import type { PodEvent } from '../../protocol/topics/sync.ts';
 
-/** Events that wait to be sent. Equal ones become one with a count; above the limit the oldest are lost. */
+/** Events that wait to be sent. Equal ones become one; above the limit the oldest are lost. */
 export interface EventBuffer {
-  add(event: Omit<PodEvent, 'count'>): void;
+  add(event: PodEvent): void;
   /** Removes and returns what there is, oldest first. */
   take(): PodEvent[];
   readonly size: number;
@@ -19,10 +19,9 @@ export function createEventBuffer(): EventBuffer {
     },
     add(event) {
       const message = event.message.slice(0, messageCharactersMax);
-      const key = JSON.stringify([event.uid, event.reason, event.container, message]);
-      const count = (events.get(key)?.count ?? 0) + 1;
+      const key = JSON.stringify([event.uid, event.type, event.reason, message]);
       events.delete(key);
-      events.set(key, { ...event, message, count });
+      events.set(key, { ...event, message });
       const oldest = events.keys().next().value;
       if (events.size > eventsMax && oldest !== undefined) events.delete(oldest);
     },

@@ -13,8 +13,8 @@ import type { Link } from './link.ts';
 export interface StatusOutbox {
   reportPod(report: PodReport): void;
   reportNode(report: NodeReport): void;
-  /** For people to see; the oldest are lost when there are too many. Equal ones are counted. */
-  reportEvent(event: Omit<PodEvent, 'count'>): void;
+  /** For people to see; the oldest are lost when there are too many. */
+  reportEvent(event: PodEvent): void;
 }
 
 /** The outbox as the sync protocol drives it. */
@@ -96,7 +96,7 @@ class Outbox implements DrivenOutbox {
     this.#flushWithin(flushDelayMs);
   }
 
-  reportEvent(event: Omit<PodEvent, 'count'>): void {
+  reportEvent(event: PodEvent): void {
     this.#events.add(event);
     this.#flushWithin(eventDelayMs);
   }

@@ -163,15 +163,17 @@ class SyncRun implements Sync {
       case 'status':
         this.#outbox.acknowledge(message.session, message.boot, message.seq);
         return this.#dropSettled();
-      case 'hello': {
-        if (message.boot !== boots.boot || message.count !== this.#helloCount) return;
-        if (message.bootFloor > boots.boot) {
-          await boots.raise(message.bootFloor);
-          return this.#helloWithin(0);
-        }
-        return this.#answered(message.session, message.report);
-      }
+      case 'behind':
+        if (!this.#isLatestHello(message)) return;
+        await boots.raise(message.floor);
+        return this.#helloWithin(0);
+      case 'hello':
+        return this.#isLatestHello(message) ? this.#answered(message.session, message.report) : undefined;
     }
+  }
+
+  #isLatestHello({ boot, count }: { boot: number; count: number }): boolean {
+    return boot === this.#options.boots.boot && count === this.#helloCount;
   }
 
   #answered(session: string, reportWanted: boolean): void {

@@ -1,4 +1,5 @@
-import { coreModels, extraModels, metaPrefix } from '../schema/overlay.ts';
+import { coreModels, extraModels } from '../schema/overlay.ts';
+import { metaPrefix } from '../schema/well-known.ts';
 import type { ClientModels } from './client-models.ts';
 
 /** Kubernetes' name of every model in use, e.g. `V1PodSpec` → `io.k8s.api.core.v1.PodSpec`. */

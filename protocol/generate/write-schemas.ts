@@ -1,13 +1,6 @@
-import {
-  atomicMaps,
-  intOrStringName,
-  mergeMarks,
-  metaPrefix,
-  nativeSchemas,
-  quantityFields,
-  quantityName,
-} from '../schema/overlay.ts';
+import { atomicMaps, mergeMarks, nativeSchemas, quantityFields } from '../schema/overlay.ts';
 import { type GroupVersionKind, refTo, type Schema } from '../schema/schema.ts';
+import { intOrStringName, microTimeName, quantityName, timeName } from '../schema/well-known.ts';
 import type { ClientField, ClientModel, ClientModels } from './client-models.ts';
 import type { SchemaNames } from './schema-names.ts';
 
@@ -105,9 +98,9 @@ function typeSchema(type: string, context: TypeContext): Schema {
     case 'number':
       return { type: context.format === 'double' ? 'number' : 'integer', format: context.format };
     case 'Date':
-      return { $ref: refTo(`${metaPrefix}.Time`) };
+      return { $ref: refTo(timeName) };
     case 'V1MicroTime':
-      return { $ref: refTo(`${metaPrefix}.MicroTime`) };
+      return { $ref: refTo(microTimeName) };
     case 'IntOrString':
       return { $ref: refTo(intOrStringName) };
     case 'any':

@@ -45,7 +45,7 @@ export const deploymentKind = defineKind<Deployment>({
       value: ({ status }) => status?.availableReplicas ?? 0,
     },
     ageColumn,
-    ...containerColumns<Deployment>(({ spec }) => spec?.template.spec),
+    ...containerColumns<Deployment>(({ spec }) => spec?.template?.spec),
     {
       name: 'Selector',
       type: 'string',

@@ -30,6 +30,7 @@ export const namespaceKind = defineKind<Namespace>({
     ageColumn,
   ],
   selectableFields: { 'status.phase': ({ status }) => status?.phase ?? '' },
+  generationOf: false,
 
   applyDefaults(namespace) {
     const name = namespace.metadata?.name;

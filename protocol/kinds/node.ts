@@ -50,6 +50,7 @@ export const nodeKind = defineKind<Node>({
     infoColumn('Container-Runtime', 'containerRuntimeVersion', 'What runs the containers, and its version.'),
   ],
   selectableFields: { 'spec.unschedulable': ({ spec }) => String(spec?.unschedulable ?? false) },
+  generationOf: false,
 
   applyDefaults(node) {
     node.spec ??= {};

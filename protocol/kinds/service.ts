@@ -68,6 +68,7 @@ export const serviceKind = defineKind<Service>({
     'spec.clusterIP': ({ spec }) => spec?.clusterIP ?? '',
     'spec.type': ({ spec }) => spec?.type ?? '',
   },
+  generationOf: false,
 
   applyDefaults(service) {
     defaultSpec((service.spec ??= {}));

@@ -1,4 +1,5 @@
 import type { Schema } from './schema.ts';
+import { intOrStringName, metaPrefix, microTimeName, quantityName, timeName } from './well-known.ts';
 
 /**
  * What Kubernetes' Go sources know and the official client's models do not: how lists merge, which strings are quantities,
@@ -7,9 +8,6 @@ import type { Schema } from './schema.ts';
  *
  * Source of the merge rules: the `patchStrategy`, `patchMergeKey` and `+listType` marks of k8s.io/api at release 1.36.
  */
-export const metaPrefix = 'io.k8s.apimachinery.pkg.apis.meta.v1';
-export const quantityName = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
-export const intOrStringName = 'io.k8s.apimachinery.pkg.util.intstr.IntOrString';
 
 /** Schemas the API needs beside those of the registered kinds, by model name. */
 export const extraModels = {
@@ -52,12 +50,12 @@ export const coreModels = [
 ];
 
 export const nativeSchemas: Record<string, Schema> = {
-  [`${metaPrefix}.Time`]: {
+  [timeName]: {
     type: 'string',
     format: 'date-time',
     description: 'A moment in RFC 3339 form, to the second, such as 2026-01-31T12:00:00Z.',
   },
-  [`${metaPrefix}.MicroTime`]: {
+  [microTimeName]: {
     type: 'string',
     format: 'date-time',
     description: 'A moment in RFC 3339 form, to the microsecond.',

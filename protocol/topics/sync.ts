@@ -86,16 +86,10 @@ export type PodReport = v.InferOutput<typeof podReport>;
 /** Something a person should see in `kubectl describe pod`. Lost when there are too many; nothing depends on one. */
 const podEvent = v.object({
   uid: text,
-  namespace: text,
-  name: text,
   type: v.picklist(['Normal', 'Warning']),
   /** As the kubelet's: Pulling, Pulled, Created, Started, Killing, BackOff, Failed, Unhealthy, … */
   reason: text,
   message: text,
-  /** Which container it is about, absent for the pod as a whole. */
-  container: v.optional(text),
-  /** How often it happened since it was last sent. */
-  count: counter,
 });
 export type PodEvent = v.InferOutput<typeof podEvent>;
 
@@ -193,11 +187,11 @@ export const ack = defineTopic({
       count: counter,
       /** Names this run of the server. */
       session: text,
-      /** A device whose boot counter is below this lost it: it goes on from here. */
-      bootFloor: counter,
       /** The server wants the node report. */
       report: v.boolean(),
     }),
+    /** The hello did not count: the server knows a later one. A device that lost its counter goes on above `floor`. */
+    v.object({ type: v.literal('behind'), boot: counter, count: counter, floor: counter }),
     /** What this status message said is durable, or superseded. */
     v.object({ type: v.literal('status'), session: text, boot: counter, seq: counter }),
     /** The server does not know the device's session: say hello. */

@@ -51,6 +51,12 @@ export async function sendError(exchange: PartialExchange, error: StatusError): 
 /** What of an exchange exists even when the request was refused before it was understood. */
 export type PartialExchange = Pick<Exchange, 'request' | 'response' | 'query'>;
 
+/** The answer to a POST that creates nothing that could be shown. */
+export async function sendCreatedStatus(exchange: Exchange): Promise<void> {
+  const { details: _none, ...status } = successStatus({});
+  await sendPlain(exchange, 201, { ...status, code: 201 });
+}
+
 export function successStatus(details: {
   name?: string;
   group?: string;

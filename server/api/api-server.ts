@@ -4,6 +4,8 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import { createObjectDecoder } from '../../protocol/schema/decode-object.ts';
+import { schemas } from '../../protocol/schema/schemas.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Registry } from '../registry/registry.ts';
 import { apiLimits } from './api-limits.ts';
@@ -35,6 +37,8 @@ export interface ApiServerOptions {
   version: VersionInfo;
   checks: readonly HealthCheck[];
   random?: Random;
+  /** How long a client may take; apiLimits says unless given. */
+  timeouts?: { headersMs: number; checkEveryMs: number };
 }
 
 export interface ApiServer {
@@ -62,6 +66,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       kinds: indexKinds(options.kinds),
       encodedEvents: new EncodedEvents(apiLimits.encodedEventsBytesMax),
       documents: new Documents(),
+      decoder: createObjectDecoder(schemas),
       longRunning: new Set(),
       stopping: stopping.signal,
     },
@@ -91,7 +96,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
 }
 
-function createHttpsServer({ tls }: ApiServerOptions): Server {
+function createHttpsServer({ tls, timeouts }: ApiServerOptions): Server {
   const server = createServer({
     key: tls.key,
     cert: tls.certificate,
@@ -102,10 +107,10 @@ function createHttpsServer({ tls }: ApiServerOptions): Server {
     requestCert: true,
     rejectUnauthorized: false,
     handshakeTimeout: apiLimits.handshakeTimeoutMs,
-    headersTimeout: apiLimits.headersTimeoutMs,
+    headersTimeout: timeouts?.headersMs ?? apiLimits.headersTimeoutMs,
     requestTimeout: apiLimits.requestTimeoutMs,
     keepAliveTimeout: apiLimits.keepAliveTimeoutMs,
-    connectionsCheckingInterval: apiLimits.connectionsCheckMs,
+    connectionsCheckingInterval: timeouts?.checkEveryMs ?? apiLimits.connectionsCheckMs,
     maxHeaderSize: apiLimits.headerBytesMax,
     keepAlive: true,
     keepAliveInitialDelay: apiLimits.tcpKeepAliveMs,

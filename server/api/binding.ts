@@ -1,29 +1,32 @@
+import type { Binding } from '../../protocol/generated/models.ts';
 import { StatusError } from '../../protocol/status.ts';
-import { sendPlain, successStatus } from './answer.ts';
+import { sendCreatedStatus } from './answer.ts';
+import { checkPlace, parseTyped } from './body-object.ts';
 import { objectName, type ResourceExchange } from './exchange.ts';
-import { parseBody, readBody } from './request-body.ts';
+import { readBody } from './request-body.ts';
 import { readWriteQuery } from './write-options.ts';
 
-interface Binding {
-  metadata?: { name?: string; uid?: string };
-  target?: { kind?: string; name?: string };
-}
+export const bindingType = {
+  group: '',
+  version: 'v1',
+  apiVersion: 'v1',
+  kind: 'Binding',
+  schema: 'io.k8s.api.core.v1.Binding',
+};
 
 /** `POST pods/<name>/binding`: gives an unbound pod to a node, as a scheduler does. */
 export async function bindPod(exchange: ResourceExchange): Promise<void> {
-  const { services, kind } = exchange;
-  const { dryRun } = readWriteQuery(exchange, 'CreateOptions');
-  const { metadata, target } = (parseBody(await readBody(exchange.request)) ?? {}) as Binding;
-  const at = objectName(exchange);
-  if (metadata?.name && metadata.name !== at.name)
-    throw new StatusError(
-      'BadRequest',
-      `the name of the object (${metadata.name}) does not match the name on the URL (${at.name})`,
-    );
-  if (typeof target?.name !== 'string' || target.name === '' || (target.kind && target.kind !== 'Node'))
+  const { services, kind, request } = exchange;
+  const { dryRun, fieldValidation } = readWriteQuery(exchange, 'CreateOptions');
+  const value = parseTyped(await readBody(request), bindingType);
+  const { object } = services.decoder.decodeAs(bindingType.schema, value, { fieldValidation });
+  const binding = object as Binding;
+  checkPlace(exchange, binding, { named: true });
+  const { target, metadata } = binding;
+  if (!target?.name || (target.kind && target.kind !== 'Node'))
     throw new StatusError('BadRequest', 'target must name a Node');
+  const at = objectName(exchange);
   const pod = await services.registry.get(kind, at);
-  const uid = metadata?.uid || pod.metadata?.uid || '';
-  if (!dryRun) await services.registry.bind(at, uid, target.name);
-  await sendPlain(exchange, 201, { ...successStatus({}), details: undefined, code: 201 });
+  if (!dryRun) await services.registry.bind(at, metadata?.uid || pod.metadata?.uid || '', target.name);
+  await sendCreatedStatus(exchange);
 }

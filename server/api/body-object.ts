@@ -1,41 +1,56 @@
-import {
-  apiVersionOf,
-  type KindDefinition,
-  type KubernetesObject,
-} from '../../protocol/kinds/define-kind.ts';
-import { decodeObject } from '../../protocol/schema/decode-object.ts';
+import { apiVersionOf, type KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { FieldValidation } from '../../protocol/schema/decode-object.ts';
+import { findDuplicateFields } from '../../protocol/schema/duplicate-fields.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { addWarning } from './answer.ts';
 import type { ResourceExchange } from './exchange.ts';
-import { parseBody, type RequestBody } from './request-body.ts';
-import type { FieldValidation } from './write-options.ts';
+import { isJson, parseBody, type RequestBody } from './request-body.ts';
 
 /**
- * The object in a request's body, known to have the fields and types of its kind. Unknown fields are dropped, with a
- * warning or a refusal as `fieldValidation` says. Throws BadRequest in the words kubectl's users know.
+ * The object in a request's body, known to have the fields and types of its kind. Unknown and repeated fields are dropped,
+ * with a warning or a refusal as `fieldValidation` says. Throws BadRequest in the words kubectl's users know.
  */
 export function decodeBody(
   exchange: ResourceExchange,
   body: RequestBody,
   fieldValidation: FieldValidation,
 ): KubernetesObject {
-  const { kind } = exchange;
-  const value = parseNamed(kind, body);
-  checkTypeMeta(kind, value);
-  const subject = `${kindIn(value) || kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`;
-  const decoded = decodeObject(kind, value);
-  if (decoded.errors.length > 0)
-    throw new StatusError('BadRequest', `${subject}: ${decoded.errors.join(', ')}`);
-  if (decoded.unknownFields.length > 0) {
-    const problems = decoded.unknownFields.map((path) => `unknown field "${path}"`);
-    if (fieldValidation === 'Strict')
-      throw new StatusError('BadRequest', `${subject}: strict decoding error: ${problems.join(', ')}`);
-    if (fieldValidation === 'Warn') for (const problem of problems) addWarning(exchange, problem);
-  }
-  return decoded.object;
+  const { kind, services } = exchange;
+  const value = parseTyped(body, { kind: kind.kind, version: kind.version, apiVersion: apiVersionOf(kind) });
+  const looksForDuplicates = fieldValidation !== 'Ignore' && isJson(body);
+  const { object, warnings } = services.decoder.decode(kind, value, {
+    fieldValidation,
+    ...(looksForDuplicates ? { duplicateFields: findDuplicateFields(body.text) } : {}),
+  });
+  for (const warning of warnings) addWarning(exchange, warning);
+  return object;
 }
 
-function parseNamed(kind: KindDefinition, body: RequestBody): Record<string, unknown> {
+/** What a body must be; a body without kind or apiVersion is taken for it. */
+interface ExpectedType {
+  kind: string;
+  version: string;
+  apiVersion: string;
+}
+
+/** The parsed body, an object of no other kind than the expected one. */
+export function parseTyped(body: RequestBody, { kind, version, apiVersion }: ExpectedType): object {
+  const value = parseObject(body, kind);
+  if (value.apiVersion && value.apiVersion !== apiVersion)
+    throw new StatusError(
+      'BadRequest',
+      `the API version in the data (${textOf(value.apiVersion)}) does not match the expected API version (${apiVersion})`,
+    );
+  if (value.kind && value.kind !== kind)
+    throw new StatusError(
+      'BadRequest',
+      `${textOf(value.kind)} in version "${version}" cannot be handled as a ${kind}: the kind does not match the path`,
+    );
+  return value;
+}
+
+/** The parsed body, an object; `kind` is for the refusal. */
+export function parseObject(body: RequestBody, kind: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = parseBody(body);
@@ -48,32 +63,15 @@ function parseNamed(kind: KindDefinition, body: RequestBody): Record<string, unk
   return value as Record<string, unknown>;
 }
 
-function unrecognised(kind: KindDefinition, why: string): StatusError {
+function unrecognised(kind: string, why: string): StatusError {
   return new StatusError(
     'BadRequest',
-    `the object provided is unrecognized (must be of type ${kind.kind}): ${why}`,
+    `the object provided is unrecognized (must be of type ${kind}): ${why}`,
   );
 }
 
-/** A body without kind or apiVersion is taken for what the path says. */
-function checkTypeMeta(kind: KindDefinition, value: Record<string, unknown>): void {
-  const apiVersion = typeof value.apiVersion === 'string' ? value.apiVersion : '';
-  const expected = apiVersionOf(kind);
-  if (apiVersion !== '' && apiVersion !== expected)
-    throw new StatusError(
-      'BadRequest',
-      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
-    );
-  const given = kindIn(value);
-  if (given !== '' && given !== kind.kind)
-    throw new StatusError(
-      'BadRequest',
-      `${given} in version "${kind.version}" cannot be handled as a ${kind.kind}: the kind does not match the path`,
-    );
-}
-
-function kindIn({ kind }: Record<string, unknown>): string {
-  return typeof kind === 'string' ? kind : '';
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** Path and body must name the same object; what the body leaves out is filled in from the path. */

@@ -1,66 +1,57 @@
+import type { DeleteOptions } from '../../protocol/generated/models.ts';
 import { StatusError } from '../../protocol/status.ts';
 import type { DeleteRequest } from '../registry/registry.ts';
+import { parseObject } from './body-object.ts';
 import { invalidOption } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { parseBody, readBody } from './request-body.ts';
+import { readBody } from './request-body.ts';
 import { isTrue } from './request-info.ts';
 import { readDryRun } from './write-options.ts';
 
 /** DeleteOptions from the body, or from the query where there is no body. Throws BadRequest and Invalid. */
-export async function readDeleteOptions({
-  request,
-  query,
-}: Pick<Exchange, 'request' | 'query'>): Promise<DeleteRequest> {
+export async function readDeleteOptions({ request, query, services }: Exchange): Promise<DeleteRequest> {
   const body = await readBody(request);
-  return body.text.trim() === '' ? deleteRequest(optionsOfQuery(query)) : readDeleteBody(parseBody(body));
+  if (body.text.trim() === '') return deleteRequest(optionsOfQuery(query));
+  const value = parseObject(body, 'DeleteOptions');
+  if (value.kind && value.kind !== 'DeleteOptions')
+    throw new StatusError('BadRequest', `the body is a ${JSON.stringify(value.kind)}, want DeleteOptions`);
+  const { object } = services.decoder.decodeAs(deleteOptionsSchema, value, { fieldValidation: 'Ignore' });
+  return deleteRequest(object as DeleteOptions);
 }
 
-/** A parsed DeleteOptions object. */
-export function readDeleteBody(value: unknown): DeleteRequest {
-  return deleteRequest(optionsOfBody(value));
-}
+const deleteOptionsSchema = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
 
-type Options = Record<string, unknown>;
-
-function optionsOfQuery(query: URLSearchParams): Options {
+function optionsOfQuery(query: URLSearchParams): DeleteOptions {
   const grace = query.get('gracePeriodSeconds');
   const orphan = query.get('orphanDependents');
+  const propagation = query.get('propagationPolicy');
   return {
     ...(grace === null ? {} : { gracePeriodSeconds: Number(grace) }),
     ...(orphan === null ? {} : { orphanDependents: isTrue(orphan) }),
-    propagationPolicy: query.get('propagationPolicy') ?? undefined,
+    ...(propagation === null ? {} : { propagationPolicy: propagation }),
     dryRun: query.getAll('dryRun'),
   };
 }
 
-function optionsOfBody(body: unknown): Options {
-  if (!isRecord(body)) throw new StatusError('BadRequest', 'the body is not DeleteOptions');
-  if (body.kind !== undefined && body.kind !== 'DeleteOptions')
-    throw new StatusError('BadRequest', `the body is a ${JSON.stringify(body.kind)}, want DeleteOptions`);
-  return body;
-}
-
-function deleteRequest(options: Options): DeleteRequest {
-  const grace = options.gracePeriodSeconds ?? undefined;
-  if (grace !== undefined && (typeof grace !== 'number' || !Number.isSafeInteger(grace)))
+/** Throws BadRequest and Invalid. */
+export function deleteRequest(options: DeleteOptions): DeleteRequest {
+  const { gracePeriodSeconds: grace, preconditions, dryRun } = options;
+  if (grace !== undefined && !Number.isSafeInteger(grace))
     throw new StatusError('BadRequest', 'gracePeriodSeconds must be a whole number');
-  const preconditions = readPreconditions(options.preconditions ?? undefined);
   const propagationPolicy = readPropagation(options);
-  const dryRun = options.dryRun ?? [];
   return {
     ...(grace === undefined ? {} : { gracePeriodSeconds: grace < 0 ? 1 : grace }),
     ...(propagationPolicy ? { propagationPolicy } : {}),
     ...(preconditions ? { preconditions } : {}),
-    dryRun: readDryRun(Array.isArray(dryRun) ? dryRun : [dryRun], 'DeleteOptions'),
+    dryRun: readDryRun(dryRun ?? [], 'DeleteOptions'),
   };
 }
 
 function readPropagation({
-  propagationPolicy,
+  propagationPolicy: policy = '',
   orphanDependents,
-}: Options): DeleteRequest['propagationPolicy'] {
-  const policy = propagationPolicy ?? undefined;
-  if (policy === undefined || policy === '') {
+}: DeleteOptions): DeleteRequest['propagationPolicy'] {
+  if (policy === '') {
     if (typeof orphanDependents !== 'boolean') return undefined;
     return orphanDependents ? 'Orphan' : 'Background';
   }
@@ -76,18 +67,4 @@ function readPropagation({
     field: 'propagationPolicy',
     message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Background", "Foreground", "Orphan"`,
   });
-}
-
-function readPreconditions(value: unknown): DeleteRequest['preconditions'] {
-  if (value === undefined) return undefined;
-  if (!isRecord(value)) throw new StatusError('BadRequest', 'preconditions must be an object');
-  const { uid, resourceVersion } = value;
-  return {
-    ...(typeof uid === 'string' ? { uid } : {}),
-    ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
-  };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -129,7 +129,7 @@ function aggregatedResource(kind: KindDefinition) {
   });
   return {
     resource: kind.plural,
-    responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+    responseKind: typeOf(kind),
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
     verbs: kind.verbs,
@@ -137,4 +137,8 @@ function aggregatedResource(kind: KindDefinition) {
     ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
     ...(subresources.length > 0 ? { subresources } : {}),
   };
+}
+
+function typeOf({ group, version, kind }: { group: string; version: string; kind: string }) {
+  return { group, version, kind };
 }

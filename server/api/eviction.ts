@@ -1,15 +1,24 @@
-import { StatusError } from '../../protocol/status.ts';
-import { sendPlain, successStatus } from './answer.ts';
-import { readDeleteBody } from './delete-options.ts';
+import type { Eviction } from '../../protocol/generated/models.ts';
+import { sendCreatedStatus } from './answer.ts';
+import { parseTyped } from './body-object.ts';
+import { deleteRequest } from './delete-options.ts';
 import { objectName, type ResourceExchange } from './exchange.ts';
-import { parseBody, readBody } from './request-body.ts';
+import { readBody } from './request-body.ts';
+
+export const evictionType = {
+  group: 'policy',
+  version: 'v1',
+  apiVersion: 'policy/v1',
+  kind: 'Eviction',
+  schema: 'io.k8s.api.policy.v1.Eviction',
+};
 
 /** `POST pods/<name>/eviction` deletes the pod, as `kubectl drain` asks for; there are no disruption budgets yet. */
 export async function evictPod(exchange: ResourceExchange): Promise<void> {
-  const eviction = parseBody(await readBody(exchange.request));
-  if (typeof eviction !== 'object' || eviction === null)
-    throw new StatusError('BadRequest', 'the body is not an Eviction');
-  const options = readDeleteBody((eviction as { deleteOptions?: unknown }).deleteOptions ?? {});
-  await exchange.services.registry.delete(exchange.kind, objectName(exchange), options);
-  await sendPlain(exchange, 201, { ...successStatus({}), details: undefined, code: 201 });
+  const { decoder, registry } = exchange.services;
+  const value = parseTyped(await readBody(exchange.request), evictionType);
+  const { object } = decoder.decodeAs(evictionType.schema, value, { fieldValidation: 'Ignore' });
+  const { deleteOptions } = object as Eviction;
+  await registry.delete(exchange.kind, objectName(exchange), deleteRequest(deleteOptions ?? {}));
+  await sendCreatedStatus(exchange);
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import type { ObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Documents } from './documents.ts';
@@ -26,6 +27,8 @@ export interface ApiServices {
   checks: readonly HealthCheck[];
   encodedEvents: EncodedEvents;
   documents: Documents;
+  /** Reads parsed bodies as what their kind's schema says. */
+  decoder: ObjectDecoder;
   /** Exchanges that would run on for long (watches, followed logs, exec): the server aborts them when it stops. */
   longRunning: Set<AbortController>;
   /** Aborts when the server begins to stop. */

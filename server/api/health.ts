@@ -39,12 +39,12 @@ function checksOf({ checks, stopping }: ApiServices, endpoint: Endpoint): Health
   return [ping, ...checks, shutdown];
 }
 
-async function runCheck({ name, check }: HealthCheck, { log }: ApiServices): Promise<string> {
+async function runCheck(health: HealthCheck, { log }: ApiServices): Promise<string> {
   try {
-    await check();
-    return `[+]${name} ok`;
+    await health.check();
+    return `[+]${health.name} ok`;
   } catch (error) {
-    log.warn('health check failed', { check: name, error });
-    return `[-]${name} failed: reason withheld`;
+    log.warn('health check failed', { check: health.name, error });
+    return `[-]${health.name} failed: reason withheld`;
   }
 }

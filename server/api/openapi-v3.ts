@@ -1,11 +1,9 @@
-import schemas from '../../protocol/generated/schemas.json' with { type: 'json' };
-import { refOf, type Schema, type SchemaSet } from '../../protocol/schema/schema.ts';
+import { refOf, type Schema } from '../../protocol/schema/schema.ts';
+import { schemas } from '../../protocol/schema/schemas.ts';
 import type { Document } from './documents.ts';
 import type { ApiServices } from './exchange.ts';
 import type { GroupVersion } from './kind-index.ts';
 import { pathsOf } from './openapi-paths.ts';
-
-const allSchemas = schemas as unknown as SchemaSet;
 
 /** `/openapi/v3`: where each group version's document is, with its hash so that clients keep it. */
 export function openApiIndex(services: ApiServices) {
@@ -38,12 +36,12 @@ export function schemasReachableFrom(names: Iterable<string>): Record<string, Sc
   const reached = new Set<string>();
   const waiting = [...names];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-    const schema = allSchemas[name];
+    const schema = schemas[name];
     if (reached.has(name) || !schema) continue;
     reached.add(name);
     collectReferences(schema, waiting);
   }
-  return Object.fromEntries([...reached].sort().map((name) => [name, allSchemas[name] ?? {}]));
+  return Object.fromEntries([...reached].sort().map((name) => [name, schemas[name] ?? {}]));
 }
 
 function collectReferences(schema: Schema, into: string[]): void {

@@ -1,5 +1,5 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
-import { decodeObject } from '../../protocol/schema/decode-object.ts';
+import type { FieldValidation } from '../../protocol/schema/decode-object.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { conflict, modifiedMeanwhile } from '../registry/failures.ts';
 import { addWarning, sendKindObject } from './answer.ts';
@@ -14,31 +14,41 @@ export async function patchObject(exchange: ResourceExchange): Promise<void> {
   const { kind, services, info } = exchange;
   const { dryRun, fieldValidation } = readWriteQuery(exchange, 'PatchOptions');
   const patch = await readPatch(exchange);
-  let unknownFields: readonly string[] = [];
+  let warnings: readonly string[] = [];
   const patched = await services.registry.mutate(
     kind,
     objectName(exchange),
     (draft) => {
-      const decoded = decodePatched(kind, patch, applyPatch(patch, withTypeMeta(kind, draft), kind.schema));
-      unknownFields = decoded.unknownFields;
-      if (fieldValidation === 'Strict' && unknownFields.length > 0)
-        throw unknownInPatch(patch, unknownFields);
+      const value = applyPatch(patch, withTypeMeta(kind, draft), kind.schema);
+      const decoded = decodePatched(exchange, { patch, value, fieldValidation });
+      ({ warnings } = decoded);
       checkPlace(exchange, decoded.object, { named: true });
       checkVersion(kind, decoded.object, draft);
       replaceContent(draft, decoded.object);
     },
     { dryRun, subresource: info.subresource ?? '' },
   );
-  if (fieldValidation === 'Warn')
-    for (const path of unknownFields) addWarning(exchange, `unknown field "${path}"`);
+  for (const warning of warnings) addWarning(exchange, warning);
   await sendKindObject(exchange, 200, patched);
 }
 
-function decodePatched(kind: KindDefinition, patch: Patch, value: unknown) {
-  const decoded = decodeObject(kind, value);
-  const [error] = decoded.errors;
-  if (error !== undefined) throw invalidPatch(patch, error);
-  return decoded;
+interface PatchedValue {
+  patch: Patch;
+  value: unknown;
+  fieldValidation: FieldValidation;
+}
+
+function decodePatched(
+  { kind, services }: ResourceExchange,
+  { patch, value, fieldValidation }: PatchedValue,
+) {
+  const strict = fieldValidation === 'Strict';
+  const { object, warnings } = services.decoder.decode(kind, value, {
+    fieldValidation: strict ? 'Warn' : fieldValidation,
+  });
+  if (strict && warnings.length > 0)
+    throw invalidPatch(patch, `strict decoding error: ${warnings.join(', ')}`);
+  return { object, warnings };
 }
 
 /** In Kubernetes' form: an Invalid about no object, with the patch itself as the refused value. */
@@ -50,11 +60,6 @@ function invalidPatch({ text }: Patch, why: string): StatusError {
 }
 
 const shownPatchCharacters = 1024;
-
-function unknownInPatch(patch: Patch, paths: readonly string[]): StatusError {
-  const problems = paths.map((path) => `unknown field "${path}"`).join(', ');
-  return invalidPatch(patch, `strict decoding error: ${problems}`);
-}
 
 /** A patch that sets resourceVersion is meant for that version alone. */
 function checkVersion(kind: KindDefinition, patched: KubernetesObject, current: KubernetesObject): void {

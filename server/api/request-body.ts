@@ -60,10 +60,14 @@ const yamlTypes = new Set(['application/yaml', 'application/x-yaml', 'text/yaml'
 /** What `curl -d` and clients that do not say send. */
 const jsonTypes = new Set(['application/json', '', '*/*', 'application/x-www-form-urlencoded']);
 
+export function isJson({ mediaType }: RequestBody): boolean {
+  return jsonTypes.has(mediaType);
+}
+
 /** A JSON or YAML body as plain data. Throws BadRequest and UnsupportedMediaType. */
-export function parseBody({ text, mediaType }: RequestBody): unknown {
-  if (jsonTypes.has(mediaType)) return parseJson(text);
-  if (yamlTypes.has(mediaType)) return parseYaml(text);
+export function parseBody(body: RequestBody): unknown {
+  if (isJson(body)) return parseJson(body.text);
+  if (yamlTypes.has(body.mediaType)) return parseYaml(body.text);
   throw unsupportedMediaType(['application/json', 'application/yaml']);
 }
 
@@ -97,7 +101,7 @@ export function parseYaml(text: string): unknown {
       version: '1.1',
       customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !nativeTags.has(tag.tag)),
       maxAliasCount: apiLimits.yamlAliasesMax,
-      logLevel: 'silent',
+      logLevel: 'error',
     });
   } catch (cause) {
     throw malformed('yaml parse error', cause);

@@ -1,12 +1,12 @@
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
-import { bindPod } from './binding.ts';
-import { evictPod } from './eviction.ts';
+import { bindingType, bindPod } from './binding.ts';
+import { evictionType, evictPod } from './eviction.ts';
 import type { ResourceHandler } from './exchange.ts';
 import { execInPod } from './exec.ts';
 import { readLog } from './log.ts';
 import { patchObject } from './patch.ts';
 import { getObject } from './read.ts';
-import { getScale, patchScale, scaleKind, updateScale } from './scale.ts';
+import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
 import { updateObject } from './write.ts';
 
 /** What lies under an object's path. One entry here serves it for every kind that names it in `subresources`. */
@@ -21,8 +21,6 @@ export interface Subresource {
 
 export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update';
 
-const core = { group: '', version: 'v1' };
-
 const subresources: Readonly<Record<string, Subresource>> = {
   status: {
     verbs: ['get', 'patch', 'update'],
@@ -30,27 +28,27 @@ const subresources: Readonly<Record<string, Subresource>> = {
   },
   scale: {
     verbs: ['get', 'patch', 'update'],
-    responseKind: scaleKind,
-    schema: 'io.k8s.api.autoscaling.v1.Scale',
+    responseKind: scaleType,
+    schema: scaleType.schema,
     handlers: { get: getScale, patch: patchScale, update: updateScale },
   },
   finalize: { verbs: ['update'], handlers: { update: updateObject } },
   binding: {
     verbs: ['create'],
-    responseKind: { ...core, kind: 'Binding' },
-    schema: 'io.k8s.api.core.v1.Binding',
+    responseKind: bindingType,
+    schema: bindingType.schema,
     handlers: { create: bindPod },
   },
   eviction: {
     verbs: ['create'],
-    responseKind: { group: 'policy', version: 'v1', kind: 'Eviction' },
-    schema: 'io.k8s.api.policy.v1.Eviction',
+    responseKind: evictionType,
+    schema: evictionType.schema,
     handlers: { create: evictPod },
   },
   log: { verbs: ['get'], handlers: { get: readLog } },
   exec: {
     verbs: ['create', 'get'],
-    responseKind: { ...core, kind: 'PodExecOptions' },
+    responseKind: { group: '', version: 'v1', kind: 'PodExecOptions' },
     handlers: { create: execInPod, get: execInPod },
   },
 };

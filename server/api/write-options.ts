@@ -1,8 +1,6 @@
-import { StatusError } from '../../protocol/status.ts';
+import type { FieldValidation } from '../../protocol/schema/decode-object.ts';
 import { invalidOption } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-
-export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
 export interface WriteQuery {
   dryRun: boolean;
@@ -35,8 +33,4 @@ export function readDryRun(values: readonly unknown[], optionsKind: string): boo
 
 function isFieldValidation(text: string): text is FieldValidation {
   return text === 'Ignore' || text === 'Warn' || text === 'Strict';
-}
-
-export function badRequest(message: string, cause?: unknown): StatusError {
-  return new StatusError('BadRequest', message, { cause });
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Node, NodeCondition, NodeStatus, NodeSystemInfo } from '../../protocol/generated/models.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
+import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../protocol/status.ts';
 import { entryDigest } from '../../protocol/sync-hash.ts';
 import type { NodeReport } from '../../protocol/topics/sync.ts';
@@ -12,7 +13,6 @@ export interface NodeFacts {
   connected: boolean;
   /** Undefined while the device has not said hello to this run of the server. */
   bootId?: string;
-  clockTrusted?: boolean;
 }
 
 /** Digest of the report that the Node shows, as hello carries it. */
@@ -41,7 +41,7 @@ export async function writeNode(
   facts: NodeFacts,
   report?: NodeReport,
 ): Promise<WrittenNode> {
-  const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
+  const now = timestamp(clock.now());
   let rebooted = false;
   try {
     await registry.mutate<Node>(nodeKind, { name }, (draft) => {

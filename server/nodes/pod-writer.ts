@@ -12,7 +12,7 @@ export async function writePodReport(registry: Registry, node: string, report: P
   try {
     if (report.removed) await finishRemoval(registry, node, report);
     else if (report.refused) await refuse(registry, node, report, report.refused);
-    else if (report.status) await writeStatus(registry, node, report, report.status as PodStatus);
+    else if (report.status) await writeStatus(registry, node, report, report.status);
   } catch (error) {
     if (!isStatus(error, 'NotFound')) throw error;
   }

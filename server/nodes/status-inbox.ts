@@ -2,10 +2,12 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { WorkQueue } from '../../lib/work-queue.ts';
 import type { Pod } from '../../protocol/generated/models.ts';
+import { podKind } from '../../protocol/kinds/pod.ts';
 import type { Message } from '../../protocol/topics/define-topic.ts';
 import type { NodeReport, PodEvent, PodReport, status } from '../../protocol/topics/sync.ts';
+import type { EventRecorder } from '../registry/event-recorder.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { EventRecorder } from './event-recorder.ts';
+import { createEventBudget } from './event-budget.ts';
 import type { NodeFacts } from './node-writer.ts';
 import { isPermanent, writePodReport } from './pod-writer.ts';
 
@@ -48,43 +50,80 @@ interface Waiting {
 }
 
 export function createStatusInbox(options: StatusInboxOptions): StatusInbox {
-  const { registry, events, clock, log } = options;
-  const waiting = new Map<string, Waiting>();
+  return new Inbox(options);
+}
 
-  async function commit(node: string): Promise<void> {
-    const taken = waiting.get(node);
-    if (!taken) return;
-    waiting.delete(node);
-    const writes = taken.pods.values().map(async (report) => {
-      await tolerate(node, report, writePodReport(registry, node, report));
-      taken.pods.delete(report.uid);
+class Inbox implements StatusInbox {
+  readonly #options: StatusInboxOptions;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #queue: WorkQueue;
+  readonly #mayRecord: (node: string) => boolean;
+
+  constructor(options: StatusInboxOptions) {
+    this.#options = options;
+    const { clock, log } = options;
+    this.#mayRecord = createEventBudget(clock);
+    this.#queue = new WorkQueue({
+      clock,
+      workers: nodesAtOnce,
+      backoff: retryBackoff,
+      work: (node) => this.#commit(node),
+      onError: (node, error, failures) =>
+        log.warn('statuses of a node could not be stored; they are tried again', { node, failures, error }),
     });
-    try {
-      await allSettled([...writes]);
-      if (taken.report || taken.nodeChanged) {
-        await options.writeNode(node, options.factsOf(node), taken.report);
-      }
-    } catch (error) {
-      putBack(node, taken);
-      throw error;
-    }
-    for (const ack of taken.acks) options.acknowledge(node, ack);
   }
 
-  async function tolerate(node: string, report: PodReport, write: Promise<void>): Promise<void> {
+  add(node: string, { boot, seq, pods, report, events = [] }: Message<typeof status>): boolean {
+    const slot = this.#slotOf(node);
+    if (slot.pods.size + pods.length > podsPerNodeMax) return false;
+    for (const pod of pods) slot.pods.set(pod.uid, pod);
+    slot.report = report ?? slot.report;
+    slot.acks = [...slot.acks, { boot, seq }].slice(-acksPerNodeMax);
+    this.#recordEvents(node, events);
+    this.#queue.add(node);
+    return true;
+  }
+
+  nodeChanged(node: string): void {
+    this.#slotOf(node).nodeChanged = true;
+    this.#queue.add(node);
+  }
+
+  stop(): Promise<void> {
+    return this.#queue.stop();
+  }
+
+  async #commit(node: string): Promise<void> {
+    const taken = this.#waiting.get(node);
+    if (!taken) return;
+    this.#waiting.delete(node);
+    const { writeNode, factsOf, acknowledge } = this.#options;
     try {
-      await write;
+      await allSettled([...taken.pods.values()].map((report) => this.#commitPod(node, taken, report)));
+      if (taken.report || taken.nodeChanged) await writeNode(node, factsOf(node), taken.report);
+    } catch (error) {
+      this.#putBack(node, taken);
+      throw error;
+    }
+    for (const ack of taken.acks) acknowledge(node, ack);
+  }
+
+  async #commitPod(node: string, taken: Waiting, report: PodReport): Promise<void> {
+    const { registry, log } = this.#options;
+    try {
+      await writePodReport(registry, node, report);
     } catch (error) {
       if (!isPermanent(error)) throw error;
       log.warn('a device reported a status that cannot be stored', { node, pod: report.name, error });
     }
+    taken.pods.delete(report.uid);
   }
 
   /** Newer reports that came meanwhile win. */
-  function putBack(node: string, taken: Waiting): void {
-    const newer = waiting.get(node);
+  #putBack(node: string, taken: Waiting): void {
+    const newer = this.#waiting.get(node);
     if (!newer) {
-      waiting.set(node, taken);
+      this.#waiting.set(node, taken);
       return;
     }
     for (const [uid, report] of taken.pods) if (!newer.pods.has(uid)) newer.pods.set(uid, report);
@@ -93,52 +132,23 @@ export function createStatusInbox(options: StatusInboxOptions): StatusInbox {
     newer.acks = [...taken.acks, ...newer.acks].slice(-acksPerNodeMax);
   }
 
-  const queue = new WorkQueue({
-    clock,
-    workers: nodesAtOnce,
-    backoff: retryBackoff,
-    work: commit,
-    onError: (node, error, failures) =>
-      log.warn('statuses of a node could not be stored; they are tried again', { node, failures, error }),
-  });
-
-  function slotOf(node: string): Waiting {
-    let slot = waiting.get(node);
+  #slotOf(node: string): Waiting {
+    let slot = this.#waiting.get(node);
     if (!slot) {
       slot = { pods: new Map(), report: undefined, nodeChanged: false, acks: [] };
-      waiting.set(node, slot);
+      this.#waiting.set(node, slot);
     }
     return slot;
   }
 
-  function recordEvents(node: string, list: readonly PodEvent[]): void {
-    for (const event of list.slice(0, eventsPerMessageMax)) {
-      const { uid, container, type, reason, message, count } = event;
-      const { namespace, name } = options.boundPod(node, uid)?.metadata ?? {};
-      if (namespace === undefined || name === undefined) continue;
-      const fieldPath = container === undefined ? {} : { fieldPath: `spec.containers{${container}}` };
-      const about = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid, ...fieldPath };
-      void events.record({ about, node, type, reason, message, count });
+  #recordEvents(node: string, events: readonly PodEvent[]): void {
+    for (const { uid, type, reason, message } of events.slice(0, eventsPerMessageMax)) {
+      const pod = this.#options.boundPod(node, uid);
+      if (!pod || !this.#mayRecord(node)) continue;
+      const source = { component: 'flotilla-agent', host: node };
+      this.#options.events.record(podKind, pod, { type, reason, message, source });
     }
   }
-
-  return {
-    add(node, { boot, seq, pods, report, events: list = [] }) {
-      const slot = slotOf(node);
-      if (slot.pods.size + pods.length > podsPerNodeMax) return false;
-      for (const pod of pods) slot.pods.set(pod.uid, pod);
-      slot.report = report ?? slot.report;
-      slot.acks = [...slot.acks, { boot, seq }].slice(-acksPerNodeMax);
-      recordEvents(node, list);
-      queue.add(node);
-      return true;
-    },
-    nodeChanged(node) {
-      slotOf(node).nodeChanged = true;
-      queue.add(node);
-    },
-    stop: () => queue.stop(),
-  };
 }
 
 /** Waits for all, then fails with the first failure: what could be written was. */

@@ -134,7 +134,8 @@ function sendRequest(
       ...(client ? { key: client.key, cert: client.certificate } : {}),
       headers: {
         ...(token === null || client ? {} : { Authorization: `Bearer ${token}` }),
-        ...(payload ? { 'Content-Type': contentType, 'Content-Length': payload.length } : {}),
+        ...(payload ? { 'Content-Type': contentType } : {}),
+        ...(payload && !headers?.['Transfer-Encoding'] ? { 'Content-Length': payload.length } : {}),
         ...headers,
       },
     });

@@ -1,0 +1,382 @@
+import type { Clock } from '../../lib/clock.ts';
+import { stream } from '../../lib/exec.ts';
+import type { Logger } from '../../lib/log.ts';
+import type {
+  ContainerHandle,
+  ContainerSpec,
+  ContainerState,
+  DriverProbe,
+  ExecOptions,
+  ExecProcess,
+  LogOptions,
+  PullPolicy,
+  RuntimeDriver,
+  SandboxHandle,
+  SandboxSpec,
+  SandboxState,
+} from './driver.ts';
+import { DriverError } from './errors.ts';
+import { openExecProcess } from './exec-process.ts';
+import { hostAddresses } from './host-addresses.ts';
+import {
+  containerName,
+  execArguments,
+  labels,
+  type Ownership,
+  parseName,
+  removeArguments,
+  runContainerArguments,
+  runSandboxArguments,
+  sandboxName,
+  stopArguments,
+} from './oci/arguments.ts';
+import {
+  callEngine,
+  describeEngine,
+  type Engine,
+  type EngineAnswer,
+  type EngineCall,
+  type EngineCommand,
+  engineCommands,
+  engineTimeoutMs,
+  findEngine,
+} from './oci/engine.ts';
+import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
+import { parseContainerState, parseImageId, parseSandboxState } from './oci/inspect-output.ts';
+import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
+import { pauseArchitecture } from './oci/pause-program.ts';
+import { createPidWatch, type PidWatch } from './pid-watch.ts';
+
+/**
+ * Drives podman, docker or nerdctl by the command line they share; the first that works. A call costs 25 to 150 ms, so there is
+ * one for each step: `create` only remembers, `start` is one `run --detach`, and a container that was created but not started does
+ * not survive the agent (it is `missing` then, and created again). Identity is the container's name (oci/arguments.ts).
+ *
+ * What an engine's failure means is decided by asking for facts (does the image exist? the container?), never by its words.
+ * Exits are noticed by watching the first process in /proc, with no engine process kept running.
+ */
+export interface OciDriverOptions extends Ownership {
+  clock: Clock;
+  log: Logger;
+  /** Which engines to try, in this order. */
+  engines?: readonly EngineCommand[];
+}
+
+const exitLookMs = 500;
+/** For engines whose processes cannot be seen from here. */
+const unseenLookMs = 10_000;
+const rememberedImagesMax = 256;
+
+export function createOciDriver(options: OciDriverOptions): RuntimeDriver {
+  return new OciDriver(options);
+}
+
+class OciDriver implements RuntimeDriver {
+  readonly name = 'oci';
+  readonly #options: OciDriverOptions;
+  readonly #watch: PidWatch;
+  readonly #hints = new Set<(podUid: string) => void>();
+  /** Created and not yet started, by name. */
+  readonly #created = new Map<string, ContainerSpec>();
+  /** What `pull` found, by the image's name as the pod writes it. */
+  readonly #imageIds = new Map<string, string>();
+  #engine: Promise<Engine> | undefined;
+
+  constructor(options: OciDriverOptions) {
+    this.#options = options;
+    this.#watch = createPidWatch({
+      clock: options.clock,
+      intervalMs: exitLookMs,
+      unseenIntervalMs: unseenLookMs,
+      onGone: (name) => this.#hint(name),
+    });
+  }
+
+  async probe(): Promise<DriverProbe> {
+    const reasons: string[] = [];
+    for (const command of this.#options.engines ?? engineCommands) {
+      const finding = await findEngine(command);
+      if (finding.engine) {
+        this.#engine = Promise.resolve(finding.engine);
+        const version = `${command}://${finding.engine.version}`;
+        return { available: true, version, message: describeEngine(finding.engine) };
+      }
+      reasons.push(`${command}: ${finding.reason}`);
+    }
+    return { available: false, version: '', message: `no container engine (${reasons.join('; ')})` };
+  }
+
+  async list(): Promise<{ sandboxes: SandboxHandle[]; containers: ContainerHandle[] }> {
+    const names = await this.#namesWhere(`label=${labels.owner}=${this.#options.owner}`);
+    const parsed = names.map(parseName);
+    return {
+      sandboxes: parsed.flatMap((name) => (name?.kind === 'sandbox' ? [sandboxHandle(name.podUid)] : [])),
+      containers: parsed.flatMap((name) => (name?.kind === 'container' ? [containerHandle(name)] : [])),
+    };
+  }
+
+  async createSandbox(pod: SandboxSpec): Promise<SandboxHandle> {
+    const engine = await this.#findEngine();
+    const args = runSandboxArguments(engine, pod, { ...this.#options, image: pauseImage });
+    let answer = await this.#call(args);
+    if (answer.exitCode !== 0 && (await this.#exists(sandboxName(pod.podUid))))
+      answer = await this.#call(['start', sandboxName(pod.podUid)]);
+    else if (answer.exitCode !== 0 && (await this.#imageId(pauseImage)) === undefined) {
+      await this.#loadPauseImage(engine);
+      answer = await this.#call(args);
+    }
+    if (answer.exitCode === 0) return sandboxHandle(pod.podUid);
+    await this.#removeAll([sandboxName(pod.podUid)]);
+    throw new DriverError('CreatePodSandboxError', answer.message);
+  }
+
+  async #loadPauseImage(engine: Engine): Promise<void> {
+    const architecture = pauseArchitecture(process.arch);
+    if (!architecture)
+      throw new DriverError('CreatePodSandboxError', `no pause program for this processor (${process.arch})`);
+    const input = pauseImageArchive(architecture);
+    const answer = await callEngine(engine.command, ['load'], { timeoutMs: engineTimeoutMs.load, input });
+    if (answer.exitCode !== 0)
+      throw new DriverError('CreatePodSandboxError', `the pause image cannot be loaded: ${answer.message}`);
+  }
+
+  async inspectSandbox(handle: SandboxHandle): Promise<SandboxState> {
+    const text = await this.#inspectText(sandboxName(handle.podUid));
+    return text === undefined ? { state: 'missing' } : parseSandboxState(text, hostAddresses);
+  }
+
+  async removeSandbox(handle: SandboxHandle): Promise<void> {
+    const names = await this.#namesWhere(`label=${labels.podUid}=${handle.podUid}`);
+    // The pause container last: an engine refuses to remove what others depend on.
+    await this.#removeAll(names.sort((a, b) => b.length - a.length));
+  }
+
+  async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {
+    const name = containerName({ ...spec, podUid: sandbox.podUid });
+    if (spec.command[0] === '')
+      throw new DriverError('CreateContainerConfigError', 'the first word of command is empty');
+    if (!isImageReference(spec.image)) throw invalidName(spec.image);
+    this.#created.set(name, spec);
+    return containerHandle({ ...spec, podUid: sandbox.podUid });
+  }
+
+  async start(handle: ContainerHandle): Promise<void> {
+    const name = containerName(handle);
+    const spec = this.#created.get(name);
+    if (!spec) return this.#startExisting(handle, name);
+    const engine = await this.#findEngine();
+    const image = this.#imageIds.get(spec.image) ?? spec.image;
+    const { args, environment } = runContainerArguments(engine, spec, { ...this.#options, image });
+    const answer = await this.#call(args, { environment });
+    if (answer.exitCode !== 0) await this.#explainFailedRun(name, spec, answer);
+    this.#created.delete(name);
+    // Its pid is learned by the first inspect; if nobody asks, the watch does.
+    this.#watch.add(name, undefined);
+  }
+
+  async #startExisting(handle: ContainerHandle, name: string): Promise<void> {
+    const { state } = await this.inspect(handle);
+    if (state === 'missing')
+      throw new DriverError('NotFound', `${handle.id} was never created or is removed`);
+    if (state !== 'created') return;
+    const answer = await this.#call(['start', name]);
+    if (answer.exitCode !== 0) throw new DriverError('RunContainerError', answer.message);
+  }
+
+  /** Returns when the container exists after all: an agent died after it had started it. */
+  async #explainFailedRun(name: string, spec: ContainerSpec, answer: EngineAnswer): Promise<void> {
+    const text = await this.#inspectText(name);
+    const { state } = text === undefined ? { state: 'missing' } : parseContainerState(text);
+    if (state === 'running' || state === 'exited') return;
+    if (state === 'created') await this.#removeAll([name]);
+    if (answer.exitCode === 126 || answer.exitCode === 127)
+      throw new DriverError('RunContainerError', answer.message);
+    if ((await this.#imageId(spec.image)) === undefined)
+      throw new DriverError(
+        'ErrImageNeverPull',
+        `image ${spec.image} is not on this device: ${answer.message}`,
+      );
+    throw new DriverError(state === 'created' ? 'RunContainerError' : 'CreateContainerError', answer.message);
+  }
+
+  async stop(handle: ContainerHandle, { graceMs }: { graceMs: number }): Promise<void> {
+    const name = containerName(handle);
+    this.#created.delete(name);
+    const timeoutMs = graceMs + engineTimeoutMs.change;
+    const answer = await this.#call(stopArguments(name, graceMs), { timeoutMs });
+    if (
+      answer.exitCode !== 0 &&
+      (await this.#exists(name)) &&
+      (await this.inspect(handle)).state === 'running'
+    )
+      throw new DriverError('RuntimeUnavailable', `${handle.id} cannot be stopped: ${answer.message}`);
+  }
+
+  async remove(handle: ContainerHandle): Promise<void> {
+    this.#created.delete(containerName(handle));
+    await this.#removeAll([containerName(handle)]);
+  }
+
+  async inspect(handle: ContainerHandle): Promise<ContainerState> {
+    const name = containerName(handle);
+    if (this.#created.has(name)) return { state: 'created' };
+    const text = await this.#inspectText(name);
+    const state: ContainerState = text === undefined ? { state: 'missing' } : parseContainerState(text);
+    if (state.state === 'running') this.#watch.add(name, state.pid);
+    else this.#watch.delete(name);
+    return state;
+  }
+
+  watch(onHint: (podUid: string) => void): Disposable {
+    this.#hints.add(onHint);
+    return { [Symbol.dispose]: () => void this.#hints.delete(onHint) };
+  }
+
+  async pull(
+    image: string,
+    { policy, signal }: { policy: PullPolicy; signal: AbortSignal },
+  ): Promise<{ imageId: string }> {
+    if (!isImageReference(image)) throw invalidName(image);
+    const present =
+      policy === 'Always' && !isLocalOnly(image) ? undefined : await this.#imageId(image, signal);
+    if (present !== undefined) return { imageId: present };
+    if (policy === 'Never')
+      throw new DriverError(
+        'ErrImageNeverPull',
+        `Container image "${image}" is not present with pull policy of Never`,
+      );
+    if (isLocalOnly(image))
+      throw new DriverError('ErrImagePull', `${image} is not on this device, and localhost/ is no registry`);
+    const args = ['pull', '--quiet', qualifiedReference(image)];
+    const answer = await this.#call(args, { timeoutMs: engineTimeoutMs.pull, signal });
+    if (answer.exitCode !== 0) throw new DriverError('ErrImagePull', answer.message);
+    const imageId = await this.#imageId(image, signal);
+    if (imageId === undefined) throw new DriverError('ErrImagePull', `${image} was pulled and is not there`);
+    return { imageId };
+  }
+
+  async *logs(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const { state } = await this.inspect(handle);
+    if (state === 'missing') throw new DriverError('NotFound', `no logs of ${handle.id}: it does not exist`);
+    if (state === 'created') return;
+    const { command } = await this.#findEngine();
+    // One pipe for both, so that what the container said stays in its order.
+    const args = ['-c', 'exec "$@" 2>&1', 'flotilla-logs', command, 'logs', ...logArguments(options)];
+    const child = await stream('/bin/sh', [...args, containerName(handle)], { signal });
+    let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
+    try {
+      for await (const chunk of child.stdout as AsyncIterable<Uint8Array>) {
+        yield chunk.subarray(0, Math.min(left, chunk.length));
+        left -= chunk.length;
+        if (left <= 0) return;
+      }
+    } finally {
+      child.kill('SIGKILL');
+    }
+  }
+
+  async exec(handle: ContainerHandle, options: ExecOptions): Promise<ExecProcess> {
+    const { state } = await this.inspect(handle);
+    if (state !== 'running') throw new DriverError('NotFound', `${handle.id} is not running`);
+    const engine = await this.#findEngine();
+    return openExecProcess({
+      command: engine.command,
+      args: execArguments(engine, containerName(handle), options),
+      stdin: options.stdin,
+      tty: options.tty,
+      clock: this.#options.clock,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]();
+    this.#hints.clear();
+  }
+
+  #hint(name: string): void {
+    const parsed = parseName(name);
+    if (parsed) for (const hint of this.#hints) hint(parsed.podUid);
+  }
+
+  async #findEngine(): Promise<Engine> {
+    if (!this.#engine) {
+      const { available, message } = await this.probe();
+      if (!available || !this.#engine) throw new DriverError('RuntimeUnavailable', message);
+    }
+    return this.#engine;
+  }
+
+  async #call(args: readonly string[], call: Partial<EngineCall> = {}): Promise<EngineAnswer> {
+    const { command } = await this.#findEngine();
+    return callEngine(command, args, { timeoutMs: engineTimeoutMs.change, ...call });
+  }
+
+  /** Our names among the containers that a filter of `ps` lets through. */
+  async #namesWhere(filter: string): Promise<string[]> {
+    const args = ['ps', '--all', '--format', '{{.Names}}', '--filter', filter];
+    const answer = await this.#call(args, { timeoutMs: engineTimeoutMs.query });
+    if (answer.exitCode !== 0) throw new DriverError('RuntimeUnavailable', answer.message);
+    const names = answer.stdout.split('\n').map((line) => line.trim());
+    return names.filter((name) => parseName(name) !== undefined);
+  }
+
+  async #exists(name: string): Promise<boolean> {
+    return (await this.#namesWhere(`name=^${name.replaceAll('.', '\\.')}$`)).includes(name);
+  }
+
+  /** Undefined when there is no such container. */
+  async #inspectText(name: string): Promise<string | undefined> {
+    const call = { timeoutMs: engineTimeoutMs.query };
+    const answer = await this.#call(['container', 'inspect', name], call);
+    if (answer.exitCode === 0) return answer.stdout;
+    if (await this.#exists(name)) throw new DriverError('RuntimeUnavailable', answer.message);
+    return undefined;
+  }
+
+  /** Undefined when it is not on this device. Under the name as given an engine also finds what was built here. */
+  async #imageId(image: string, signal?: AbortSignal): Promise<string | undefined> {
+    const names = [...new Set([image, qualifiedReference(image)])];
+    const call = { timeoutMs: engineTimeoutMs.query, ...(signal ? { signal } : {}) };
+    const imageId = parseImageId((await this.#call(['image', 'inspect', ...names], call)).stdout);
+    this.#imageIds.delete(image);
+    if (imageId === undefined) return undefined;
+    for (const oldest of this.#imageIds.keys()) {
+      if (this.#imageIds.size < rememberedImagesMax) break;
+      this.#imageIds.delete(oldest);
+    }
+    this.#imageIds.set(image, imageId);
+    return imageId;
+  }
+
+  async #removeAll(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    for (const name of names) this.#watch.delete(name);
+    const answer = await this.#call(removeArguments(await this.#findEngine(), names));
+    if (answer.exitCode === 0) return;
+    for (const name of names)
+      if (await this.#exists(name))
+        throw new DriverError('RuntimeUnavailable', `${name} cannot be removed: ${answer.message}`);
+  }
+}
+
+function invalidName(image: string): DriverError {
+  return new DriverError('InvalidImageName', `${JSON.stringify(image)} is not an image's name`);
+}
+
+function logArguments(options: LogOptions): string[] {
+  return [
+    ...(options.follow ? ['--follow'] : []),
+    ...(options.timestamps ? ['--timestamps'] : []),
+    ...(options.tailLines === undefined ? [] : ['--tail', String(options.tailLines)]),
+    ...(options.sinceSeconds === undefined ? [] : ['--since', `${Math.ceil(options.sinceSeconds)}s`]),
+  ];
+}
+
+function sandboxHandle(podUid: string): SandboxHandle {
+  return { driver: 'oci', podUid, id: sandboxName(podUid), data: {} };
+}
+
+function containerHandle(spec: { podUid: string; container: string; attempt: number }): ContainerHandle {
+  const { podUid, container, attempt } = spec;
+  return { driver: 'oci', podUid, container, attempt, id: containerName(spec), data: {} };
+}

@@ -1,0 +1,201 @@
+import type { ContainerSpec, SandboxSpec } from '../driver.ts';
+import { DriverError } from '../errors.ts';
+import type { Engine } from './engine.ts';
+
+/** What the driver asks an engine to do, as words of its command line. Pure, so that tests can read them. */
+
+export interface Ownership {
+  /** Tells this agent's containers from another's on the same engine. */
+  owner: string;
+  cluster: string;
+}
+
+export const labels = {
+  owner: 'flotilla.dev/owner',
+  cluster: 'flotilla.dev/cluster',
+  podUid: 'flotilla.dev/pod-uid',
+  namespace: 'flotilla.dev/namespace',
+  pod: 'flotilla.dev/pod',
+  container: 'flotilla.dev/container',
+  attempt: 'flotilla.dev/attempt',
+} as const;
+
+const runDetached = ['run', '--detach', '--pull', 'never', '--name'];
+const hostnameLengthMax = 63;
+const logSize = '10m';
+
+/** Names are the identity: the same after a restart, and refused by the engine when used twice. */
+export function sandboxName(podUid: string): string {
+  return `flotilla.${safePart(podUid)}`;
+}
+
+export function containerName(spec: { podUid: string; container: string; attempt: number }): string {
+  return `${sandboxName(spec.podUid)}.${safePart(spec.container)}.${spec.attempt}`;
+}
+
+function safePart(part: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(part)) return part;
+  throw new DriverError('CreateContainerConfigError', `${JSON.stringify(part)} cannot be part of a name`);
+}
+
+export type ParsedName =
+  | { kind: 'sandbox'; podUid: string }
+  | { kind: 'container'; podUid: string; container: string; attempt: number };
+
+export function parseName(name: string): ParsedName | undefined {
+  const [prefix, podUid, container, attempt, ...rest] = name.split('.');
+  if (prefix !== 'flotilla' || !podUid || rest.length > 0) return undefined;
+  if (container === undefined) return { kind: 'sandbox', podUid };
+  if (!container || !/^\d+$/.test(attempt ?? '')) return undefined;
+  return { kind: 'container', podUid, container, attempt: Number(attempt) };
+}
+
+/** The pause container: it does nothing, and holds the namespaces that a pod's containers share. */
+export function runSandboxArguments(
+  engine: Engine,
+  pod: SandboxSpec,
+  { owner, cluster, image }: Ownership & { image: string },
+): string[] {
+  const userLabels = Object.entries(pod.labels).filter(([name]) => !name.startsWith('flotilla.dev/'));
+  return [
+    ...runDetached,
+    sandboxName(pod.podUid),
+    ...labelArguments([
+      ...userLabels,
+      [labels.owner, owner],
+      [labels.cluster, cluster],
+      [labels.podUid, pod.podUid],
+      [labels.namespace, pod.namespace],
+      [labels.pod, pod.name],
+    ]),
+    ...(pod.hostNetwork
+      ? ['--network', 'host']
+      : ['--hostname', pod.hostname.slice(0, hostnameLengthMax), ...portArguments(pod)]),
+    ...sandboxRest(engine),
+    image,
+  ];
+}
+
+function sandboxRest({ command }: Engine): string[] {
+  return ['--ipc', 'shareable', '--read-only', ...(command === 'podman' ? ['--log-driver', 'none'] : [])];
+}
+
+function portArguments({ ports }: SandboxSpec): string[] {
+  return ports
+    .filter(({ hostPort }) => hostPort > 0)
+    .flatMap(({ hostIp, hostPort, containerPort, protocol }) => {
+      const address = hostIp.includes(':') ? `[${hostIp}]:` : hostIp && `${hostIp}:`;
+      return ['--publish', `${address}${hostPort}:${containerPort}/${protocol.toLowerCase()}`];
+    });
+}
+
+export interface RunContainer {
+  args: string[];
+  /** For the engine's own environment: values stay out of the process list. */
+  environment: Record<string, string>;
+}
+
+export function runContainerArguments(
+  engine: Engine,
+  spec: ContainerSpec,
+  { owner, cluster, image }: Ownership & { image: string },
+): RunContainer {
+  const sandbox = `container:${sandboxName(spec.podUid)}`;
+  const variables = environmentArguments(spec.environment);
+  const [entrypoint, ...beforeArgs] = spec.command;
+  return {
+    environment: variables.environment,
+    args: [
+      ...runDetached,
+      containerName(spec),
+      ...labelArguments([
+        [labels.owner, owner],
+        [labels.cluster, cluster],
+        [labels.podUid, spec.podUid],
+        [labels.namespace, spec.namespace],
+        [labels.pod, spec.pod],
+        [labels.container, spec.container],
+        [labels.attempt, String(spec.attempt)],
+      ]),
+      ...joinArguments(engine, sandbox),
+      ...variables.args,
+      ...(spec.workingDir === undefined ? [] : ['--workdir', spec.workingDir]),
+      ...limitArguments(engine, spec),
+      ...(spec.tty ? ['--tty'] : []),
+      ...(spec.stdin ? ['--interactive'] : []),
+      ...logArguments(engine),
+      ...(entrypoint === undefined ? [] : ['--entrypoint', entrypoint]),
+      image,
+      ...beforeArgs,
+      ...spec.args,
+    ],
+  };
+}
+
+function joinArguments({ command }: Engine, sandbox: string): string[] {
+  // Docker gives the host name of the network's owner by itself and has no such option.
+  return ['--network', sandbox, '--ipc', sandbox, ...(command === 'podman' ? ['--uts', sandbox] : [])];
+}
+
+/** One file of this size, or two where the engine can: an SD card must not fill up. */
+function logArguments({ command }: Engine): string[] {
+  if (command === 'podman') return ['--log-driver', 'k8s-file', '--log-opt', `max-size=${logSize}`];
+  const options = [`max-size=${logSize}`, 'max-file=2'].flatMap((option) => ['--log-opt', option]);
+  return ['--log-driver', 'json-file', ...options];
+}
+
+function limitArguments(engine: Engine, { resources }: ContainerSpec): string[] {
+  const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes } = resources;
+  const shares = Math.min(262144, Math.max(2, Math.round(((cpuRequestMillis ?? 0) * 1024) / 1000)));
+  return [
+    ...(engine.limitsCpu && cpuLimitMillis !== undefined ? ['--cpus', String(cpuLimitMillis / 1000)] : []),
+    ...(engine.limitsCpu && cpuRequestMillis !== undefined ? ['--cpu-shares', String(shares)] : []),
+    ...(engine.limitsMemory && memoryLimitBytes !== undefined
+      ? ['--memory', String(memoryLimitBytes), '--memory-swap', String(memoryLimitBytes)]
+      : []),
+  ];
+}
+
+/** Variables that would steer the engine's own program if it found them in its environment. */
+const steersEngine =
+  /^(?:_|LD_|GO|GCONV|DOCKER|PODMAN|CONTAINER|_CONTAINER|BUILDAH|STORAGE_|REGISTRY_|NERDCTL|CNI|NETAVARK|XDG_|DBUS_|SSL_|SSH_|LISTEN_|NOTIFY_|TMP|TEMP|PATH$|HOME$|USER$|SHELL$|LANG|LC_|TZ$|TERM$|.*_PROXY$)/i;
+
+function environmentArguments(environment: Readonly<Record<string, string>>): RunContainer {
+  const entries = Object.entries(environment);
+  return {
+    args: entries.flatMap(([name, value]) => ['--env', steersEngine.test(name) ? `${name}=${value}` : name]),
+    environment: Object.fromEntries(entries.filter(([name]) => !steersEngine.test(name))),
+  };
+}
+
+function labelArguments(pairs: readonly (readonly [string, string])[]): string[] {
+  return pairs.flatMap(([name, value]) => ['--label', `${name}=${value}`]);
+}
+
+/** Whole seconds are all an engine knows: a fraction is rounded up. */
+export function stopArguments(name: string, graceMs: number): string[] {
+  return ['stop', '-t', String(Math.ceil(graceMs / 1000)), name];
+}
+
+export function removeArguments({ command }: Engine, names: readonly string[]): string[] {
+  return ['rm', '--force', '--volumes', ...(command === 'podman' ? ['-t', '0'] : []), ...names];
+}
+
+export function execArguments(
+  engine: Engine,
+  name: string,
+  { command, stdin, tty }: { command: readonly string[]; stdin: boolean; tty: boolean },
+): string[] {
+  return [
+    'exec',
+    ...(stdin ? ['--interactive'] : []),
+    ...(tty ? ['--tty', '--detach-keys', detachKeys(engine)] : []),
+    name,
+    ...command,
+  ];
+}
+
+/** Ctrl-P Ctrl-Q would leave a shell behind; docker cannot switch that off, so it gets keys nobody presses. */
+function detachKeys({ command }: Engine): string {
+  return command === 'podman' ? '' : 'ctrl-^,ctrl-_,ctrl-^,ctrl-_';
+}

@@ -1,0 +1,93 @@
+import type { ContainerState, SandboxState } from '../driver.ts';
+
+/** The parts of `container inspect` that podman, docker and nerdctl share. */
+interface Inspected {
+  Image?: string;
+  State?: {
+    Status?: string;
+    Pid?: number;
+    ExitCode?: number;
+    OOMKilled?: boolean;
+    StartedAt?: string;
+    FinishedAt?: string;
+  };
+  HostConfig?: { NetworkMode?: string };
+  NetworkSettings?: {
+    IPAddress?: string;
+    GlobalIPv6Address?: string;
+    Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string }> | null;
+  };
+}
+
+/** From the text of `container inspect <name>`: a list of one. */
+export function parseContainerState(text: string): ContainerState {
+  const [inspected] = JSON.parse(text) as Inspected[];
+  const state = inspected?.State;
+  if (!inspected || !state) return { state: 'missing' };
+  const imageId = normalImageId(inspected.Image ?? '');
+  const startedAtMs = timeMs(state.StartedAt);
+  switch (state.Status ?? '') {
+    case 'running':
+    case 'paused':
+    case 'restarting':
+    case 'stopping':
+      return { state: 'running', pid: state.Pid ?? 0, startedAtMs, imageId };
+    case 'created':
+    case 'configured':
+    case 'initialized':
+      // After a reboot podman shows as new what ran when the power went.
+      return startedAtMs === 0 ? { state: 'created' } : exited(state, { imageId, endSeen: false });
+    default:
+      return exited(state, { imageId, endSeen: true });
+  }
+}
+
+function exited(
+  state: NonNullable<Inspected['State']>,
+  { imageId, endSeen }: { imageId: string; endSeen: boolean },
+): ContainerState {
+  const startedAtMs = timeMs(state.StartedAt);
+  return {
+    state: 'exited',
+    exitCode: endSeen ? state.ExitCode : undefined,
+    signal: undefined,
+    outOfMemory: state.OOMKilled === true,
+    startedAtMs,
+    finishedAtMs: Math.max(timeMs(state.FinishedAt), startedAtMs),
+    imageId,
+  };
+}
+
+export function parseSandboxState(text: string, hostAddresses: () => string[]): SandboxState {
+  const [inspected] = JSON.parse(text) as Inspected[];
+  if (!inspected) return { state: 'missing' };
+  if (inspected.State?.Status !== 'running') return { state: 'stopped' };
+  if (inspected.HostConfig?.NetworkMode === 'host') return { state: 'ready', podIps: hostAddresses() };
+  const settings = inspected.NetworkSettings ?? {};
+  const networks = [settings, ...Object.values(settings.Networks ?? {})];
+  const addresses = [
+    ...networks.map(({ IPAddress }) => IPAddress),
+    ...networks.map(({ GlobalIPv6Address }) => GlobalIPv6Address),
+  ].filter((address) => address !== undefined && address !== '') as string[];
+  return { state: 'ready', podIps: [...new Set(addresses)] };
+}
+
+/** From the text of `image inspect`, which names what it found also when it did not find all. */
+export function parseImageId(text: string): string | undefined {
+  try {
+    const [image] = JSON.parse(text) as { Id?: string }[];
+    return image?.Id === undefined ? undefined : normalImageId(image.Id);
+  } catch {
+    return undefined;
+  }
+}
+
+function normalImageId(id: string): string {
+  return /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
+}
+
+/** 0 for Go's zero time and for nothing. */
+function timeMs(text: string | undefined): number {
+  const time = Date.parse(text ?? '');
+  return Number.isNaN(time) ? 0 : Math.max(time, 0);
+}

@@ -1,0 +1,49 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import { configMapKind } from '../../protocol/kinds/config-map.ts';
+import { nodeKind } from '../../protocol/kinds/node.ts';
+import { podKind } from '../../protocol/kinds/pod.ts';
+import { secretKind } from '../../protocol/kinds/secret.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { Cache } from '../cache/informer.ts';
+import { createEventRecorder } from '../registry/event-recorder.ts';
+import type { Registry } from '../registry/registry.ts';
+import { FleetSessions } from './fleet-sessions.ts';
+
+/** The devices as the server sees them: their sessions, their desired sets, what they report. */
+export interface Nodes extends AsyncDisposable {
+  /** Whether the device has a session and is not known to be gone. */
+  isConnected(node: string): boolean;
+}
+
+export interface NodesOptions {
+  registry: Registry;
+  cache: Cache;
+  bus: Bus;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}
+
+/** Resolves when devices are served: the cache is synced and everyone was called. */
+export async function startNodes(options: NodesOptions): Promise<Nodes> {
+  const { registry, cache, clock, log } = options;
+  const informers = {
+    pods: cache.informer(podKind),
+    nodes: cache.informer(nodeKind),
+    configMaps: cache.informer(configMapKind),
+    secrets: cache.informer(secretKind),
+  };
+  await cache.synced();
+  const events = createEventRecorder({ registry, clock, log, component: 'flotilla-nodes' });
+  const sessions = new FleetSessions({ ...options, ...informers, events });
+  sessions.start();
+  return {
+    isConnected: (node) => sessions.isConnected(node),
+    async [Symbol.asyncDispose]() {
+      await sessions.stop();
+      await events.idle();
+    },
+  };
+}
