@@ -72,7 +72,7 @@ export class Running {
 export async function until<T>(
   what: string,
   question: () => Promise<T | undefined | false> | T | undefined | false,
-  options: { timeoutMs?: number; describe?: () => string | Promise<string> } = {},
+  options: { timeoutMs?: number; pollMs?: number; describe?: () => string | Promise<string> } = {},
 ): Promise<T> {
   const deadline = performance.now() + (options.timeoutMs ?? 30_000);
   let failure: unknown;
@@ -87,7 +87,7 @@ export async function until<T>(
       const seen = (await options.describe?.()) ?? '';
       throw new Error(`${what}: did not happen in time\n${seen}`, { cause: failure });
     }
-    await delay(50);
+    await delay(options.pollMs ?? 50);
   }
 }
 
