@@ -23,13 +23,39 @@ export const limits = {
   connectionsPerAddressMax: 256,
   /** The broker drops a client whose socket holds more unsent bytes than this. */
   unsentBytesMax: 256 * 1024,
+  /** Payload bytes the broker hands to one client's socket at a time; the rest waits in the client's own queue. */
+  sendingBytesMax: 128 * 1024,
+  /** Bytes waiting for one client; the broker drops a client that lets more pile up. */
+  outboundBytesPerClientMax: 16 * 1024 * 1024,
+  /** Bytes waiting for all clients together; above it messages are dropped, and sync says them again. */
+  outboundBytesMax: 256 * 1024 * 1024,
+  /** A client's packets per second, and how many it may send at once after a quiet time; above, it is dropped. */
+  packetsPerSecondMax: 2_000,
+  packetsBurstMax: 10_000,
   connectTimeoutMs: 10_000,
-  drainTimeoutMs: 5_000,
+  /** A client that takes nothing off a full socket for this long is dropped. A chunk needs ≥ 2.2 kB/s. */
+  drainTimeoutMs: 30_000,
+  /** A joining connection's whole life. */
+  joinConnectionMs: 60_000,
   /** Pings every 240 s cost 2.2 MB a month (docs: metered by design). */
   keepaliveSeconds: 240,
   keepaliveSecondsMax: 1_200,
+  /** A device cuts a connection on which an answer is this late. */
+  answerTimeoutMs: 30_000,
+  /** Dialling, TLS and CONNACK together. */
+  dialTimeoutMs: 45_000,
+  reconnectMinMs: 1_000,
+  reconnectMaxMs: 60_000,
+  /** What a device may have sent without an acknowledgement of the broker. */
+  inFlightMessagesMax: 256,
+  inFlightBytesMax: 16 * 1024 * 1024,
+  /** A stream connection that carries nothing closes after this. */
+  streamIdleMs: 60_000,
   /** Bytes a stream's sender may have unacknowledged. */
   streamWindowBytes: 128 * 1024,
   streamFrameBytesMax: 16 * 1024,
   streamsPerNodeMax: 64,
 } as const;
+
+/** Limits as numbers, for what takes others in tests. */
+export type Limits = Readonly<Record<keyof typeof limits, number>>;

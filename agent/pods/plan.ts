@@ -45,12 +45,13 @@ function planRun(input: PlanInput & { pod: Pod }): Plan {
   return result;
 }
 
-/** Init containers one after the other; then all app containers. */
+/** Init containers one after the other; then all app containers. While one of those lives, initialization is over. */
 function dueContainers(
   state: PodState,
   { init, main }: PodContainers,
 ): { init: Container[]; main: Container[] } {
-  const next = init.find(({ name }) => !initSucceeded(viewContainer(state, name)));
+  const begun = main.some(({ name }) => !['absent', 'exited'].includes(viewContainer(state, name).is));
+  const next = begun ? undefined : init.find(({ name }) => !initSucceeded(viewContainer(state, name)));
   return next ? { init: [next], main: [] } : { init: [], main: [...main] };
 }
 

@@ -98,7 +98,6 @@ export class PodRuntime {
       const options = { clock, log, signal: this.#stopping.signal };
       void listEventually(slot.driver, (found) => this.#onListed(slot, found), options);
     }
-    for (const uid of this.#namedInOrder()) this.#queue.add(uid);
     this.#scheduleRelist();
   }
 
@@ -316,7 +315,11 @@ export class PodRuntime {
       adopted: adopted.length,
       orphans: orphans.containers.length,
     });
-    for (const uid of this.#namedInOrder()) this.#queue.add(uid);
+    const allRecovered = [...this.#slots.values()].every(({ recovered }) => recovered);
+    for (const uid of this.#namedInOrder()) {
+      const worker = this.#workers.get(uid);
+      if (worker ? worker.driver === slot.driver : allRecovered) this.#queue.add(uid);
+    }
   }
 
   async #removeOrphans(

@@ -10,6 +10,7 @@ import { execute } from './executors.ts';
 import { plan } from './plan.ts';
 import { isTerminating, type Plan, type PlanContext } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
+import { type Announcement, announce, announceWaiting } from './pod-events.ts';
 import { type PodRecord, podKeyPrefix, removedKeyPrefix } from './pod-record.ts';
 import { initialState, type Now, type PodEvent, type PodState, reduce } from './pod-state.ts';
 import { podStatus } from './pod-status.ts';
@@ -99,6 +100,7 @@ export class PodWorker {
     if (this.#removed) return { wakeAfterMs: undefined };
     if (this.#stale !== 'no') await this.#observe();
     const { planned, pod, status } = await this.#planDurably();
+    this.#announceWaiting(planned.waiting);
     this.#waiting = planned.waiting;
     if (planned.removed) return this.#finish();
     for (const [step, { abort }] of this.#underWay) {
@@ -118,7 +120,9 @@ export class PodWorker {
     }
     const settled = Promise.all([...this.#underWay.values()].map(({ end }) => end));
     await Promise.race([settled, aborted(signal)]);
-    if (!this.#removed) await this.#write();
+    if (this.#removed) return;
+    // What cannot be written now is recognised in the runtime by the next start.
+    await this.#write().catch((error: unknown) => this.#options.log.warn('pod record not written', { error }));
   }
 
   /** Plans until nothing happened while the plan's record was being written, so that no step rests on an old decision. */
@@ -205,8 +209,22 @@ export class PodWorker {
   }
 
   #apply(event: PodEvent): void {
+    this.#announce(announce(event));
     this.#state = reduce(this.#state, event, this.#now());
     this.#version += 1;
+  }
+
+  #announceWaiting(waiting: Plan['waiting']): void {
+    for (const [container, reason] of Object.entries(waiting)) {
+      if (this.#waiting[container]?.reason === reason.reason) continue;
+      this.#announce(announceWaiting(this.#state.record, container, reason));
+    }
+  }
+
+  #announce(announcement: Announcement | undefined): void {
+    if (!announcement) return;
+    const { uid, namespace, name } = this.#state.record;
+    this.#options.outbox.reportEvent({ uid, namespace, name, ...announcement });
   }
 
   /** Looks at what has no step under way; a step's own outcome is newer than what is seen meanwhile. */

@@ -112,11 +112,14 @@ export function newRecord(options: {
   };
 }
 
-/** After a reboot nothing of the back-off counts: what ended did not crash. */
+/**
+ * After a reboot nothing of the back-off counts, because what ended did not crash, and whatever is left of the sandbox counts
+ * as a new one, so that init containers run again as Kubernetes has it.
+ */
 export function afterReboot(record: PodRecord, bootId: string): PodRecord {
   if (record.bootId === bootId) return record;
   const containers = Object.fromEntries(
     Object.entries(record.containers).map(([name, container]) => [name, { ...container, backoffMs: 0 }]),
   );
-  return { ...record, bootId, containers };
+  return { ...record, bootId, containers, sandboxAttempt: record.sandboxAttempt + 1 };
 }

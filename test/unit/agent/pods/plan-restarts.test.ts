@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { container, exited, handle, PodLife, pod, running, success } from './plan-cases.ts';
+import { container, exited, handle, PodLife, pod, success } from './plan-cases.ts';
 
 suite('restarts', () => {
   test('the first restart is immediate, then 10 s doubling to 5 min', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { container, findStep, PodLife, pod, running, sandbox, success } from './plan-cases.ts';
+import { container, findStep, PodLife, pod, success } from './plan-cases.ts';
 
 suite('starting a pod', () => {
   test('the sandbox and all images come at the same time, then the containers', () => {

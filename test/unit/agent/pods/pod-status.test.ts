@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { container, PodLife, pod, running, wallMs } from './plan-cases.ts';
+import { container, exited, PodLife, pod, running, wallMs } from './plan-cases.ts';
 
 suite('status', () => {
   test('a running pod in full', () => {

@@ -1,0 +1,63 @@
+import type { PodEvent as ReportedEvent } from '../../protocol/topics/sync.ts';
+import type { Reason } from './plan-parts.ts';
+import type { PodRecord } from './pod-record.ts';
+import type { PodEvent } from './pod-state.ts';
+
+/** What `kubectl describe pod` tells beside the status, in kubelet's words. */
+export type Announcement = Pick<ReportedEvent, 'type' | 'reason' | 'message'> & { container?: string };
+
+export function announce(event: PodEvent): Announcement | undefined {
+  if (event.type === 'failed') return announceFailure(event);
+  if (event.type === 'begun' && event.step.type === 'stopContainer') {
+    const { container } = event.step.handle;
+    return { type: 'Normal', reason: 'Killing', message: `Stopping container ${container}`, container };
+  }
+  if (event.type === 'imagePulled') {
+    const message = `Container image "${event.image}" is present on machine`;
+    return { type: 'Normal', reason: 'Pulled', message, container: event.container };
+  }
+  if (event.type === 'containerStarted') {
+    const { container } = event.handle;
+    return { type: 'Normal', reason: 'Started', message: `Started container ${container}`, container };
+  }
+  return undefined;
+}
+
+function announceFailure({ step, message }: Extract<PodEvent, { type: 'failed' }>): Announcement | undefined {
+  switch (step.type) {
+    case 'createSandbox':
+      return warning('FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
+    case 'pullImage':
+      return warning('Failed', `Failed to pull image "${step.image}": ${message}`, step.container);
+    case 'runContainer':
+      return warning('Failed', `Error: ${message}`, step.spec.container);
+    case 'stopContainer':
+      return warning('FailedKillPod', `error killing container: ${message}`, step.handle.container);
+    case 'removeContainer':
+    case 'removeSandbox':
+      return warning('FailedKillPod', `error removing what is left of the pod: ${message}`);
+  }
+}
+
+/** Of a container that has come to wait for a new reason. */
+export function announceWaiting(
+  record: PodRecord,
+  container: string,
+  { reason, message }: Reason,
+): Announcement | undefined {
+  const pod = `${record.name}_${record.namespace}(${record.uid})`;
+  switch (reason) {
+    case 'CrashLoopBackOff':
+      return warning('BackOff', `Back-off restarting failed container ${container} in pod ${pod}`, container);
+    case 'ImagePullBackOff':
+      return warning('BackOff', (message ?? '').split(': ErrImagePull')[0] ?? '', container);
+    case 'CreateContainerConfigError':
+      return warning('Failed', `Error: ${message ?? ''}`, container);
+    default:
+      return undefined;
+  }
+}
+
+function warning(reason: string, message: string, container?: string): Announcement {
+  return { type: 'Warning', reason, message, ...(container === undefined ? {} : { container }) };
+}

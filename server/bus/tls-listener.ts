@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+import type { Logger } from '../../lib/log.ts';
+import type { Limits } from '../../protocol/limits.ts';
+import { nodeOfSubject } from '../identity/subject.ts';
+import { AddressLimit } from './address-limit.ts';
+import type { Identity } from './admission.ts';
+
+/** PEM. */
+export interface ServerTls {
+  key: string;
+  cert: string;
+  /** Signs devices' certificates. */
+  ca: string;
+}
+
+export interface TlsListener extends AsyncDisposable {
+  readonly port: number;
+  /** New connections get the new certificate; open ones go on. */
+  useCertificate(tls: ServerTls): void;
+}
+
+/**
+ * Takes TLS connections with or without a client certificate and says whose they are. Rejects as `listen` does, e.g.
+ * EADDRINUSE or EACCES.
+ */
+export async function listenTls(options: {
+  tls: ServerTls;
+  bind: string;
+  port: number;
+  limits: Limits;
+  log: Logger;
+  onConnection(socket: TLSSocket, identity: Identity, address: string): void;
+}): Promise<TlsListener> {
+  const { limits, log } = options;
+  const addresses = new AddressLimit(limits.connectionsPerAddressMax);
+  const server = createServer({
+    ...options.tls,
+    requestCert: true,
+    // A device that joins has no certificate yet; what comes with a bad one is turned away at CONNECT.
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: limits.connectTimeoutMs,
+    noDelay: true,
+  });
+  const open = new Set<Socket>();
+  // First in line, so that a connection above the limit costs no handshake.
+  server.prependListener('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    socket.on('error', () => {});
+    if (!addresses.take(address)) {
+      log.debug('connection refused: too many from this address', { address });
+      socket.destroy();
+      return;
+    }
+    open.add(socket);
+    socket.once('close', () => {
+      open.delete(socket);
+      addresses.release(address);
+    });
+  });
+  server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+    log.debug('TLS handshake failed', { error, address: socket.remoteAddress });
+    socket.destroy();
+  });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    options.onConnection(socket, identityOf(socket), socket.remoteAddress ?? '');
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port: options.port, host: options.bind }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  server.on('error', (error) => log.error('the MQTT listener failed', { error }));
+  const bound = server.address();
+  return {
+    port: typeof bound === 'object' && bound ? bound.port : options.port,
+    useCertificate: (tls) => server.setSecureContext(tls),
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function identityOf(socket: TLSSocket): Identity {
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) return { type: 'anonymous' };
+  const node = socket.authorized ? nodeOfSubject(certificate.subject) : undefined;
+  if (node === undefined) return { type: 'untrusted' };
+  const publicKey = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return { type: 'device', node, publicKeyHash: createHash('sha256').update(publicKey).digest('hex') };
+}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { type AdmissionContext, admit, reservedBy } from '../../../../agent/pods/admission.ts';
+import { qosClass } from '../../../../agent/pods/qos-class.ts';
+import { parseMillis, parseQuantity } from '../../../../agent/pods/quantity.ts';
+import type { PodSpec } from '../../../../protocol/generated/models.ts';
+import { container, pod } from './plan-cases.ts';
+
+const free: AdmissionContext = {
+  allocatable: { cpuMillis: 1000, memoryBytes: 2 ** 30, ephemeralStorageBytes: 2 ** 33, pods: 3 },
+  admitted: [],
+  hostPorts: [],
+  runtimes: ['oci', 'process'],
+};
+const asks = (requests: Record<string, string>) => container('app', { resources: { requests } });
+
+function refusal(
+  spec: Partial<PodSpec>,
+  context: Partial<AdmissionContext> = {},
+): [string, string] | undefined {
+  const verdict = admit(pod(spec), { ...free, ...context });
+  return verdict.admitted ? undefined : [verdict.reason, verdict.message.replace('Pod was rejected: ', '')];
+}
+
+suite('admission', () => {
+  test('a pod that fits goes to the default runtime, or to the one it names', () => {
+    const verdict = admit(pod({ containers: [asks({ cpu: '1' })] }), free);
+    assert.deepEqual([verdict.admitted, verdict.admitted && verdict.runtime], [true, 'oci']);
+    const named = admit(pod({ runtimeClassName: 'process' }), free);
+    assert.equal(named.admitted && named.runtime, 'process');
+  });
+
+  test('what does not fit is refused as kubelet words it', () => {
+    const admitted = [reservedBy(pod({ containers: [asks({ cpu: '600m', memory: '512Mi' })] }))];
+    assert.deepEqual(refusal({ containers: [asks({ cpu: '500m' })] }, { admitted }), [
+      'OutOfcpu',
+      "Node didn't have enough resource: cpu, requested: 500, used: 600, capacity: 1000",
+    ]);
+    assert.equal(refusal({ containers: [asks({ memory: '1Gi' })] }, { admitted })?.[0], 'OutOfmemory');
+    assert.equal(
+      refusal({ containers: [asks({ 'ephemeral-storage': '9Gi' })] })?.[0],
+      'OutOfephemeral-storage',
+    );
+  });
+
+  test('a pod that asks for nothing is admitted on a full node', () => {
+    const admitted = [reservedBy(pod({ containers: [asks({ cpu: '2' })] }))];
+    assert.equal(refusal({}, { admitted }), undefined);
+  });
+
+  test('the number of pods is limited', () => {
+    const reserved = reservedBy(pod());
+    assert.deepEqual(refusal({}, { admitted: [reserved, reserved, reserved] }), [
+      'OutOfpods',
+      "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3",
+    ]);
+  });
+
+  test('a pod takes its containers together or its largest init container', () => {
+    const spec = {
+      containers: [asks({ cpu: '100m' }), asks({ cpu: '200m' })],
+      initContainers: [asks({ cpu: '250m' }), asks({ cpu: '700m' })],
+      overhead: { cpu: '10m' },
+    };
+    assert.equal(reservedBy(pod(spec)).cpuMillis, 710);
+    assert.equal(
+      reservedBy(pod({ containers: [container('a', { resources: { limits: { cpu: '1' } } })] })).cpuMillis,
+      1000,
+    );
+  });
+
+  test('resources that the node does not have are refused', () => {
+    assert.equal(
+      refusal({ containers: [asks({ 'example.com/gpu': '1' })] })?.[0],
+      'UnexpectedAdmissionError',
+    );
+  });
+
+  test('a runtime class that is not here, and no runtime at all', () => {
+    assert.deepEqual(refusal({ runtimeClassName: 'gvisor' }), [
+      'RuntimeClassNotFound',
+      'RuntimeClass "gvisor" not found on this node; it has oci, process',
+    ]);
+    assert.equal(refusal({}, { runtimes: [] })?.[0], 'RuntimeUnavailable');
+  });
+
+  test('volumes and sidecars are refused in words until they are done', () => {
+    assert.deepEqual(refusal({ volumes: [{ name: 'data', hostPath: { path: '/data' } }] }), [
+      'UnsupportedVolume',
+      'volume "data" is of a kind this node cannot mount: hostPath',
+    ]);
+    const sidecar = container('proxy', { restartPolicy: 'Always' });
+    assert.equal(refusal({ initContainers: [sidecar] })?.[0], 'UnsupportedInitContainer');
+  });
+
+  for (const [wanted, taken, conflict] of [
+    [{ hostPort: 80 }, '/TCP/80', true],
+    [{ hostPort: 80 }, '/UDP/80', false],
+    [{ hostPort: 80, hostIP: '10.0.0.1' }, '/TCP/80', true],
+    [{ hostPort: 80, hostIP: '10.0.0.1' }, '10.0.0.2/TCP/80', false],
+    [{ hostPort: 80, hostIP: '0.0.0.0' }, '10.0.0.2/TCP/80', true],
+    [{ hostPort: 81 }, '/TCP/80', false],
+  ] as const) {
+    test(`host port ${JSON.stringify(wanted)} beside ${taken}: ${conflict ? 'refused' : 'admitted'}`, () => {
+      const ports = [{ containerPort: 8080, ...wanted }];
+      const reason = refusal({ containers: [container('a', { ports })] }, { hostPorts: [taken] })?.[0];
+      assert.equal(reason, conflict ? 'NodePorts' : undefined);
+    });
+  }
+
+  test('on the host network every declared port is a host port', () => {
+    const spec = {
+      hostNetwork: true,
+      containers: [container('a', { ports: [{ containerPort: 53, protocol: 'UDP' }] })],
+    };
+    assert.deepEqual(reservedBy(pod(spec)).hostPorts, ['/UDP/53']);
+  });
+});
+
+suite('quantities', () => {
+  for (const [text, value] of [
+    ['1', 1],
+    ['100m', 0.1],
+    ['1.5Gi', 1.5 * 2 ** 30],
+    ['.5', 0.5],
+    ['1e3', 1000],
+    ['2E', 2e18],
+    ['12k', 12_000],
+    ['', undefined],
+    ['1 Gi', undefined],
+    ['abc', undefined],
+  ] as const) {
+    test(`${JSON.stringify(text)} is ${value}`, () => assert.equal(parseQuantity(text), value));
+  }
+
+  test('thousandths round up, but not for a binary fraction', () => {
+    assert.deepEqual(['0.1', '0.0001', '1.005'].map(parseMillis), [100, 1, 1005]);
+  });
+});
+
+test('the quality of service follows requests and limits', () => {
+  const both = { cpu: '1', memory: '1Gi' };
+  const of = (...resources: object[]) =>
+    qosClass(pod({ containers: resources.map((each, at) => container(`c${at}`, { resources: each })) }));
+  assert.equal(of({}), 'BestEffort');
+  assert.equal(of({ limits: both }), 'Guaranteed');
+  assert.equal(of({ limits: both, requests: { cpu: '1000m', memory: '1024Mi' } }), 'Guaranteed');
+  assert.equal(of({ limits: both }, {}), 'Burstable');
+  assert.equal(of({ requests: { cpu: '1' } }), 'Burstable');
+});
