@@ -4,7 +4,7 @@
  *
  *   m/format, m/epoch, m/floor      what the store is
  *   r/<revision>[/<slot>]           the value of a put, once
- *   v/<key>\0<revision>             p[slot] or d: which key changed at that revision
+ *   v/<key>\0<revision>             p[<slot>] or d[<slot>]: put or deleted at that revision
  *
  * Revisions are 11 digits of base 36, which holds every safe integer and sorts as text. The key in `v/` ends 12
  * characters before the end, so a key may contain any character, NUL too.
@@ -26,8 +26,8 @@ export function versionKey({ key, revision }: Pick<Version, 'key' | 'revision'>)
 }
 
 export function encodeMark({ slot, deleted }: Pick<Version, 'slot' | 'deleted'>): string {
-  if (deleted) return 'd';
-  return slot === 0 ? 'p' : `p${slot.toString(36)}`;
+  const type = deleted ? 'd' : 'p';
+  return slot === 0 ? type : type + slot.toString(36);
 }
 
 export function decodeVersion(versionKey: string, mark: string): Omit<Version, 'previous'> {
@@ -36,7 +36,7 @@ export function decodeVersion(versionKey: string, mark: string): Omit<Version, '
     key: versionKey.slice(2, end - 1),
     revision: Number.parseInt(versionKey.slice(end), 36),
     slot: mark.length > 1 ? Number.parseInt(mark.slice(1), 36) : 0,
-    deleted: mark === 'd',
+    deleted: mark.startsWith('d'),
   };
 }
 

@@ -80,6 +80,6 @@ const putMark = Buffer.from(encodeMark({ slot: 0, deleted: false }));
 const deleteMark = Buffer.from(encodeMark({ slot: 0, deleted: true }));
 
 function markBytes(version: Version): Uint8Array {
-  if (version.deleted) return deleteMark;
-  return version.slot === 0 ? putMark : Buffer.from(encodeMark(version));
+  if (version.slot > 0) return Buffer.from(encodeMark(version));
+  return version.deleted ? deleteMark : putMark;
 }

@@ -37,6 +37,12 @@ export class ManualClock implements Clock {
     return next && next.at - this.#monotonic;
   }
 
+  /** As when the process was suspended: the time has passed when the first of the timers fires. */
+  async jump(deltaMs: number): Promise<void> {
+    this.#monotonic += deltaMs;
+    await this.advance(0);
+  }
+
   /** Moves time on, firing what falls due; microtasks run between timers, so that promises settle in order. */
   async advance(deltaMs: number): Promise<void> {
     await settle();

@@ -7,7 +7,7 @@ import { openLevelStore } from '../../../server/store/level-store.ts';
 import type { LevelLimits } from '../../../server/store/limits.ts';
 import { createMemoryStore } from '../../../server/store/memory-store.ts';
 import type { Store } from '../../../server/store/store.ts';
-import { ManualClock } from './manual-clock.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 export interface OpenedStore extends AsyncDisposable {
   store: Store;

@@ -35,7 +35,7 @@ export function leadershipRules(driver: StoreDriver): void {
       const first = await store.lead('x', { ttlMs, signal: resign.signal });
       await act(store, first);
       for (let renewals = 0; renewals < 12; renewals++) {
-        clock.advance(ttlMs / 3);
+        await clock.advance(ttlMs / 3);
         await settle(store);
       }
       assert.equal(first.signal.aborted, false, 'a leader that renews stays');
@@ -55,7 +55,7 @@ export function leadershipRules(driver: StoreDriver): void {
       const first = await store.lead('x', { ttlMs, signal });
       const second = candidate(store);
       await settle(store);
-      clock.jump(ttlMs + 1);
+      await clock.jump(ttlMs + 1);
       const { fence } = await second.promise;
       assert.ok(first.signal.aborted);
       assert.ok(fence > first.fence);
@@ -69,7 +69,7 @@ export function leadershipRules(driver: StoreDriver): void {
       const { guard, signal: lost } = await store.lead('x', { ttlMs, signal });
       await store.delete(guard.key);
       const aborted = new Promise((resolve) => lost.addEventListener('abort', resolve, { once: true }));
-      clock.advance(ttlMs / 2);
+      await clock.advance(ttlMs / 2);
       await aborted;
     });
 

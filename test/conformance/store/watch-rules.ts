@@ -62,7 +62,7 @@ export function watchRules(driver: StoreDriver): void {
       assert.equal(all.length, total);
       assert.equal(new Set(all.map((line) => line.match(/@(\d+)/)?.[1])).size, total);
       const expected = all.filter((line) => line.includes(' k/1/'));
-      opened.clock.advance(60_000);
+      await opened.clock.advance(60_000);
       for (const seen of await Promise.all(watchers)) {
         assert.deepEqual(seen, expected.slice(expected.length - seen.length));
       }
@@ -109,7 +109,7 @@ export function watchRules(driver: StoreDriver): void {
       assert.deepEqual(await watch.next(), { done: false, value: { revision: 1, events: [] } });
       const next = watch.next();
       await store.update('b', bytes(''), 1);
-      clock.advance(60_000);
+      await clock.advance(60_000);
       assert.deepEqual(await next, { done: false, value: { revision: 2, events: [] } });
       stop.abort();
       assert.equal((await watch.next()).done, true);
