@@ -122,7 +122,9 @@ export class PodWorker {
     await Promise.race([settled, aborted(signal)]);
     if (this.#removed) return;
     // What cannot be written now is recognised in the runtime by the next start.
-    await this.#write().catch((error: unknown) => this.#options.log.warn('pod record not written', { error }));
+    await this.#write().catch((error: unknown) =>
+      this.#options.log.warn('pod record not written', { error }),
+    );
   }
 
   /** Plans until nothing happened while the plan's record was being written, so that no step rests on an old decision. */

@@ -12,6 +12,7 @@ export interface AgentOptions {
 export class Cluster {
   readonly directory: string;
   readonly serverData: string;
+  bind: string | undefined;
   readonly apiPort: number;
   readonly mqttPort: number;
   server: Running | undefined;
@@ -26,13 +27,14 @@ export class Cluster {
 
   static async start(
     context: { after(task: () => Promise<void>): void },
-    options: { serverData?: string } = {},
+    options: { serverData?: string; bind?: string } = {},
   ): Promise<Cluster> {
     const directory = await mkdtemp(join(tmpdir(), 'flotilla-e2e-'));
     const cluster = new Cluster(directory, options.serverData ?? join(directory, 'server'), {
       api: await freePort(),
       mqtt: await freePort(),
     });
+    cluster.bind = options.bind;
     context.after(() => cluster.stop());
     await cluster.startServer();
     return cluster;
@@ -48,7 +50,8 @@ export class Cluster {
 
   async startServer(): Promise<void> {
     const ports = ['--api-port', String(this.apiPort), '--mqtt-port', String(this.mqttPort)];
-    this.server = new Running(launcher, ['server', '--data', this.serverData, ...ports]);
+    const bind = this.bind === undefined ? [] : ['--bind', this.bind];
+    this.server = new Running(launcher, ['server', '--data', this.serverData, ...ports, ...bind]);
     await this.server.saying(/Kubeconfig/);
   }
 
