@@ -17,9 +17,14 @@ export interface RuntimeDriver extends Partial<Disposable> {
   inspectSandbox(handle: SandboxHandle): Promise<SandboxState>;
   removeSandbox(handle: SandboxHandle): Promise<void>;
 
+  /** A driver may only remember it until the start: what was never started need not survive the agent. */
   create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle>;
+  /** Nothing for one that runs or has run: an attempt never runs twice. */
   start(handle: ContainerHandle): Promise<void>;
-  /** Asks, waits up to `graceMs`, then kills. Resolves when nothing of the container runs. */
+  /**
+   * Asks, waits up to `graceMs`, then kills. Resolves when nothing of the container runs. One that was created and never started
+   * is forgotten: it will not run any more.
+   */
   stop(handle: ContainerHandle, options: { graceMs: number }): Promise<void>;
   /** Removes a stopped container with its logs. */
   remove(handle: ContainerHandle): Promise<void>;

@@ -144,6 +144,7 @@ class HollowDriver implements RuntimeDriver {
 
   async stop(handle: ContainerHandle, { graceMs }: { graceMs: number }): Promise<void> {
     const container = this.#host.containers.get(handle.id);
+    if (container?.state.state === 'created') this.#host.containers.delete(handle.id);
     if (container?.state.state !== 'running') return;
     const { onTerminate = terminatedExitCode } = container.behaviour;
     if (graceMs > 0 && onTerminate !== 'never') return this.#end(container, onTerminate);

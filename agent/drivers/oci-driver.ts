@@ -147,8 +147,10 @@ class OciDriver implements RuntimeDriver {
 
   async removeSandbox(handle: SandboxHandle): Promise<void> {
     const names = await this.#namesWhere(`label=${labels.podUid}=${handle.podUid}`);
-    // The pause container last: an engine refuses to remove what others depend on.
-    await this.#removeAll(names.sort((a, b) => b.length - a.length));
+    const pause = sandboxName(handle.podUid);
+    // The pause container by itself and last: an engine refuses to remove what others depend on.
+    await this.#removeAll(names.filter((name) => name !== pause));
+    await this.#removeAll(names.filter((name) => name === pause));
   }
 
   async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {

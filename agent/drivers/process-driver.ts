@@ -190,7 +190,10 @@ class ProcessDriver implements RuntimeDriver {
   async stop(handle: ContainerHandle, { graceMs }: { graceMs: number }): Promise<void> {
     const folder = containerFolder(this.#root, handle);
     const running = this.#adopt(folder);
-    if (!running) return;
+    if (!running) {
+      if (!readStart(folder)) await rm(folder.path, { recursive: true, force: true });
+      return;
+    }
     if (graceMs > 0) {
       askToEnd(running.start, this.#bootId);
       await this.#waitForEnd(folder, graceMs);

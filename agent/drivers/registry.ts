@@ -28,12 +28,13 @@ export const driverDefinitions: readonly DriverDefinition[] = [
 ];
 
 export interface OpenDrivers extends Disposable {
-  /** For pods that name no runtimeClassName: a container engine where one works, plain processes otherwise. */
-  readonly default: RuntimeDriver;
-  /** Those that work here, by the runtimeClassName that selects them; the default comes first. */
-  readonly drivers: ReadonlyMap<string, RuntimeDriver>;
-  /** What was found, also of those that do not work, for the node's status and for people. */
-  readonly probes: readonly ({ name: string } & DriverProbe)[];
+  /**
+   * Those that work here. The first is for pods that name no runtimeClassName: a container engine where one works, plain
+   * processes otherwise. The others are selected by their name.
+   */
+  readonly drivers: readonly { driver: RuntimeDriver; probe: DriverProbe }[];
+  /** What does not work and why, for people. */
+  readonly unavailable: readonly { name: string; message: string }[];
 }
 
 /**
@@ -50,22 +51,25 @@ export async function openDrivers({
 }): Promise<OpenDrivers> {
   const allowed = definitions.filter(({ name }) => runtime === 'auto' || runtime === name);
   if (allowed.length === 0) throw new DriverError('RuntimeUnavailable', `no runtime is called ${runtime}`);
-  const opened = allowed.map(({ open }) => open(context));
-  const probes = await Promise.all(
-    opened.map(async (driver) => ({ name: driver.name, ...(await driver.probe()) })),
+  const probed = await Promise.all(
+    allowed.map(async ({ open }) => {
+      const driver = open(context);
+      return { driver, probe: await driver.probe() };
+    }),
   );
-  const usable = opened.filter((_, index) => probes[index]?.available);
-  const [first] = usable;
-  if (!first) {
-    const reasons = probes.map(({ name, message }) => `${name}: ${message}`).join('; ');
+  const drivers = probed.filter(({ probe }) => probe.available);
+  const unavailable = probed
+    .filter(({ probe }) => !probe.available)
+    .map(({ driver, probe }) => ({ name: driver.name, message: probe.message }));
+  if (drivers.length === 0) {
+    const reasons = unavailable.map(({ name, message }) => `${name}: ${message}`).join('; ');
     throw new DriverError('RuntimeUnavailable', `no runtime works here: ${reasons}`);
   }
   return {
-    default: first,
-    drivers: new Map(usable.map((driver) => [driver.name, driver])),
-    probes,
+    drivers,
+    unavailable,
     [Symbol.dispose]: () => {
-      for (const driver of opened) driver[Symbol.dispose]?.();
+      for (const { driver } of probed) driver[Symbol.dispose]?.();
     },
   };
 }

@@ -88,7 +88,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       stopping.abort();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       listener.endLongRunning();
-      server.closeIdleConnections();
+      guard.destroyIdle();
       const deadline = clock.after(apiLimits.closeGraceMs, () => guard.destroyAll());
       await closed;
       deadline.cancel();

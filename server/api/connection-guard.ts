@@ -6,11 +6,18 @@ import { apiLimits } from './api-limits.ts';
 /** Keeps one address from taking all connections, and one connection from queueing requests without end. */
 export class ConnectionGuard {
   readonly #sockets = new Set<Socket>();
+  readonly #secure = new Set<Socket>();
   readonly #byAddress = new Map<string, number>();
+  #closing = false;
   readonly #openRequests = new WeakMap<Socket, number>();
 
   constructor(server: Server) {
     server.on('connection', (socket: Socket) => this.#admit(socket));
+    server.on('secureConnection', (socket: Socket) => {
+      if (this.#closing) return socket.destroy();
+      this.#secure.add(socket);
+      socket.once('close', () => this.#secure.delete(socket));
+    });
   }
 
   /** False, and the connection is gone, when it has too many requests open already. */
@@ -23,6 +30,12 @@ export class ConnectionGuard {
     this.#openRequests.set(socket, open);
     response.once('close', () => this.#openRequests.set(socket, (this.#openRequests.get(socket) ?? 1) - 1));
     return true;
+  }
+
+  /** Closes connections that wait for nothing, also those that never sent a request. */
+  destroyIdle(): void {
+    this.#closing = true;
+    for (const socket of this.#secure) if (!this.#openRequests.get(socket)) socket.destroy();
   }
 
   destroyAll(): void {

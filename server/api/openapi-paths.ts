@@ -10,7 +10,7 @@ import { type SubresourceVerb, subresourceOf } from './subresources.ts';
  */
 export function pathsOf({ path: root, kinds }: GroupVersion) {
   const paths: Record<string, PathItem> = {};
-  const schemaNames = new Set<string>([deleteOptions, status, watchEvent]);
+  const schemaNames = new Set<string>([deleteOptions, patch, status, watchEvent]);
   for (const kind of kinds) {
     schemaNames.add(kind.schema).add(`${kind.schema}List`);
     addKindPaths(paths, `/${root}`, kind);
@@ -24,6 +24,7 @@ export function pathsOf({ path: root, kinds }: GroupVersion) {
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 const deleteOptions = `${meta}.DeleteOptions`;
+const patch = `${meta}.Patch`;
 const status = `${meta}.Status`;
 const watchEvent = `${meta}.WatchEvent`;
 
@@ -177,7 +178,7 @@ function operation(kind: KindDefinition, action: string, options: OperationOptio
 
 function patchOperation(kind: KindDefinition, schema: string, suffix = ''): Operation {
   const patchBody: Content = Object.fromEntries(
-    Object.keys(patchMediaTypes).map((type) => [type, { schema: { $ref: refTo(`${meta}.Patch`) } }]),
+    Object.keys(patchMediaTypes).map((type) => [type, { schema: { $ref: refTo(patch) } }]),
   );
   return {
     ...operation(kind, 'patch', { parameters: writeParameters, answer: schema, suffix }),

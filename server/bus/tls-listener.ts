@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
 import type { Limits } from '../../protocol/limits.ts';
+import { publicKeyHash } from '../identity/public-key-hash.ts';
 import { nodeOfSubject } from '../identity/subject.ts';
 import { AddressLimit } from './address-limit.ts';
 import type { Identity } from './admission.ts';
@@ -92,6 +92,5 @@ function identityOf(socket: TLSSocket): Identity {
   if (!certificate) return { type: 'anonymous' };
   const node = socket.authorized ? nodeOfSubject(certificate.subject) : undefined;
   if (node === undefined) return { type: 'untrusted' };
-  const publicKey = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return { type: 'device', node, publicKeyHash: createHash('sha256').update(publicKey).digest('hex') };
+  return { type: 'device', node, publicKeyHash: publicKeyHash(certificate.publicKey) };
 }

@@ -4,6 +4,8 @@ export interface TarEntry {
   name: string;
   data: Uint8Array;
   mode: number;
+  /** Makes it a symbolic link to this, of at most 100 characters; there is no data then. */
+  linkTo?: string;
 }
 
 const blockBytes = 512;
@@ -13,7 +15,7 @@ export function tarArchive(entries: readonly TarEntry[]): Buffer {
   return Buffer.concat([...entries.flatMap((entry) => [header(entry), padded(entry.data)]), end]);
 }
 
-function header({ name, data, mode }: TarEntry): Buffer {
+function header({ name, data, mode, linkTo }: TarEntry): Buffer {
   const block = Buffer.alloc(blockBytes);
   block.write(name, 0, 100);
   block.write(octal(mode, 7), 100);
@@ -22,7 +24,8 @@ function header({ name, data, mode }: TarEntry): Buffer {
   block.write(octal(data.length, 11), 124);
   block.write(octal(0, 11), 136); // changed: never, so that equal content gives an equal archive
   block.fill(' ', 148, 156); // the checksum is taken with blanks in its place
-  block.write('0', 156); // a plain file
+  block.write(linkTo === undefined ? '0' : '2', 156); // a plain file or a symbolic link
+  block.write(linkTo ?? '', 157, 100);
   block.write('ustar\u000000', 257);
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${octal(sum, 6)}\0 `, 148);

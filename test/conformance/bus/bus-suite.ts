@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { Link } from '../../../agent/link/link.ts';
 import type { TopicDefinition } from '../../../protocol/topics/define-topic.ts';
 import { streamDown, streamUp } from '../../../protocol/topics/streams.ts';
-import { ack, ask, digestTopic, gone, roll, set, status } from '../../../protocol/topics/sync.ts';
+import { ask, digestTopic, gone, roll, set, status } from '../../../protocol/topics/sync.ts';
 import type { Bus } from '../../../server/bus/bus.ts';
 import { eventually } from '../../support/eventually.ts';
 
@@ -53,7 +53,7 @@ export function busSuite(name: string, start: () => Promise<BusUnderTest>): void
       const link = await subject.connect('a');
       const sizes = Array.from({ length: 60 }, (_, index) => (index % 7 === 0 ? 20_000 : 10));
       for (const [seq, size] of sizes.entries()) {
-        assert(link.send(status, { boot: 1, seq, pods: [podOf(size)] }));
+        assert(link.send(status, { session: 's', boot: 1, seq, pods: [podOf(size)] }));
       }
       await eventually(() => seen.length === sizes.length, 'all arrive');
       assert.deepEqual(
@@ -64,11 +64,13 @@ export function busSuite(name: string, start: () => Promise<BusUnderTest>): void
 
     it('keeps the order of the server’s messages to a device', async () => {
       await using subject = await start();
-      const seen = received(await subject.connect('a'), ack);
-      for (let seq = 0; seq < 200; seq++) await subject.bus.publish(ack, { node: 'a' }, { boot: 1, seq });
+      const seen = received(await subject.connect('a'), ask);
+      for (let seq = 0; seq < 200; seq++) {
+        await subject.bus.publish(ask, { node: 'a' }, { request: String(seq) });
+      }
       await eventually(() => seen.length === 200, 'all arrive');
       assert.deepEqual(
-        seen.map(({ seq }) => seq),
+        seen.map(({ request }) => Number(request)),
         [...seen.keys()],
       );
     });
@@ -79,15 +81,16 @@ export function busSuite(name: string, start: () => Promise<BusUnderTest>): void
       const up = collect(subject.bus, status);
       const down = received(link, set);
       const pod = podOf(1_500_000);
-      assert(link.send(status, { boot: 1, seq: 1, pods: [pod] }));
+      assert(link.send(status, { session: 's', boot: 1, seq: 1, pods: [pod] }));
       const key = 'v1/Pod/default/big';
       await subject.bus.publish(
         set,
         { node: 'a' },
         {
           type: 'snapshot',
+          session: 's',
           epoch: 'e',
-          request: 'r',
+          nonce: 'n',
           to: 1,
           hash: '0123456789abcdef',
           put: [{ key, digest: '0123456789abcdef', object: { pod } }],

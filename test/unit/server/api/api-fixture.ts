@@ -63,7 +63,10 @@ export interface Answer {
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Json = any;
 
-export async function openApi(overrides: Partial<ApiServerOptions> = {}): Promise<ApiFixture> {
+export async function openApi(
+  overrides: Partial<ApiServerOptions> = {},
+  wrap: (registry: Registry) => Registry = (registry) => registry,
+): Promise<ApiFixture> {
   const authority = await createTestAuthority();
   const store = createMemoryStore({ clock: systemClock });
   const clock = systemClock;
@@ -71,7 +74,7 @@ export async function openApi(overrides: Partial<ApiServerOptions> = {}): Promis
   const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds });
   const podStreams = new FakePodStreams();
   const server = await startApiServer({
-    registry,
+    registry: wrap(registry),
     kinds,
     podStreams,
     tls: { ...authority.server, ca: authority.ca },

@@ -117,6 +117,7 @@ export class FakeExecSession implements ExecSession {
         yield { channel: 'stdout', data };
         if (this.#request.tty && Buffer.from(data).includes('exit')) return;
       }
+      if (this.#input.length > 0 && !this.aborted) continue;
       if (this.#ended || this.aborted) return;
       await this.#wake.promise;
     }

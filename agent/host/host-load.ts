@@ -1,0 +1,69 @@
+import type { DiskSpace, HostFiles } from './host-files.ts';
+import { wholeNumber } from './host-files.ts';
+
+/** What of the host may change while it runs; a handful of small files, cheap enough for every minute. */
+export interface HostLoad {
+  memoryTotalBytes: number;
+  memoryAvailableBytes: number;
+  disk: DiskSpace | undefined;
+  pidsMax: number;
+  pidsUsed: number;
+  /** Of the whole host, in cores, what a container that the agent runs in may use; undefined: all. */
+  cpuLimit: number | undefined;
+  /** Load average over one minute. */
+  load: number;
+}
+
+export async function readHostLoad(files: HostFiles, dataDir: string): Promise<HostLoad> {
+  const [meminfo, loadavg, pidMax, disk, cgroup] = await Promise.all([
+    files.read('/proc/meminfo'),
+    files.read('/proc/loadavg'),
+    files.read('/proc/sys/kernel/pid_max'),
+    files.space(dataDir),
+    readCgroupLimits(files),
+  ]);
+  const memory = parseMeminfo(meminfo ?? '');
+  const limitBytes = Math.min(memory.totalBytes, cgroup.memoryBytes ?? Number.POSITIVE_INFINITY);
+  const freeOfLimit = limitBytes - (cgroup.memoryUsedBytes ?? 0);
+  const [load, , , threads] = (loadavg ?? '').split(' ');
+  return {
+    memoryTotalBytes: limitBytes,
+    memoryAvailableBytes:
+      limitBytes < memory.totalBytes ? Math.min(memory.availableBytes, freeOfLimit) : memory.availableBytes,
+    disk,
+    pidsMax: wholeNumber(pidMax) ?? 32_768,
+    pidsUsed: Number(threads?.split('/')[1] ?? 0),
+    cpuLimit: cgroup.cpus,
+    load: Number(load ?? 0),
+  };
+}
+
+export function parseMeminfo(text: string): { totalBytes: number; availableBytes: number } {
+  const kibibytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) * 1024;
+  const totalBytes = kibibytes('MemTotal') || 0;
+  const availableBytes = kibibytes('MemAvailable');
+  return { totalBytes, availableBytes: Number.isNaN(availableBytes) ? totalBytes : availableBytes };
+}
+
+/**
+ * The root of the mounted hierarchy: on a host it has no limit files, in a container it is the container's own group. A limit
+ * on the agent's own service says nothing of the workloads, so it is not looked for.
+ */
+async function readCgroupLimits(
+  files: HostFiles,
+): Promise<{ cpus?: number; memoryBytes?: number; memoryUsedBytes?: number }> {
+  const root = '/sys/fs/cgroup';
+  const [cpuMax, memoryMax, memoryCurrent] = await Promise.all([
+    files.read(`${root}/cpu.max`),
+    files.read(`${root}/memory.max`),
+    files.read(`${root}/memory.current`),
+  ]);
+  const [quota, period] = (cpuMax ?? '').trim().split(' ').map(wholeNumber);
+  const memoryBytes = wholeNumber(memoryMax);
+  const memoryUsedBytes = wholeNumber(memoryCurrent);
+  return {
+    ...(quota && period ? { cpus: quota / period } : {}),
+    ...(memoryBytes === undefined ? {} : { memoryBytes, memoryUsedBytes: memoryUsedBytes ?? 0 }),
+  };
+}

@@ -1,0 +1,210 @@
+import { availableParallelism, networkInterfaces } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { NodeReport } from '../../protocol/topics/sync.ts';
+import type { Journal } from '../desired/journal.ts';
+import type { StatusOutbox } from '../link/status-outbox.ts';
+import { addressFacing, type NetworkInterfaces, nodeIps } from './addresses.ts';
+import { type NodeResources, nodeAllocatable, nodeCapacity, resourceQuantities } from './capacity.ts';
+import { nodeConditions, type Pressures, pressuresAt } from './conditions.ts';
+import {
+  describeHardware,
+  type HardwareDescription,
+  type HostDescription,
+  parseHardware,
+  readHostDescription,
+} from './host-description.ts';
+import type { HostFiles } from './host-files.ts';
+import { type HostLoad, readHostLoad } from './host-load.ts';
+import { goArchitecture, nodeLabels } from './node-labels.ts';
+
+export interface NodeMonitorOptions {
+  name: string;
+  /** The owner's labels. */
+  labels: Readonly<Record<string, string>>;
+  dataDir: string;
+  /** As shown by `kubectl get nodes`, e.g. `v0.1.0`. */
+  version: string;
+  bootId: string;
+  server: { host: string; port: number } | undefined;
+  /** Runtime drivers in use, the default first, and what the default is, e.g. `podman://5.4.2`. */
+  runtimes: readonly string[];
+  runtimeVersion: string;
+  /** Why no pod can be run, in words. */
+  runtimeProblem: () => string | undefined;
+  clock: Clock;
+  log: Logger;
+  journal: Journal;
+  outbox: Pick<StatusOutbox, 'reportNode'>;
+  host: Host;
+}
+
+/** The machine, so that a test can be another one. */
+export interface Host {
+  files: HostFiles;
+  interfaces: () => NetworkInterfaces;
+  cpuCount: number;
+  architecture: string;
+  hostname: string;
+  addressFacing: (host: string, port: number) => Promise<string | undefined>;
+  describeHardware: (signal: AbortSignal) => Promise<HardwareDescription | undefined>;
+}
+
+export function systemHost(files: HostFiles, hostname: string): Host {
+  return {
+    files,
+    hostname,
+    interfaces: networkInterfaces,
+    cpuCount: availableParallelism(),
+    architecture: process.arch,
+    addressFacing,
+    describeHardware,
+  };
+}
+
+export const checkIntervalMs = 60_000;
+const hardwareKey = 'host/hardware';
+
+/**
+ * What the node says of itself. Looks at a few small files every minute and reports only what changed; the slow description
+ * of the hardware is made once per boot and remembered in the journal.
+ */
+export class NodeMonitor {
+  readonly #options: NodeMonitorOptions;
+  readonly #stopping = new AbortController();
+  #description: HostDescription | undefined;
+  #load: HostLoad | undefined;
+  #ips: readonly string[] = [];
+  #pressures: Pressures = {};
+  #reported: NodeReport | undefined;
+  #timer: Timer | undefined;
+
+  constructor(options: NodeMonitorOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves once the node is known and reported; the hardware's description may follow. */
+  async start(): Promise<void> {
+    this.#description = await readHostDescription(this.#options.host.files);
+    const known = this.#rememberedHardware();
+    if (known) this.#learn(known);
+    await this.#check();
+    if (!known) void this.#describeHardware();
+  }
+
+  stop(): void {
+    this.#stopping.abort(new Error('the agent is stopping'));
+    this.#timer?.cancel();
+  }
+
+  /** The one towards the server first; never empty. */
+  get ips(): readonly string[] {
+    return this.#ips.length > 0 ? this.#ips : ['127.0.0.1'];
+  }
+
+  get allocatable(): NodeResources {
+    return nodeAllocatable(this.#capacity);
+  }
+
+  /** Load average over one minute. */
+  get load(): number {
+    return this.#load?.load ?? 0;
+  }
+
+  get #capacity(): NodeResources {
+    if (!this.#load) return { cpuMillis: 0, memoryBytes: 0, ephemeralStorageBytes: 0, pods: 0 };
+    return nodeCapacity(this.#load, this.#options.host.cpuCount);
+  }
+
+  async #check(): Promise<void> {
+    const { host, server, dataDir, clock } = this.#options;
+    const [load, routes, facing] = await Promise.all([
+      readHostLoad(host.files, dataDir),
+      host.files.read('/proc/net/route'),
+      server ? host.addressFacing(server.host, server.port) : undefined,
+    ]);
+    this.#load = load;
+    this.#ips = nodeIps(host.interfaces(), { facing, routes: routes ?? '' });
+    this.#pressures = pressuresAt(load, this.#pressures, clock.monotonic());
+    this.#report();
+    if (this.#stopping.signal.aborted) return;
+    this.#timer = clock.after(checkIntervalMs, () => void this.#checkAgain(), { unref: true });
+  }
+
+  async #checkAgain(): Promise<void> {
+    try {
+      await this.#check();
+    } catch (error) {
+      this.#options.log.error('the node could not be looked at', { error });
+    }
+  }
+
+  #report(): void {
+    const report = this.#nodeReport();
+    if (isDeepStrictEqual(report, this.#reported)) return;
+    this.#reported = report;
+    this.#options.outbox.reportNode(report);
+  }
+
+  #nodeReport(): NodeReport {
+    const { host, name, labels, version, bootId, runtimes, runtimeVersion, runtimeProblem } = this.#options;
+    const {
+      machineId = '',
+      systemUuid = '',
+      kernelVersion = '',
+      osImage = '',
+      model = '',
+    } = this.#description ?? {};
+    const architecture = goArchitecture(host.architecture);
+    return {
+      capacity: resourceQuantities(this.#capacity),
+      allocatable: resourceQuantities(this.allocatable),
+      addresses: [
+        ...this.ips.map((address) => ({ type: 'InternalIP', address })),
+        { type: 'Hostname', address: host.hostname },
+      ],
+      nodeInfo: {
+        machineID: machineId,
+        systemUUID: systemUuid,
+        bootID: bootId,
+        kernelVersion,
+        osImage,
+        containerRuntimeVersion: runtimeVersion,
+        kubeletVersion: version,
+        kubeProxyVersion: '',
+        operatingSystem: 'linux',
+        architecture,
+      },
+      labels: nodeLabels({ name, architecture, model, own: labels }),
+      conditions: nodeConditions(this.#pressures, runtimeProblem()),
+      runtimes: [...runtimes],
+    };
+  }
+
+  async #describeHardware(): Promise<void> {
+    const { host, journal, bootId, log } = this.#options;
+    const hardware = await host.describeHardware(this.#stopping.signal);
+    if (this.#stopping.signal.aborted) return;
+    if (!hardware) return log.info('the hardware could not be described');
+    this.#learn(hardware);
+    this.#report();
+    await journal
+      .write([{ key: hardwareKey, value: { bootId, ...hardware } }])
+      .catch((error: unknown) => log.warn('hardware description not written', { error }));
+  }
+
+  #rememberedHardware(): HardwareDescription | undefined {
+    const { journal, bootId } = this.#options;
+    const value = journal.entries.get(hardwareKey) as { bootId?: unknown } | undefined;
+    return value?.bootId === bootId ? parseHardware(value) : undefined;
+  }
+
+  /** What the kernel says itself is preferred. */
+  #learn(hardware: HardwareDescription): void {
+    if (!this.#description) return;
+    const { model, systemUuid, machineId } = this.#description;
+    const uuid = systemUuid === machineId ? hardware.systemUuid || systemUuid : systemUuid;
+    this.#description = { ...this.#description, model: model || hardware.model, systemUuid: uuid };
+  }
+}

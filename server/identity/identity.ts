@@ -1,0 +1,208 @@
+import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import { writeFileAtomic } from '../../lib/write-file-atomic.ts';
+import { certificatePin } from '../../protocol/join-token.ts';
+import {
+  belongsTogether,
+  type CertificateAuthority,
+  IdentityError,
+  loadOrMakeKey,
+  openCertificateAuthority,
+  readIfThere,
+} from './certificate-authority.ts';
+import { readCertificateRequest } from './certificate-request.ts';
+import { kubeconfigText } from './kubeconfig.ts';
+import { publicKeyHash } from './public-key-hash.ts';
+import { adminsGroup, isNodeName, nodeCommonName, nodesGroup, type Subject } from './subject.ts';
+
+/** PEM. `cert` is the server's own followed by the CA's, so that a joining device can compare it with its token's pin. */
+export interface ServerCertificate {
+  key: string;
+  cert: string;
+  ca: string;
+}
+
+export interface Identity extends Disposable {
+  /** PEM. */
+  readonly caCertificate: string;
+  /** Last part of every join token. */
+  readonly caPin: string;
+  /** For the API and the broker alike. */
+  readonly server: ServerCertificate;
+  /** Called when the server's certificate was renewed, with the new one. */
+  onRenewed(handler: (server: ServerCertificate) => void): Disposable;
+  /** A device's certificate for a PKCS#10 request (both PEM). Throws CertificateRequestError. `node` must be a node name. */
+  signDevice(
+    csr: string,
+    node: string,
+  ): { certificate: string /** SHA-256 of the key, hex. */; publicKeyHash: string };
+  /** The text of the admin's kubeconfig. `server` is a URL. */
+  kubeconfig(options: { server: string; cluster: string }): string;
+}
+
+export interface IdentityOptions {
+  /** Keys and certificates; made when missing, readable by nobody else. */
+  directory: string;
+  /** Further names and addresses under which clients reach this server. */
+  names: readonly string[];
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}
+
+/** Names that every server certificate carries. Devices check the last one only, whatever address they dial. */
+const fixedNames = [
+  'localhost',
+  '127.0.0.1',
+  '::1',
+  'kubernetes',
+  'kubernetes.default',
+  'kubernetes.default.svc',
+  'server.flotilla',
+];
+const dayMs = 24 * 60 * 60 * 1000;
+const serverLifetimeMs = 365 * dayMs;
+const adminLifetimeMs = 5 * 365 * dayMs;
+/** Devices may be away for years; what makes an old certificate worthless is its node's other key, not its date. */
+const deviceLifetimeMs = 10 * 365 * dayMs;
+const renewBeforeMs = 90 * dayMs;
+const checkEveryMs = dayMs;
+
+/** The server's keys and certificates. Throws IdentityError when the files contradict each other, or as the file system does. */
+export async function openIdentity(options: IdentityOptions): Promise<Identity> {
+  const { directory, clock, random, log } = options;
+  const authority = await openCertificateAuthority({ directory, now: () => clock.now(), random });
+  const names = serverNames(options.names);
+  const issuer = { authority, directory, clock };
+  const admin = await keepCertificate(issuer, 'admin', {
+    subject: { commonName: 'kubernetes-admin', organizations: [adminsGroup] },
+    use: 'client',
+    lifetimeMs: adminLifetimeMs,
+  });
+  const keepServer = () =>
+    keepCertificate(issuer, 'server', {
+      subject: { commonName: 'flotilla-server', organizations: [] },
+      use: 'server',
+      names,
+      lifetimeMs: serverLifetimeMs,
+    });
+  const bundle = ({ key, certificate }: { key: string; certificate: string }): ServerCertificate => ({
+    key,
+    cert: certificate + authority.certificate,
+    ca: authority.certificate,
+  });
+  let server = bundle(await keepServer());
+  const handlers = new Set<(server: ServerCertificate) => void>();
+  let timer: Timer;
+  const renew = async () => {
+    const next = bundle(await keepServer());
+    if (next.cert === server.cert) return;
+    server = next;
+    log.info('the server certificate was renewed');
+    for (const handle of handlers) handle(next);
+  };
+  const schedule = () => {
+    timer = clock.after(
+      checkEveryMs,
+      () => {
+        schedule();
+        renew().catch((error: unknown) => log.error('cannot renew the server certificate', { error }));
+      },
+      { unref: true },
+    );
+  };
+  schedule();
+  return {
+    caCertificate: authority.certificate,
+    caPin: certificatePin(authority.certificate),
+    get server() {
+      return server;
+    },
+    onRenewed(handler) {
+      handlers.add(handler);
+      return { [Symbol.dispose]: () => void handlers.delete(handler) };
+    },
+    signDevice: (csr, node) => signDevice(authority, csr, node),
+    kubeconfig: ({ server: url, cluster }) =>
+      kubeconfigText({
+        server: url,
+        cluster,
+        user: `${cluster}-admin`,
+        ca: authority.certificate,
+        cert: admin.certificate,
+        key: admin.key,
+      }),
+    [Symbol.dispose]: () => timer.cancel(),
+  };
+}
+
+function serverNames(given: readonly string[]): string[] {
+  const names = given.map((name) => name.toLowerCase());
+  const bad = names.find((name) => isIP(name) === 0 && !isNodeName(name));
+  if (bad !== undefined)
+    throw new IdentityError(
+      `${bad} is neither a DNS name nor an address: name servers without scheme or port`,
+    );
+  return [...new Set([...fixedNames, ...names])];
+}
+
+function signDevice(authority: CertificateAuthority, csr: string, node: string) {
+  const publicKey = readCertificateRequest(csr);
+  const certificate = authority.issue({
+    subject: { commonName: nodeCommonName(node), organizations: [nodesGroup] },
+    publicKey,
+    use: 'client',
+    lifetimeMs: deviceLifetimeMs,
+  });
+  return { certificate, publicKeyHash: publicKeyHash(publicKey) };
+}
+
+interface WantedCertificate {
+  subject: Subject;
+  use: 'server' | 'client';
+  names?: readonly string[];
+  lifetimeMs: number;
+}
+
+/** The certificate `name` in the directory as long as it says what is wanted and lasts, a new one otherwise. PEM. */
+async function keepCertificate(
+  { authority, directory, clock }: { authority: CertificateAuthority; directory: string; clock: Clock },
+  name: string,
+  wanted: WantedCertificate,
+): Promise<{ key: string; certificate: string }> {
+  const path = join(directory, `${name}.crt`);
+  const existing = await readIfThere(path);
+  const key = await loadOrMakeKey(directory, name, existing);
+  const pem = key.export({ type: 'pkcs8', format: 'pem' });
+  if (existing !== undefined && isAsWanted(existing, { key, wanted, authority, now: clock.now() })) {
+    return { key: pem, certificate: existing };
+  }
+  const certificate = authority.issue({ ...wanted, publicKey: createPublicKey(key) });
+  await writeFileAtomic(path, certificate, 0o600);
+  return { key: pem, certificate };
+}
+
+function isAsWanted(
+  pem: string,
+  options: { key: KeyObject; wanted: WantedCertificate; authority: CertificateAuthority; now: number },
+): boolean {
+  const { key, wanted, authority, now } = options;
+  if (!belongsTogether(pem, key)) return false;
+  const certificate = new X509Certificate(pem);
+  const isOurs = certificate.verify(new X509Certificate(authority.certificate).publicKey);
+  const lasts = certificate.validToDate.getTime() - now > renewBeforeMs;
+  return isOurs && lasts && sameNames(certificate, wanted);
+}
+
+function sameNames(certificate: X509Certificate, { names = [] }: WantedCertificate): boolean {
+  const covers = (name: string) =>
+    isIP(name) === 0
+      ? certificate.checkHost(name, { subject: 'never', wildcards: false }) !== undefined
+      : certificate.checkIP(name) !== undefined;
+  const count = certificate.subjectAltName?.split(', ').length ?? 0;
+  return count === names.length && names.every(covers);
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import {
+  type BenchTraits,
+  containerSpec,
+  type DriverBench,
+  exited,
+  logText,
+  sandboxSpec,
+  startOne,
+  testWhen,
+} from './bench.ts';
+
+export function isolationRules(use: () => DriverBench, traits: BenchTraits): void {
+  testWhen(traits.real)(
+    "a container gets its own variables, byte by byte, and nothing of the agent's",
+    async () => {
+      const bench = use();
+      const driver = bench.open();
+      process.env['FLOTILLA_TEST_SECRET'] = 'the agent knows';
+      const environment = {
+        PLAIN: 'a b',
+        QUOTED: `"it's" $HOME \\n`,
+        LINES: 'one\ntwo',
+        EMPTY: '',
+        HOME: '/elsewhere',
+        DOCKER_HOST: 'tcp://nowhere',
+        start: 'x',
+        'dotted.name': 'y',
+      };
+      const { handle } = await startOne(bench, driver, { command: ['env'], environment });
+      await exited(driver, handle);
+      const text = await logText(driver, handle);
+      for (const [name, value] of Object.entries(environment))
+        assert.ok(`\n${text}`.includes(`\n${name}=${value}\n`), `${name} in ${text}`);
+      assert.doesNotMatch(text, /the agent knows|FLOTILLA_TEST_SECRET/);
+    },
+  );
+
+  testWhen(traits.real)(
+    'a container starts in the folder its pod names, and arguments arrive as they are',
+    async () => {
+      const bench = use();
+      const driver = bench.open();
+      const { handle } = await startOne(bench, driver, {
+        command: ['sh', '-c'],
+        args: ['pwd; for word; do echo "<$word>"; done', 'sh', '--pull', 'a  b', '', "it's", '$HOME'],
+        workingDir: '/bin',
+      });
+      await exited(driver, handle);
+      const lines = (await logText(driver, handle)).split('\n');
+      assert.match(lines[0] ?? '', /\/bin$/);
+      assert.deepEqual(lines.slice(1), ['<--pull>', '<a  b>', '<>', "<it's>", '<$HOME>', '']);
+    },
+  );
+
+  testWhen(traits.isolates)(
+    "a pod's containers share network, IPC and host name; another pod's are apart",
+    async () => {
+      const bench = use();
+      const driver = bench.open();
+      const script = 'readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; hostname';
+      const sandbox = await driver.createSandbox(sandboxSpec({ hostname: 'vessel' }));
+      const seen: string[][] = [];
+      for (const container of ['one', 'two']) {
+        const handle = await driver.create(containerSpec(bench, sandbox, { container, script }), sandbox);
+        await driver.start(handle);
+        await exited(driver, handle);
+        seen.push((await logText(driver, handle)).trim().split('\n'));
+      }
+      assert.deepEqual(seen[0], seen[1]);
+      assert.equal(seen[0]?.[2], 'vessel');
+      const { handle } = await startOne(bench, driver, { script });
+      await exited(driver, handle);
+      const other = (await logText(driver, handle)).trim().split('\n');
+      assert.notEqual(other[0], seen[0]?.[0]);
+      assert.notEqual(other[1], seen[0]?.[1]);
+      const state = await driver.inspectSandbox(sandbox);
+      assert.ok(state.state === 'ready' && state.podIps.length > 0, 'the pod has an address');
+    },
+  );
+
+  testWhen(traits.limitsMemory)(
+    'a container that takes more memory than its limit is killed, and that is told',
+    async () => {
+      const bench = use();
+      const driver = bench.open();
+      const { handle } = await startOne(bench, driver, {
+        script: 'x=$(head -c 200000000 /dev/zero | tr "\\\\0" x); echo ${#x}',
+        resources: { cpuLimitMillis: 900, cpuRequestMillis: 100, memoryLimitBytes: 32 * 1024 * 1024 },
+      });
+      const state = await exited(driver, handle);
+      assert.equal(state.outOfMemory, traits.tellsOutOfMemory);
+      assert.equal(state.exitCode, 137);
+    },
+  );
+}

@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { imageArchive } from '../../../agent/drivers/oci/image-archive.ts';
+import { pauseArchitecture } from '../../../agent/drivers/oci/pause-program.ts';
+import { run } from '../../../lib/exec.ts';
+
+const applets = ['sh', 'sleep', 'cat', 'echo', 'env', 'stty', 'test', 'head', 'tr', 'readlink', 'hostname'];
+const moreApplets = ['true', 'false', 'ls', 'setsid', 'pwd', 'tail', 'httpd', 'wget', 'nc', 'id'];
+
+/** A small image of Debian's static busybox, made here: tests need no registry. */
+export async function testImage(engine: string): Promise<string> {
+  const busybox = await readFile('/bin/busybox');
+  const links = [...applets, ...moreApplets].map((applet) => ({
+    name: `bin/${applet}`,
+    data: new Uint8Array(),
+    mode: 0o755,
+    linkTo: 'busybox',
+  }));
+  const files = [{ name: 'bin/busybox', data: busybox, mode: 0o755 }, ...links];
+  const hash = createHash('sha256').update(busybox).update(JSON.stringify(links)).digest('hex');
+  const name = `localhost/flotilla-test:${hash.slice(0, 12)}`;
+  const known = await run(engine, ['image', 'inspect', name], { timeoutMs: 30_000 });
+  if (known.exitCode === 0) return name;
+  const architecture = pauseArchitecture(process.arch) ?? process.arch;
+  const input = imageArchive({ name, architecture, files, config: { Cmd: ['/bin/sh'] } });
+  const loaded = await run(engine, ['load'], { timeoutMs: 60_000, input });
+  if (loaded.exitCode !== 0) throw new Error(`${engine} load: ${loaded.stderr}`);
+  return name;
+}
