@@ -1,9 +1,14 @@
 import { hostname } from 'node:os';
-import { runAgent } from '../../agent/main.ts';
+import { parseLabels, parseServer } from '../../agent/config.ts';
+import { identifyDevice } from '../../agent/link/identify-device.ts';
+import { startAgent } from '../../agent/main.ts';
+import type { LogLevel } from '../../lib/log.ts';
+import { flotillaVersion } from '../../protocol/version.ts';
 import { CommandError, defineCommand } from '../command.ts';
 import { explainFailure } from '../explain-failure.ts';
+import { untilAborted } from '../until-aborted.ts';
 
-const mqttPortDefault = 8883;
+const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 export const command = defineCommand({
   name: 'agent',
@@ -29,24 +34,43 @@ export const command = defineCommand({
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
   },
   async run(context, options) {
-    if (options.data === undefined)
-      throw new CommandError('say where the agent keeps its state: --data DIR', { exitCode: 2 });
-    if (options.server === undefined)
-      throw new CommandError('say where the server is: --server HOST', { exitCode: 2 });
+    const dataDir = required(options.data, 'say where the agent keeps its state: --data DIR');
+    const server = required(options.server, 'say where the server is: --server HOST');
     const { clock, random, signal } = context;
     const log = context.log(
-      logLevel(options['log-level']),
+      parseLogLevel(options['log-level']),
       options['log-format'] === 'json' ? 'json' : 'text',
     );
-    const config = {
-      dataDir: options.data,
-      server: parseServer(options.server),
-      joinToken: options.join,
-      name: options.name ?? hostname().toLowerCase(),
-      labels: parseLabels(options.labels),
-      runtime: options.runtime ?? 'auto',
-      stopWorkloads: options['stop-workloads'] ?? false,
-    };
-    await explainFailure(() => runAgent(config, { clock, random, log, signal }));
+    await explainFailure(async () => {
+      const config = {
+        dataDir,
+        server: parseServer(server),
+        joinToken: options.join,
+        name: options.name ?? hostname().toLowerCase(),
+        labels: parseLabels(options.labels),
+        runtime: options.runtime ?? 'auto',
+        stopWorkloads: options['stop-workloads'] ?? false,
+      };
+      await using _agent = await startAgent(config, {
+        clock,
+        random,
+        log,
+        signal,
+        version: `v${flotillaVersion}`,
+        identify: (abort) => identifyDevice({ ...config, clock, random, log, signal: abort }),
+      });
+      await untilAborted(signal);
+    });
   },
 });
+
+function required(value: string | undefined, message: string): string {
+  if (value === undefined) throw new CommandError(message, { exitCode: 2 });
+  return value;
+}
+
+function parseLogLevel(text = 'info'): LogLevel {
+  const level = logLevels.find((name) => name === text);
+  if (level) return level;
+  throw new CommandError(`--log-level takes one of ${logLevels.join(', ')}, not ${text}`, { exitCode: 2 });
+}

@@ -3,6 +3,7 @@ import { parseServerConfig } from '../../server/config/server-config.ts';
 import { runServer } from '../../server/main.ts';
 import { type CommandContext, CommandError, defineCommand } from '../command.ts';
 import { explainFailure } from '../explain-failure.ts';
+import { untilAborted } from '../until-aborted.ts';
 
 export const command = defineCommand({
   name: 'server',
@@ -58,10 +59,7 @@ export const command = defineCommand({
     const log = context.log(config.logLevel, config.logFormat);
     const server = await explainFailure(() => runServer(config, { clock, random, log }));
     printReady(context, server, config.bind);
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    await untilAborted(signal);
     await server[Symbol.asyncDispose]();
   },
 });

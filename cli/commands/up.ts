@@ -5,6 +5,7 @@ import type { Node, Pod } from '../../protocol/generated/models.ts';
 import { type ApiClient, expectSuccess, openApiClient } from '../api-client.ts';
 import { type CommandContext, CommandError, defineCommand } from '../command.ts';
 import { createToken } from '../create-token.ts';
+import { untilAborted } from '../until-aborted.ts';
 import { applyExample } from '../up/apply-example.ts';
 import { type Child, startChild } from '../up/child.ts';
 import { ensureHelloImage } from '../up/hello-image.ts';
@@ -13,6 +14,7 @@ import { waitUntil } from '../up/wait-until.ts';
 
 const readyTimeoutMs = 30_000;
 const helloTimeoutMs = 60_000;
+const tokenMs = 600_000;
 const checkout = join(import.meta.dirname, '../..');
 
 export const command = defineCommand({
@@ -53,7 +55,7 @@ export const command = defineCommand({
     });
     const children: Child[] = [];
     try {
-      await Promise.race([bringUp(context, settings, children), stopped(context.signal)]);
+      await Promise.race([bringUp(context, settings, children), untilAborted(context.signal)]);
     } finally {
       if (children.length > 0) context.note('Stopping ...');
       // The agent first, while the server can still take its last words.
@@ -79,7 +81,7 @@ async function bringUp(context: CommandContext, settings: Settings, children: Ch
   step(`server ready at ${client.server}`);
 
   const name = hostname().toLowerCase();
-  const agent = await startChild('agent', await agentArguments(client, settings, name), directory);
+  const agent = await startChild('agent', await agentArguments(context, client, settings, name), directory);
   children.push(agent);
   const node = await Promise.race([waitForNode(context, client, name), server.failed, agent.failed]);
   step(`agent ready: node ${name}, ${node.status?.nodeInfo?.containerRuntimeVersion ?? 'no runtime'}`);
@@ -99,13 +101,27 @@ function serverArguments({ directory, apiPort, mqttPort }: Settings): string[] {
   return ['server', '--data', directory, '--api-port', String(apiPort), '--mqtt-port', String(mqttPort)];
 }
 
-async function agentArguments(client: ApiClient, settings: Settings, name: string): Promise<string[]> {
+async function agentArguments(
+  context: CommandContext,
+  client: ApiClient,
+  settings: Settings,
+  name: string,
+): Promise<string[]> {
   const data = join(settings.directory, 'agent');
   const joined = await access(join(data, 'identity')).then(
     () => true,
     () => false,
   );
-  const token = joined ? [] : ['--join', await createToken(client, { description: 'flotilla up' })];
+  const { clock, random } = context;
+  const options = {
+    random,
+    now: clock.now(),
+    ttlMs: tokenMs,
+    singleUse: true,
+    allowRejoin: true,
+    description: 'flotilla up',
+  };
+  const token = joined ? [] : ['--join', await createToken(client, options)];
   const server = `127.0.0.1:${settings.mqttPort}`;
   const workloads = ['--runtime', settings.runtime, '--stop-workloads'];
   return ['agent', '--data', data, '--name', name, '--server', server, ...workloads, ...token];
@@ -194,9 +210,4 @@ function progress(context: CommandContext): (what: string) => void {
     context.note(`  ${what} (${((now - since) / 1000).toFixed(1)} s)`);
     since = now;
   };
-}
-
-function stopped(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
