@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { parseLabels, parseServer } from '../../agent/config.ts';
-import { identifyDevice } from '../../agent/link/identify-device.ts';
+import { identifyDevice } from '../../agent/identify-device.ts';
 import { startAgent } from '../../agent/main.ts';
 import type { LogLevel } from '../../lib/log.ts';
 import { flotillaVersion } from '../../protocol/version.ts';
