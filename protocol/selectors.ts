@@ -5,7 +5,7 @@ import { StatusError } from './status.ts';
  * Label and field selectors: strings from a query, or LabelSelector objects from a spec, become requirements, and those
  * match labels or fields. All requirements of a selector must hold.
  */
-export type LabelOperator = '=' | '!=' | 'in' | 'notin' | 'exists' | '!' | '>' | '<';
+type LabelOperator = '=' | '!=' | 'in' | 'notin' | 'exists' | '!' | '>' | '<';
 
 export interface LabelRequirement {
   key: string;
@@ -13,7 +13,7 @@ export interface LabelRequirement {
   values: readonly string[];
 }
 
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 
 export type LabelMatcher = (labels: Labels | undefined) => boolean;
 
@@ -109,7 +109,7 @@ function unparsable(detail: string): StatusError {
   return new StatusError('BadRequest', `unable to parse requirement: ${detail}`);
 }
 
-export function labelRequirements(selector: LabelSelector): LabelRequirement[] {
+function labelRequirements(selector: LabelSelector): LabelRequirement[] {
   const requirements: LabelRequirement[] = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => ({
     key,
     operator: '=',
@@ -136,7 +136,7 @@ function expressionOperator(operator: string): LabelOperator {
   }
 }
 
-export function matchesLabels(requirements: readonly LabelRequirement[], labels: Labels = {}): boolean {
+function matchesLabels(requirements: readonly LabelRequirement[], labels: Labels = {}): boolean {
   return requirements.every((requirement) => matchesRequirement(requirement, labels));
 }
 

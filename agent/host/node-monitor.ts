@@ -76,6 +76,10 @@ export class NodeMonitor {
   readonly #stopping = new AbortController();
   #description: HostDescription | undefined;
   #load: HostLoad | undefined;
+  #routes = '';
+  /** Our address on the way to the server. */
+  #facing: string | undefined;
+  #looking = false;
   #ips: readonly string[] = [];
   #pressures: Pressures = {};
   #reported: NodeReport | undefined;
@@ -119,17 +123,17 @@ export class NodeMonitor {
   }
 
   async #check(): Promise<void> {
-    const { host, server, dataDir, clock } = this.#options;
-    const [load, routes, facing] = await Promise.all([
+    const { host, dataDir, clock } = this.#options;
+    const [load, routes] = await Promise.all([
       readHostLoad(host.files, dataDir),
       host.files.read('/proc/net/route'),
-      server ? host.addressFacing(server.host, server.port) : undefined,
     ]);
     this.#load = load;
-    this.#ips = nodeIps(host.interfaces(), { facing, routes: routes ?? '' });
+    this.#routes = routes ?? '';
     this.#pressures = pressuresAt(load, this.#pressures, clock.monotonic());
     this.#report();
     if (this.#stopping.signal.aborted) return;
+    void this.#lookWhereServerIs();
     this.#timer = clock.after(checkIntervalMs, () => void this.#checkAgain(), { unref: true });
   }
 
@@ -141,7 +145,19 @@ export class NodeMonitor {
     }
   }
 
+  /** Not waited for: without a network the name of the server takes long to not be found. */
+  async #lookWhereServerIs(): Promise<void> {
+    const { host, server } = this.#options;
+    if (!server || this.#looking) return;
+    this.#looking = true;
+    this.#facing = await host.addressFacing(server.host, server.port);
+    this.#looking = false;
+    this.#report();
+  }
+
   #report(): void {
+    const interfaces = this.#options.host.interfaces();
+    this.#ips = nodeIps(interfaces, { facing: this.#facing, routes: this.#routes });
     const report = this.#nodeReport();
     if (isDeepStrictEqual(report, this.#reported)) return;
     this.#reported = report;

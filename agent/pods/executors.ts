@@ -59,14 +59,21 @@ async function runContainer(
   { spec, sandbox, created }: Omit<Extract<Step, { type: 'runContainer' }>, 'type'>,
 ): Promise<PodEvent> {
   const handle = created ?? (await driver.create(spec, sandbox));
+  const image = spec.image;
   try {
     await driver.start(handle);
   } catch (error) {
-    return failure({ type: 'runContainer', spec, sandbox, created }, error, handle);
+    // Whether it began is asked, never guessed: an attempt that runs although its start failed must not get a twin.
+    const state = await driver.inspect(handle).catch(() => undefined);
+    if (state?.state === 'running' || state?.state === 'exited') {
+      return { type: 'containerStarted', handle, image, state };
+    }
+    const used = error instanceof DriverError && error.code === 'RunContainerError' && state !== undefined;
+    return failure({ type: 'runContainer', spec, sandbox, created }, error, used ? handle : undefined);
   }
   // It runs; whoever plans next finds out what state it is in if this fails.
   const state = await driver.inspect(handle).catch(() => undefined);
-  return { type: 'containerStarted', handle, image: spec.image, state };
+  return { type: 'containerStarted', handle, image, state };
 }
 
 function dispatch(executors: Executors<PodEvent>, step: Step, signal: AbortSignal): Promise<PodEvent> {
@@ -76,7 +83,7 @@ function dispatch(executors: Executors<PodEvent>, step: Step, signal: AbortSigna
 
 function failure(step: Step, error: unknown, created?: ContainerHandle): PodEvent {
   const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof DriverError ? error.code : created ? 'RunContainerError' : codeOf[step.type];
+  const code = error instanceof DriverError ? error.code : codeOf[step.type];
   return { type: 'failed', step, code, message, ...(created ? { created } : {}) };
 }
 

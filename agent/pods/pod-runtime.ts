@@ -101,16 +101,18 @@ export class PodRuntime {
     this.#scheduleRelist();
   }
 
-  /** Leaves everything running, to be adopted by the next start. */
-  async stop(): Promise<void> {
+  /** Leaves everything running, to be adopted by the next start, unless the workloads shall stop too. */
+  async stop({ workloads = false }: { workloads?: boolean } = {}): Promise<void> {
     this.#stopping.abort(new Error('the agent is stopping'));
     this.#relistTimer?.cancel();
     for (const subscription of this.#subscriptions.splice(0)) subscription[Symbol.dispose]();
     await this.#queue.stop();
     const timeout = new AbortController();
     const timer = this.#options.clock.after(leaveTimeoutMs, () => timeout.abort(), { unref: true });
-    await Promise.all([...this.#workers.values()].map((worker) => worker.leave(timeout.signal)));
+    const workers = [...this.#workers.values()];
+    await Promise.all(workers.map((worker) => worker.leave(timeout.signal)));
     timer.cancel();
+    if (workloads) await Promise.all(workers.map((worker) => worker.stopContainers()));
   }
 
   /** The container a stream is about. Throws a ContainerNotFoundError, worded for a person as kubelet does. */

@@ -127,6 +127,17 @@ export class PodWorker {
     );
   }
 
+  /** Stops what runs without giving the pod up: the next start of the agent starts it again. */
+  async stopContainers(): Promise<void> {
+    const { containers, graceSeconds } = this.#state.record;
+    const alive = Object.values(containers).filter(({ exit }) => !exit);
+    const stops = alive.map(({ handle }) => this.driver.stop(handle, { graceMs: graceSeconds * 1000 }));
+    for (const result of await Promise.allSettled(stops)) {
+      if (result.status === 'rejected')
+        this.#options.log.warn('a container was not stopped', { error: result.reason });
+    }
+  }
+
   /** Plans until nothing happened while the plan's record was being written, so that no step rests on an old decision. */
   async #planDurably(): Promise<{ planned: Plan; pod: Pod | undefined; status: object | undefined }> {
     for (;;) {
@@ -225,8 +236,7 @@ export class PodWorker {
 
   #announce(announcement: Announcement | undefined): void {
     if (!announcement) return;
-    const { uid, namespace, name } = this.#state.record;
-    this.#options.outbox.reportEvent({ uid, namespace, name, ...announcement });
+    this.#options.outbox.reportEvent({ uid: this.#state.record.uid, ...announcement });
   }
 
   /** Looks at what has no step under way; a step's own outcome is newer than what is seen meanwhile. */

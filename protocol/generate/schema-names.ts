@@ -15,7 +15,7 @@ function versionOf(model: string): string {
 }
 
 /** Models that a client's type mentions. */
-export function modelsIn(type: string): string[] {
+function modelsIn(type: string): string[] {
   return type.match(/\b(?:[A-Z][a-z]+)?V\d[A-Za-z0-9]+/g)?.filter((name) => name !== 'V1MicroTime') ?? [];
 }
 
@@ -64,7 +64,7 @@ export function closureOf(roots: readonly string[], models: ClientModels, names:
   return [...reached].sort((a, b) => compare(names.get(a) ?? a, names.get(b) ?? b));
 }
 
-export function compare(a: string, b: string): number {
+function compare(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
 }

@@ -130,7 +130,7 @@ function externalAddress({ spec = {}, status }: Service): string {
       const assigned = (status?.loadBalancer?.ingress ?? []).map(
         ({ ip, hostname }) => ip || (hostname ?? ''),
       );
-      return [...assigned, ...external].join(',') || '<pending>';
+      return [...assigned.sort(), ...external].join(',') || '<pending>';
     }
     case undefined:
     default:

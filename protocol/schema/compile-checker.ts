@@ -31,7 +31,7 @@ export class DecodeError extends Error {
 }
 
 /** As many as a client can make sense of; the rest is removed in silence. */
-export const unknownFieldsMax = 100;
+const unknownFieldsMax = 100;
 /** Deeper than any schema that does not contain itself. */
 const depthMax = 128;
 

@@ -12,7 +12,7 @@ export interface DecodeOptions {
   duplicateFields?: readonly string[];
 }
 
-export interface Decoded<T> {
+interface Decoded<T> {
   /** The value itself, pruned and in canonical spelling. */
   object: T;
   /** One text each, for Warning headers. */

@@ -21,9 +21,11 @@ export interface LevelHandleOptions {
   clock: Clock;
   log: Logger;
   limits: LevelLimits;
+  /** Opens LevelDB, unless a test has one that fails. */
+  openDatabase?: (directory: string, limits: LevelLimits) => Promise<Database>;
 }
 
-type Database = ClassicLevel<string, Uint8Array>;
+export type Database = ClassicLevel<string, Uint8Array>;
 
 interface Failure {
   error: StoreError;
@@ -208,21 +210,9 @@ export class LevelHandle {
     }
   }
 
-  async #openDatabase(): Promise<Database> {
-    const { directory, limits } = this.#options;
-    const database: Database = new ClassicLevel(directory, {
-      keyEncoding: 'utf8',
-      valueEncoding: 'view',
-      cacheSize: limits.blockCacheBytes,
-      writeBufferSize: limits.writeBufferBytes,
-    });
-    try {
-      await database.open();
-      return database;
-    } catch (cause) {
-      await database.close().catch(() => {});
-      throw openError(directory, cause);
-    }
+  #openDatabase(): Promise<Database> {
+    const { directory, limits, openDatabase = openLevel } = this.#options;
+    return openDatabase(directory, limits);
   }
 
   #readersDone(): Promise<void> {
@@ -236,6 +226,22 @@ export class LevelHandle {
 const scanBytes = 1024 * 1024;
 const scanEntries = 5_000;
 const probeChunkBytes = 1024 * 1024;
+
+export async function openLevel(directory: string, limits: LevelLimits): Promise<Database> {
+  const database: Database = new ClassicLevel(directory, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'view',
+    cacheSize: limits.blockCacheBytes,
+    writeBufferSize: limits.writeBufferBytes,
+  });
+  try {
+    await database.open();
+    return database;
+  } catch (cause) {
+    await database.close().catch(() => {});
+    throw openError(directory, cause);
+  }
+}
 
 export function closed(): StoreError {
   return new StoreError('Closed', 'the store is closed');

@@ -1,0 +1,92 @@
+import * as v from 'valibot';
+import { AgentError } from './agent-error.ts';
+
+const mqttPortDefault = 8883;
+const name = v.pipe(
+  v.string(),
+  v.maxLength(253, 'must not be longer than 253 characters'),
+  v.regex(
+    /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
+    'must be lower-case letters, digits, dashes and dots, as in a DNS name',
+  ),
+);
+const labelKey = v.pipe(
+  v.string(),
+  v.regex(
+    /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/,
+    'is no label key: at most 63 letters, digits, dashes, underscores and dots, with a DNS name and / before it if need be',
+  ),
+);
+const labelValue = v.pipe(
+  v.string(),
+  v.regex(
+    /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/,
+    'is no label value: at most 63 letters, digits, dashes, underscores and dots, beginning and ending with a letter or digit',
+  ),
+);
+
+const schema = v.strictObject({
+  dataDir: v.pipe(v.string(), v.minLength(1, 'must name a folder')),
+  server: v.strictObject({
+    host: v.pipe(v.string(), v.minLength(1, 'must be a host name or address')),
+    port: v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(1, 'must be 1 to 65535'),
+      v.maxValue(65_535, 'must be 1 to 65535'),
+    ),
+  }),
+  name,
+  labels: v.optional(v.record(labelKey, labelValue), {}),
+  /** `auto` takes what works, else the name of a runtime driver. */
+  runtime: v.optional(v.string(), 'auto'),
+  /** For the first start; ignored once there is an identity. */
+  joinToken: v.optional(v.string()),
+  /** Whether a stopping agent stops its workloads too. */
+  stopWorkloads: v.optional(v.boolean(), false),
+});
+
+export type AgentConfig = v.InferOutput<typeof schema>;
+export type AgentConfigInput = v.InferInput<typeof schema>;
+
+/** Throws an AgentError `BadConfig` that names every setting that cannot be used, and what would do. */
+export function parseAgentConfig(input: unknown): AgentConfig {
+  const result = v.safeParse(schema, input);
+  if (result.success) return result.output;
+  const lines = result.issues.map((issue) => {
+    const path = v.getDotPath(issue) ?? 'config';
+    const value = typeof issue.input === 'string' ? ` (${JSON.stringify(issue.input)})` : '';
+    return `${path}${value}: ${issue.type === 'strict_object' ? 'is missing or not a setting' : issue.message}`;
+  });
+  throw new AgentError('BadConfig', `the agent's configuration cannot be used:\n  ${lines.join('\n  ')}`);
+}
+
+/** `a=b,c=d`. */
+export function parseLabels(text: string | undefined): Record<string, string> {
+  const pairs = (text ?? '').split(',').filter((pair) => pair.trim() !== '');
+  const labels = pairs.map((pair): [string, string] => {
+    const [key, value, ...rest] = pair.trim().split('=');
+    if (key === undefined || value === undefined || rest.length > 0) {
+      throw new AgentError(
+        'BadConfig',
+        `labels are written a=b,c=d; this is not one: ${JSON.stringify(pair)}`,
+      );
+    }
+    return [key, value];
+  });
+  return Object.fromEntries(labels);
+}
+
+/** `host`, `host:port`, `[2001:db8::1]:port` or a bare IPv6 address. */
+export function parseServer(text: string): { host: string; port: number } {
+  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(text);
+  const plain = /^([^:]+)(?::(\d+))?$/.exec(text);
+  const match = bracketed ?? plain;
+  if (match)
+    return { host: match[1] ?? '', port: match[2] === undefined ? mqttPortDefault : Number(match[2]) };
+  if (/^[0-9a-fA-F:.]+$/.test(text)) return { host: text, port: mqttPortDefault };
+  throw new AgentError(
+    'BadConfig',
+    `the server is written HOST or HOST:PORT; this is neither: ${JSON.stringify(text)}`,
+  );
+}

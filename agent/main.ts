@@ -1,0 +1,127 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Random } from '../lib/random.ts';
+import { type AgentConfigInput, parseAgentConfig } from './config.ts';
+import { claimDataDir } from './data-dir.ts';
+import { countBoot } from './desired/boot-counter.ts';
+import { openDesiredSet } from './desired/desired-set.ts';
+import { openJournal } from './desired/journal.ts';
+import { currentBootId } from './drivers/process-identity.ts';
+import type { DriverDefinition } from './drivers/registry.ts';
+import { clockTrusted } from './host/clock-trust.ts';
+import { systemFiles } from './host/host-files.ts';
+import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
+import type { Link } from './link/link.ts';
+import { type Sync, startSync } from './link/sync.ts';
+import { PodRuntime } from './pods/pod-runtime.ts';
+import { openRuntimes, type Runtimes } from './runtimes.ts';
+import { serveStreams } from './streams/serve-streams.ts';
+
+export interface AgentDependencies {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  /** As shown by `kubectl get nodes`, e.g. `v0.1.0`. */
+  version: string;
+  /** Who this device is: from disk when it has joined before, which must need no network; else by joining. */
+  identify(signal: AbortSignal): Promise<AgentIdentity>;
+  /** Gives up starting. */
+  signal?: AbortSignal;
+  /** The machine and its runtimes; this one unless given. */
+  host?: Host;
+  driverDefinitions?: readonly DriverDefinition[];
+}
+
+export interface AgentIdentity {
+  cluster: string;
+  /** Not yet started. `connectionsBefore` is above every connection number of this device's earlier lives. */
+  openLink(options: { connectionsBefore: number }): Link;
+}
+
+export interface Agent extends AsyncDisposable {
+  readonly pods: PodRuntime;
+  readonly link: Link;
+}
+
+/** Control connections that one start of the agent may make before it would run into the next one's numbers. */
+const connectionsPerBoot = 1_000_000;
+
+/**
+ * Starts an agent and resolves once its pods are being taken care of, connected or not. Disposing leaves the workloads
+ * running, to be adopted by the next start, unless the configuration says `stopWorkloads`.
+ *
+ * Order: the folder, the journal, who we are, what to run; then the pods, and only then the network. Rejects with an
+ * AgentError, or what `identify` rejects with.
+ */
+export async function startAgent(input: AgentConfigInput, dependencies: AgentDependencies): Promise<Agent> {
+  const config = parseAgentConfig(input);
+  const { clock, random, log, version } = dependencies;
+  const signal = dependencies.signal ?? new AbortController().signal;
+  await using stack = new AsyncDisposableStack();
+  const { dataDir } = config;
+  stack.use(await claimDataDir(dataDir));
+  const journal = stack.use(await openJournal({ path: join(dataDir, 'journal'), log }));
+  const identity = await dependencies.identify(signal);
+  const runtimes = stack.use(
+    await openRuntimes({ ...config, ...dependencies, cluster: identity.cluster, journal, signal }),
+  );
+  const boots = await countBoot(journal, log);
+  const desired = openDesiredSet({ journal, log, random });
+  const bootId = currentBootId();
+  const link = stack.use(identity.openLink({ connectionsBefore: boots.boot * connectionsPerBoot }));
+  const facts = { clock, random, log, journal, desired, bootId };
+  const sync: Sync = stack.use(
+    startSync({
+      ...facts,
+      link,
+      boots,
+      agentVersion: version,
+      clockTrusted: () => clockTrusted(clock.now()),
+      load: (): number => monitor.load,
+    }),
+  );
+  const { outbox } = sync;
+  const node = {
+    ...config,
+    ...facts,
+    outbox,
+    version,
+    host: dependencies.host ?? systemHost(systemFiles, hostname()),
+  };
+  const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
+  await monitor.start();
+  const pods = new PodRuntime({
+    ...facts,
+    outbox,
+    drivers: runtimes.drivers,
+    node: {
+      name: config.name,
+      hostname: node.host.hostname,
+      bootId,
+      hostIps: () => monitor.ips,
+      allocatable: () => monitor.allocatable,
+    },
+  });
+  pods.start();
+  stack.defer(() => pods.stop({ workloads: config.stopWorkloads }));
+  stack.use(serveStreams({ link, log, find: (target) => pods.find(target) }));
+  link.start();
+  log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
+  const running = stack.move();
+  return { pods, link, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+function createMonitor(
+  node: Omit<NodeMonitorOptions, 'runtimes' | 'runtimeVersion' | 'runtimeProblem'>,
+  { drivers, missing }: Runtimes,
+): NodeMonitor {
+  const problem = missing && `container runtime is down: ${missing}`;
+  return new NodeMonitor({
+    ...node,
+    runtimes: drivers.map(({ driver }) => driver.name),
+    runtimeVersion: drivers[0]?.probe.version ?? '',
+    runtimeProblem: () => problem,
+  });
+}

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { parseAgentConfig, parseLabels, parseServer } from '../../../agent/config.ts';
+
+const good = { dataDir: '/data', server: { host: 'server', port: 8883 }, name: 'pi-1.lab' };
+
+suite('agent configuration', () => {
+  test('what is not said gets its usual value', () => {
+    assert.deepEqual(parseAgentConfig(good), { ...good, labels: {}, runtime: 'auto', stopWorkloads: false });
+  });
+
+  for (const name of ['Pi', 'pi_1', '-pi', 'pi.', '', 'a'.repeat(254), 'a..b']) {
+    test(`the name ${JSON.stringify(name.slice(0, 20))} is refused and quoted`, () => {
+      assert.throws(() => parseAgentConfig({ ...good, name }), {
+        code: 'BadConfig',
+        message: /name \(".*must/s,
+      });
+    });
+  }
+
+  test('every bad setting is named at once', () => {
+    const bad = { ...good, name: 'X', server: { host: '', port: 70_000 }, colour: 'red' };
+    assert.throws(
+      () => parseAgentConfig(bad),
+      (error: Error) => {
+        assert.match(error.message, /name \("X"\)/);
+        assert.match(error.message, /server\.host/);
+        assert.match(error.message, /server\.port: must be 1 to 65535/);
+        assert.match(error.message, /colour/);
+        return true;
+      },
+    );
+  });
+
+  test('labels have Kubernetes’ syntax', () => {
+    const labels = (text: string) => parseAgentConfig({ ...good, labels: parseLabels(text) }).labels;
+    assert.deepEqual(labels('site=hall-3, example.com/line=,b=C.d_e'), {
+      site: 'hall-3',
+      'example.com/line': '',
+      b: 'C.d_e',
+    });
+    for (const text of ['a=b=c', 'a', 'a b=c', 'a=-b', '/x=y', `a=${'v'.repeat(64)}`]) {
+      assert.throws(() => labels(text), { code: 'BadConfig' }, text);
+    }
+  });
+
+  for (const [text, host, port] of [
+    ['server', 'server', 8883],
+    ['server:1883', 'server', 1883],
+    ['10.0.0.1:9', '10.0.0.1', 9],
+    ['[2001:db8::1]:9', '2001:db8::1', 9],
+    ['2001:db8::1', '2001:db8::1', 8883],
+  ] as const) {
+    test(`the server ${text} is ${host}, port ${port}`, () =>
+      assert.deepEqual(parseServer(text), { host, port }));
+  }
+
+  test('what is no server is quoted', () => {
+    assert.throws(() => parseServer('mqtt://server'), { code: 'BadConfig', message: /"mqtt:\/\/server"/ });
+  });
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { openDesiredSet } from '../../../agent/desired/desired-set.ts';
+import { openJournal } from '../../../agent/desired/journal.ts';
+import { createHollowDriver, createHollowHost } from '../../../agent/drivers/hollow-driver.ts';
+import type { DriverDefinition } from '../../../agent/drivers/registry.ts';
+import type { Link } from '../../../agent/link/link.ts';
+import { type AgentDependencies, startAgent } from '../../../agent/main.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import { silentLogger } from '../../../lib/log.ts';
+import { systemRandom } from '../../../lib/random.ts';
+import type { Pod } from '../../../protocol/generated/models.ts';
+import { entryDigest, setHash, sumOf } from '../../../protocol/sync-hash.ts';
+import { eventually } from '../../support/eventually.ts';
+
+/** A link that never connects. */
+class DeadLink implements Link {
+  started = false;
+  readonly connected = false;
+  start(): void {
+    this.started = true;
+  }
+  send(): boolean {
+    return false;
+  }
+  on(): Disposable {
+    return nothing;
+  }
+  onConnected(): Disposable {
+    return nothing;
+  }
+  onDisconnected(): Disposable {
+    return nothing;
+  }
+  openStreams(): Promise<Disposable> {
+    return Promise.reject(new Error('not connected'));
+  }
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+const nothing: Disposable = { [Symbol.dispose]() {} };
+
+async function device(context: TestContext) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-'));
+  context.after(() => rm(dataDir, { recursive: true, force: true }));
+  const host = createHollowHost();
+  const definition = (name: string): DriverDefinition => ({
+    name,
+    open: ({ clock }) => createHollowDriver({ clock, host, name }),
+  });
+  const links: DeadLink[] = [];
+  const numbers: number[] = [];
+  const dependencies: AgentDependencies = {
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLogger,
+    version: 'v0.0.0',
+    identify: async () => ({
+      cluster: 'test',
+      openLink: ({ connectionsBefore }) => {
+        const link = new DeadLink();
+        links.push(link);
+        numbers.push(connectionsBefore);
+        return link;
+      },
+    }),
+    driverDefinitions: [definition('hollow')],
+  };
+  const config = { dataDir, name: 'node1', server: { host: '127.0.0.1', port: 1 } };
+  return {
+    dataDir,
+    host,
+    links,
+    numbers,
+    definition,
+    start: (more: object = {}, changed: object = {}) =>
+      startAgent({ ...config, ...changed }, { ...dependencies, ...more }),
+  };
+}
+
+/** As an earlier life of the agent left it. */
+async function desire(dataDir: string, pod: Pod): Promise<void> {
+  await using journal = await openJournal({ path: join(dataDir, 'journal'), log: silentLogger });
+  const set = openDesiredSet({ journal, log: silentLogger, random: systemRandom });
+  const object = { ...pod };
+  const entry = { key: `Pod/${pod.metadata?.uid ?? ''}`, digest: entryDigest(object), object };
+  const put = [entry];
+  const message = {
+    type: 'snapshot',
+    session: 's',
+    epoch: 'e',
+    nonce: set.nonce,
+    to: 1,
+    put,
+    del: [],
+  } as const;
+  const outcome = await set.apply({ ...message, put, del: [], hash: setHash(sumOf(put)) });
+  assert.equal(outcome, 'applied');
+}
+
+const pod: Pod = {
+  metadata: { name: 'web', namespace: 'ns', uid: 'u1' },
+  spec: { containers: [{ name: 'app', image: 'app:1' }] },
+};
+
+suite('an agent', () => {
+  test('starts what is on disk without a server, and leaves it running when it stops', async (context) => {
+    const { dataDir, host, start, links } = await device(context);
+    await desire(dataDir, pod);
+    const states = () => [...host.containers.values()].map(({ state }) => state.state);
+    const agent = await start();
+    await eventually(() => states().includes('running'), 'the container runs');
+    assert.equal(links[0]?.started, true);
+    await agent[Symbol.asyncDispose]();
+    assert.deepEqual(states(), ['running']);
+    await using again = await start();
+    await eventually(() => again.pods.podCount === 1, 'the pod is adopted');
+    await again.pods.idle();
+    assert.equal(host.containers.size, 1);
+  });
+
+  test('stops its workloads when told to, and starts them again next time', async (context) => {
+    const { dataDir, host, start } = await device(context);
+    await desire(dataDir, pod);
+    const running = () => [...host.containers.values()].filter(({ state }) => state.state === 'running');
+    const agent = await start({}, { stopWorkloads: true });
+    await eventually(() => running().length === 1, 'the container runs');
+    await agent[Symbol.asyncDispose]();
+    assert.equal(running().length, 0);
+    await using _again = await start();
+    await eventually(() => running().length === 1, 'the container runs again');
+    assert.equal(running()[0]?.spec.attempt, 1);
+  });
+
+  test('numbers its connections above those of every earlier start', async (context) => {
+    const { start, numbers } = await device(context);
+    for (let life = 0; life < 3; life++) await (await start())[Symbol.asyncDispose]();
+    assert.deepEqual(numbers, [1_000_000, 2_000_000, 3_000_000]);
+  });
+
+  test('lets go of everything when it cannot start', async (context) => {
+    const { start } = await device(context);
+    const identify = () => Promise.reject(new Error('the token is used'));
+    await assert.rejects(start({ identify }), /the token is used/);
+    await using _agent = await start();
+  });
+
+  test('does not share its folder', async (context) => {
+    const { start } = await device(context);
+    await using _agent = await start();
+    await assert.rejects(start(), { code: 'DataDirInUse' });
+  });
+
+  test('says which runtimes were tried when none works', async (context) => {
+    const { start, definition } = await device(context);
+    const broken: DriverDefinition = {
+      name: 'broken',
+      open: (options) => {
+        const driver = definition('broken').open(options);
+        driver.probe = async () => ({ available: false, message: 'no engine', version: '' });
+        return driver;
+      },
+    };
+    await assert.rejects(start({ driverDefinitions: [broken] }), { message: /broken: no engine/ });
+  });
+});

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { KindDefinition, KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
+import { findKind, kinds } from '../../../../protocol/kinds/registry.ts';
+import { schemas } from '../../../../protocol/schema/schemas.ts';
+import { admit, faults } from './admit.ts';
+
+/** The least that each kind accepts. */
+const minimal: Record<string, object> = {
+  Pod: { spec: { containers: [{ name: 'a', image: 'a' }] } },
+  Service: { spec: { ports: [{ port: 80 }] } },
+  Event: { involvedObject: { namespace: 'here' } },
+  Deployment: {
+    spec: {
+      selector: { matchLabels: { a: 'b' } },
+      template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'a', image: 'a' }] } },
+    },
+  },
+  ReplicaSet: {
+    spec: {
+      selector: { matchLabels: { a: 'b' } },
+      template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'a', image: 'a' }] } },
+    },
+  },
+};
+
+function least(kind: KindDefinition, name = 'name'): KubernetesObject {
+  return { metadata: { name, ...(kind.namespaced && { namespace: 'here' }) }, ...minimal[kind.kind] };
+}
+
+const columnsOf = (kind: KindDefinition, priority: number) =>
+  kind.columns.filter((column) => (column.priority ?? 0) <= priority).map(({ name }) => name.toUpperCase());
+
+for (const kind of kinds) {
+  test(`${kind.kind}: has a schema, is found by its path and accepts the least it needs`, () => {
+    assert.ok(schemas[kind.schema]?.properties?.['metadata']);
+    assert.equal(findKind(kind.group, kind.version, kind.plural), kind);
+    assert.deepEqual(faults(kind, least(kind)), []);
+  });
+
+  test(`${kind.kind}: filling in defaults twice is filling them in once`, () => {
+    const once = admit(kind, least(kind));
+    const twice = structuredClone(once);
+    kind.applyDefaults?.(twice);
+    assert.deepEqual(twice, once);
+  });
+
+  test(`${kind.kind}: survives an object without anything in every function`, () => {
+    const empty: KubernetesObject = { metadata: {} };
+    kind.applyDefaults?.(empty);
+    kind.prepareCreate?.(empty, { subresource: '', now: 0 });
+    kind.validate?.(empty);
+    kind.validateUpdate?.(empty, { metadata: {} });
+    for (const column of kind.columns) assert.ok(column.value(empty, 0) !== undefined);
+    for (const read of Object.values(kind.selectableFields)) assert.equal(typeof read(empty), 'string');
+  });
+
+  test(`${kind.kind}: refuses names, labels, annotations, owners and finalizers that Kubernetes refuses`, () => {
+    const object = least(kind, 'Bad_Name');
+    object.metadata = {
+      ...object.metadata,
+      labels: { '-a': 'b', c: 'x y' },
+      annotations: { 'a/b/c': '' },
+      finalizers: ['mine'],
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: '', uid: 'u' }],
+    };
+    const causes = faults(kind, object);
+    assert.match(causes[0] ?? '', /^metadata\.name: Invalid value: "Bad_Name": a /);
+    assert.deepEqual(
+      causes.slice(1).map((text) => text.slice(0, text.indexOf(' must') >>> 0)),
+      [
+        'metadata.labels: Invalid value: "-a": name part',
+        'metadata.labels: Invalid value: "x y": a valid label',
+        'metadata.annotations: Invalid value: "a/b/c": a qualified name',
+        'metadata.ownerReferences[0].name: Invalid value: "":',
+        'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified',
+      ],
+    );
+  });
+}
+
+test('columns are those of kubectl get and kubectl get -o wide', () => {
+  const tables: Record<string, [string, string]> = {
+    namespaces: ['NAME STATUS AGE', ''],
+    nodes: [
+      'NAME STATUS ROLES AGE VERSION',
+      'INTERNAL-IP EXTERNAL-IP OS-IMAGE KERNEL-VERSION CONTAINER-RUNTIME',
+    ],
+    pods: ['NAME READY STATUS RESTARTS AGE', 'IP NODE NOMINATED NODE READINESS GATES'],
+    configmaps: ['NAME DATA AGE', ''],
+    secrets: ['NAME TYPE DATA AGE', ''],
+    services: ['NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE', 'SELECTOR'],
+    serviceaccounts: ['NAME SECRETS AGE', ''],
+    deployments: ['NAME READY UP-TO-DATE AVAILABLE AGE', 'CONTAINERS IMAGES SELECTOR'],
+    replicasets: ['NAME DESIRED CURRENT READY AGE', 'CONTAINERS IMAGES SELECTOR'],
+    leases: ['NAME HOLDER AGE', ''],
+  };
+  for (const kind of kinds) {
+    const table = tables[kind.plural];
+    if (!table) continue;
+    assert.equal(columnsOf(kind, 0).join(' '), table[0]);
+    assert.equal(columnsOf(kind, 1).join(' '), table.join(' ').trim());
+  }
+  const events = kinds.find(({ plural }) => plural === 'events');
+  assert.ok(events);
+  assert.equal(columnsOf(events, 0).join(' '), 'LAST SEEN TYPE REASON OBJECT MESSAGE');
+  assert.equal(
+    columnsOf(events, 1).join(','),
+    'LAST SEEN,TYPE,REASON,OBJECT,SUBOBJECT,SOURCE,MESSAGE,FIRST SEEN,COUNT,NAME',
+  );
+});
+
+test('no two kinds answer to the same word', () => {
+  const words = kinds.flatMap(({ plural, singular, shortNames }) => [plural, singular, ...shortNames]);
+  assert.equal(new Set(words).size, words.length);
+});
