@@ -84,8 +84,9 @@ async function startParts(
   const registry = createRegistry({ store, clock, random, log, kinds });
   await ensureNamespaces(registry);
   const names = [hostname(), config.bind, ...config.advertise];
+  const { cluster } = config;
   const identity = parts.use(
-    await openIdentity({ directory: join(config.data, 'pki'), names, clock, random, log }),
+    await openIdentity({ directory: join(config.data, 'pki'), cluster, names, clock, random, log }),
   );
   const joining = createJoinService({ registry, identity, clock, log });
   const bus = parts.use(await startBus(config, context, { identity, authenticator: joining }));
