@@ -179,7 +179,7 @@ function podBytes(at: number): Uint8Array {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { uid: noise },
-    spec: { containers: Array(12).fill(container) },
+    spec: { containers: Array.from({ length: 12 }, () => container) },
   };
   return Buffer.from(JSON.stringify({ ...pod, pad: noise.join('').repeat(3) }));
 }

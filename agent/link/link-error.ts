@@ -22,7 +22,9 @@ export type LinkErrorCode =
   | 'NameTaken'
   | 'TooManyAttempts'
   | 'BadRequest'
-  | 'ServerFailed';
+  | 'ServerFailed'
+  /** The device's own key or certificate files cannot be used. */
+  | 'BadIdentity';
 
 export class LinkError extends Error {
   readonly code: LinkErrorCode;

@@ -17,7 +17,14 @@ import {
 import { readCertificateRequest } from './certificate-request.ts';
 import { kubeconfigText } from './kubeconfig.ts';
 import { publicKeyHash } from './public-key-hash.ts';
-import { adminsGroup, isNodeName, nodeCommonName, nodesGroup, type Subject } from './subject.ts';
+import {
+  adminsGroup,
+  isNodeName,
+  nodeCommonName,
+  nodesGroup,
+  parseSubject,
+  type Subject,
+} from './subject.ts';
 
 /** PEM. `cert` is the server's own followed by the CA's, so that a joining device can compare it with its token's pin. */
 export interface ServerCertificate {
@@ -47,6 +54,8 @@ export interface Identity extends Disposable {
 export interface IdentityOptions {
   /** Keys and certificates; made when missing, readable by nobody else. */
   directory: string;
+  /** Name of the cluster; the server's certificate tells it to devices that join. */
+  cluster: string;
   /** Further names and addresses under which clients reach this server. */
   names: readonly string[];
   clock: Clock;
@@ -85,7 +94,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   });
   const keepServer = () =>
     keepCertificate(issuer, 'server', {
-      subject: { commonName: 'flotilla-server', organizations: [] },
+      subject: { commonName: 'flotilla-server', organizations: [options.cluster] },
       use: 'server',
       names,
       lifetimeMs: serverLifetimeMs,
@@ -195,7 +204,12 @@ function isAsWanted(
   const certificate = new X509Certificate(pem);
   const isOurs = certificate.verify(new X509Certificate(authority.certificate).publicKey);
   const lasts = certificate.validToDate.getTime() - now > renewBeforeMs;
-  return isOurs && lasts && sameNames(certificate, wanted);
+  return isOurs && lasts && sameSubject(certificate, wanted) && sameNames(certificate, wanted);
+}
+
+function sameSubject(certificate: X509Certificate, { subject }: WantedCertificate): boolean {
+  const { commonName, organizations } = parseSubject(certificate.subject);
+  return commonName === subject.commonName && organizations.join('\n') === subject.organizations.join('\n');
 }
 
 function sameNames(certificate: X509Certificate, { names = [] }: WantedCertificate): boolean {

@@ -8,7 +8,7 @@ export interface CompactionOptions {
   signal: AbortSignal;
   /** History at least this old is forgotten, at the latest after as long again (Kubernetes keeps five minutes). */
   keepMs?: number;
-  /** More changes than this are not kept, however young: they cost about 150 bytes of memory each. */
+  /** More changes than this are not kept, however young: each costs about 100 bytes of memory. */
   keepRevisionsMax?: number;
 }
 

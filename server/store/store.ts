@@ -4,6 +4,9 @@
  * A store maps keys to bytes and knows no kinds. One transaction is one revision: object, log entry and counter are
  * one atomic, fsynced batch; a promise that resolved is durable. Revisions are positive, grow by one per transaction
  * and are never reused within an epoch.
+ *
+ * Keys are non-empty well-formed strings, ordered by their UTF-8 bytes. Values are shared, not copied: whoever hands bytes
+ * over, or is handed some, never changes them.
  */
 export interface Store extends AsyncDisposable {
   /** Changes when the store is created or restored from a backup; revisions of two epochs are not comparable. */
@@ -24,14 +27,17 @@ export interface Store extends AsyncDisposable {
   update(key: string, value: Uint8Array, expectedRevision: number): Promise<number>;
   /** As `update`; without `expectedRevision` whatever is there is deleted. */
   delete(key: string, expectedRevision?: number): Promise<number>;
-  /** All operations or none, at one revision. A guard that does not hold fails with `RevisionMismatch`. */
+  /**
+   * All operations or none, at one revision. A guard that does not hold fails with `RevisionMismatch`. A key may be
+   * changed once; deleting a missing one does nothing. Without any change no revision is taken: returns the last one.
+   */
   txn(guards: readonly Guard[], operations: readonly Operation[]): Promise<number>;
 
   /**
    * Every change after `fromRevision` under `prefix`, in order, without gaps, across restarts of the store.
    * Batches are whole transactions' events in revision order; an empty `events` is a bookmark: nothing under `prefix`
-   * changed up to `revision`. Fails with `Compacted` below the floor, with `WatchOverflow` when the consumer
-   * falls more than the driver's limit behind. Ends when `signal` aborts or the store closes.
+   * changed up to `revision`. Fails with `Compacted` below the floor, with `FutureRevision` above the last revision,
+   * with `WatchOverflow` when the consumer falls more than the driver's limit behind. Ends when `signal` aborts or the store closes.
    */
   watch(prefix: string, fromRevision: number, options: { signal: AbortSignal }): AsyncIterable<WatchBatch>;
 

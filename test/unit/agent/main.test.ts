@@ -3,44 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { openDesiredSet } from '../../../agent/desired/desired-set.ts';
-import { openJournal } from '../../../agent/desired/journal.ts';
 import { createHollowDriver, createHollowHost } from '../../../agent/drivers/hollow-driver.ts';
 import type { DriverDefinition } from '../../../agent/drivers/registry.ts';
-import type { Link } from '../../../agent/link/link.ts';
 import { type AgentDependencies, startAgent } from '../../../agent/main.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { systemRandom } from '../../../lib/random.ts';
 import type { Pod } from '../../../protocol/generated/models.ts';
-import { entryDigest, setHash, sumOf } from '../../../protocol/sync-hash.ts';
+import { DeadLink } from '../../support/dead-link.ts';
+import { desire } from '../../support/desire.ts';
 import { eventually } from '../../support/eventually.ts';
-
-/** A link that never connects. */
-class DeadLink implements Link {
-  started = false;
-  readonly connected = false;
-  start(): void {
-    this.started = true;
-  }
-  send(): boolean {
-    return false;
-  }
-  on(): Disposable {
-    return nothing;
-  }
-  onConnected(): Disposable {
-    return nothing;
-  }
-  onDisconnected(): Disposable {
-    return nothing;
-  }
-  openStreams(): Promise<Disposable> {
-    return Promise.reject(new Error('not connected'));
-  }
-  async [Symbol.asyncDispose](): Promise<void> {}
-}
-const nothing: Disposable = { [Symbol.dispose]() {} };
 
 async function device(context: TestContext) {
   const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-'));
@@ -78,26 +50,6 @@ async function device(context: TestContext) {
     start: (more: object = {}, changed: object = {}) =>
       startAgent({ ...config, ...changed }, { ...dependencies, ...more }),
   };
-}
-
-/** As an earlier life of the agent left it. */
-async function desire(dataDir: string, pod: Pod): Promise<void> {
-  await using journal = await openJournal({ path: join(dataDir, 'journal'), log: silentLogger });
-  const set = openDesiredSet({ journal, log: silentLogger, random: systemRandom });
-  const object = { ...pod };
-  const entry = { key: `Pod/${pod.metadata?.uid ?? ''}`, digest: entryDigest(object), object };
-  const put = [entry];
-  const message = {
-    type: 'snapshot',
-    session: 's',
-    epoch: 'e',
-    nonce: set.nonce,
-    to: 1,
-    put,
-    del: [],
-  } as const;
-  const outcome = await set.apply({ ...message, put, del: [], hash: setHash(sumOf(put)) });
-  assert.equal(outcome, 'applied');
 }
 
 const pod: Pod = {

@@ -90,6 +90,17 @@ suite('teardown', () => {
     assert.deepEqual(life.steps(), ['stop app-0 30000']);
   });
 
+  test('no sandbox is removed while another is being made in its place', () => {
+    const life = new PodLife(pod()).settle();
+    life.on({ type: 'observed', sandbox: { state: 'stopped' }, containers: {} }).exit('app', 1);
+    const [create] = life.begin();
+    assert.equal(create?.type, 'createSandbox');
+    life.wanted = undefined;
+    while (life.steps().length > 0) for (const step of life.begin()) life.on(success(step, life.now));
+    assert.equal(life.state.record.sandbox?.id, 'sb');
+    assert.equal(life.plan().removed, false);
+  });
+
   test('previous attempts and old sandboxes go too', () => {
     const life = new PodLife(pod()).settle().exit('app', 1).settle();
     const garbage = { ...sandbox, id: 'old' };

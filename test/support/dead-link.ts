@@ -1,0 +1,27 @@
+import type { Link } from '../../agent/link/link.ts';
+
+/** A link that never connects. */
+export class DeadLink implements Link {
+  started = false;
+  readonly connected = false;
+  start(): void {
+    this.started = true;
+  }
+  send(): boolean {
+    return false;
+  }
+  on(): Disposable {
+    return nothing;
+  }
+  onConnected(): Disposable {
+    return nothing;
+  }
+  onDisconnected(): Disposable {
+    return nothing;
+  }
+  openStreams(): Promise<Disposable> {
+    return Promise.reject(new Error('not connected'));
+  }
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+const nothing: Disposable = { [Symbol.dispose]() {} };
