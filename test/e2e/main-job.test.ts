@@ -111,7 +111,7 @@ describe('the main job with kubectl', { timeout: 300_000 }, () => {
   });
 
   test('logs of a crashed container are there with --previous, and it is restarted with back-off', async () => {
-    await cluster.apply(processDeployment('crash', { script: 'echo "life $$"; exit 3' }));
+    await cluster.apply(processDeployment('crash', { script: 'echo "life $PPID"; exit 3' }));
     const pod = await until('a second start', async () => {
       const [first] = await cluster.pods('crash');
       return first && first.restarts >= 1 ? first : undefined;

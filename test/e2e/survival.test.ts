@@ -51,7 +51,7 @@ describe('server and agent killed', { timeout: 300_000 }, () => {
     const cluster = await Cluster.start(t);
     await cluster.addNodes(['one']);
     const marker = `${cluster.directory}/started`;
-    await cluster.apply(processDeployment('offline', { script: `echo $$ >> ${marker}; exec sleep 1000` }));
+    await cluster.apply(processDeployment('offline', { script: `echo $$$$ >> ${marker}; exec sleep 1000` }));
     const [pod] = await cluster.readyPods('offline', 1);
     assert.ok(pod);
     await cluster.agents.get('one')?.kill('SIGKILL');
