@@ -6,6 +6,8 @@ import { CommandError } from './command.ts';
 /** A few requests to a Kubernetes API, as the commands need them; for all else there is kubectl. */
 export interface ApiClient {
   readonly server: string;
+  /** PEM. */
+  readonly caCertificate: string;
   /** Resolves with any answer below 500; rejects with a CommandError when the server cannot be reached. */
   request(method: string, path: string, body?: unknown, contentType?: string): Promise<ApiAnswer>;
 }
@@ -42,6 +44,7 @@ export async function openApiClient(kubeconfigPath: string): Promise<ApiClient> 
   };
   return {
     server: cluster.server,
+    caCertificate: tls.ca,
     request: (method, path, body, contentType = 'application/json') =>
       send(new URL(path, cluster.server), { ...tls, method, timeout: requestTimeoutMs }, body, contentType),
   };

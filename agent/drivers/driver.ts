@@ -116,7 +116,7 @@ export type SandboxState = { state: 'ready'; podIps: string[] } | { state: 'stop
 
 export type ContainerState =
   | { state: 'created' }
-  | { state: 'running'; pid: number; startedAtMs: number; imageId: string }
+  | { state: 'running'; pid: number; startedAtMs: number; imageId: string; engineId?: string }
   | {
       state: 'exited';
       /** Undefined when nobody saw the end (power cut); the pod worker reports it as an unknown failure. */
@@ -126,6 +126,8 @@ export type ContainerState =
       startedAtMs: number;
       finishedAtMs: number;
       imageId: string;
+      /** The id by which the engine's own tools know the container, where there is an engine. */
+      engineId?: string;
     }
   | { state: 'missing' };
 

@@ -1,15 +1,3 @@
-/** Go's names for what Node calls otherwise; Kubernetes labels and images use them. */
-const goArchitectures: Readonly<Record<string, string>> = {
-  x64: 'amd64',
-  ia32: '386',
-  ppc64: 'ppc64le',
-  mipsel: 'mipsle',
-};
-
-export function goArchitecture(nodeArchitecture: string): string {
-  return goArchitectures[nodeArchitecture] ?? nodeArchitecture;
-}
-
 /** The well-known labels, and the board's model where it is known. `own` are the owner's and win. */
 export function nodeLabels(options: {
   name: string;

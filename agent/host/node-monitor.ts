@@ -2,6 +2,7 @@ import { availableParallelism, networkInterfaces } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { goArchitecture } from '../../protocol/go-architecture.ts';
 import type { NodeReport } from '../../protocol/topics/sync.ts';
 import type { Journal } from '../desired/journal.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
@@ -17,7 +18,7 @@ import {
 } from './host-description.ts';
 import type { HostFiles } from './host-files.ts';
 import { type HostLoad, readHostLoad } from './host-load.ts';
-import { goArchitecture, nodeLabels } from './node-labels.ts';
+import { nodeLabels } from './node-labels.ts';
 
 export interface NodeMonitorOptions {
   name: string;

@@ -9,13 +9,20 @@ export interface DialOptions {
   port: number;
   /** PEM; absent while joining. */
   credentials?: { key: string; cert: string };
-  session?: Uint8Array | undefined;
-  onSession?: (session: Uint8Array) => void;
+  session?: TlsSession | undefined;
+  onSession?: (session: TlsSession) => void;
   /** Throws when the server is not the one meant. Nothing is sent before it returned. */
   verify(certificate: X509Certificate): void;
   clock: Clock;
   timeoutMs: number;
   signal?: AbortSignal;
+}
+
+/** What a later connection needs to go on where an earlier one was: TLS 1.3 shows no certificate again on resumption. */
+export interface TlsSession {
+  ticket: Uint8Array;
+  /** Who the ticket was got from. */
+  certificate: X509Certificate;
 }
 
 /** A verified TLS connection. Rejects with LinkError Unreachable, Timeout, Closed, or what `verify` threw. */
@@ -35,12 +42,13 @@ export async function dial(options: DialOptions): Promise<TLSSocket> {
   socket.on('error', onError);
   socket.once('close', onClose);
   socket.once('secureConnect', resolve);
-  if (options.onSession) socket.on('session', options.onSession);
   try {
     await promise;
-    const certificate = socket.getPeerX509Certificate();
+    const resumed = socket.isSessionReused() ? options.session?.certificate : undefined;
+    const certificate = socket.getPeerX509Certificate() ?? resumed;
     if (!certificate) throw new LinkError('UntrustedServer', 'the server showed no certificate');
     options.verify(certificate);
+    socket.on('session', (ticket) => options.onSession?.({ ticket, certificate }));
     return socket;
   } catch (error) {
     socket.destroy();
@@ -58,7 +66,7 @@ function tlsOptions({ host, port, credentials, session }: DialOptions): Connecti
     port,
     servername: serverName,
     ...credentials,
-    ...(session && { session: Buffer.from(session) }),
+    ...(session && { session: Buffer.from(session.ticket) }),
     // `verify` decides, on every connection, also on a resumed one.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,

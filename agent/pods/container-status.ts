@@ -32,7 +32,7 @@ export function containerStatus(container: Container, options: ContainerStatusOp
     return { ...base, imageID, state: waiting, lastState: {}, ready: false, started: false, restartCount: 0 };
   }
   const { record } = view;
-  const containerID = containerId(record.handle, idScheme);
+  const containerID = `${idScheme}://${record.engineId ?? record.handle.id}`;
   const common = { ...base, imageID: record.imageId, containerID, restartCount: record.handle.attempt };
   const lastState = record.previous
     ? { terminated: terminatedState(record.previous.exit, record.previous.handle, idScheme) }
@@ -80,12 +80,8 @@ function terminatedState(
     ...(exit.message === undefined ? {} : { message: exit.message }),
     startedAt: timestamp(exit.startedAtMs),
     finishedAt: timestamp(exit.finishedAtMs),
-    containerID: containerId(handle, idScheme),
+    containerID: `${idScheme}://${exit.engineId ?? handle.id}`,
   };
-}
-
-function containerId({ id }: ContainerHandle, idScheme: string): string {
-  return `${idScheme}://${id}`;
 }
 
 /** metav1.Time: whole seconds. */

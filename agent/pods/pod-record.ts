@@ -26,6 +26,7 @@ const containerExit = v.object({
   message: v.optional(text),
   startedAtMs: milliseconds,
   finishedAtMs: milliseconds,
+  engineId: v.optional(text),
 });
 export type ContainerExit = v.InferOutput<typeof containerExit>;
 
@@ -34,6 +35,8 @@ const containerRecord = v.object({
   /** The image asked for when this attempt was started; a different one in the spec replaces the container. */
   image: text,
   imageId: text,
+  /** The engine's own id of the container, once it was seen running. */
+  engineId: v.optional(text),
   /** Which incarnation of the pod's sandbox the attempt belongs to. */
   sandboxAttempt: v.number(),
   /** How long the next restart has to wait after the exit. */

@@ -254,22 +254,20 @@ function withObserved(state: PodState, name: string, seen: ContainerState, now: 
     case 'created':
       return next;
     case 'running':
-      return withContainer(next, name, {
-        ...container,
-        startedAtMs: seen.startedAtMs,
-        imageId: seen.imageId || container.imageId,
-      });
-    case 'exited': {
-      const known = withContainer(next, name, {
-        ...container,
-        startedAtMs: seen.startedAtMs,
-        imageId: seen.imageId || container.imageId,
-      });
-      return withExit(known, name, exitOf(seen), now);
-    }
+      return withContainer(next, name, withSeen(container, seen));
+    case 'exited':
+      return withExit(withContainer(next, name, withSeen(container, seen)), name, exitOf(seen), now);
     case 'missing':
       return withExit(next, name, { ...lostExit(container), finishedAtMs: now.wallMs }, now);
   }
+}
+
+function withSeen(
+  container: ContainerRecord,
+  { startedAtMs, imageId, engineId }: Extract<ContainerState, { state: 'running' | 'exited' }>,
+): ContainerRecord {
+  const known = { ...container, startedAtMs, imageId: imageId || container.imageId };
+  return engineId ? { ...known, engineId } : known;
 }
 
 function withExit(state: PodState, name: string, exit: ContainerExit, now: Now): PodState {
@@ -288,13 +286,14 @@ function withExit(state: PodState, name: string, exit: ContainerExit, now: Now):
 
 /** Reasons and codes as kubelet and containerd give them. */
 function exitOf(seen: Extract<ContainerState, { state: 'exited' }>): ContainerExit {
-  const { startedAtMs, finishedAtMs } = seen;
+  const { startedAtMs, finishedAtMs, engineId } = seen;
+  const facts = { startedAtMs, finishedAtMs, ...(engineId ? { engineId } : {}) };
   const exitCode = seen.exitCode ?? (seen.signal === undefined ? 255 : 128 + seen.signal);
   if (seen.exitCode === undefined && seen.signal === undefined) {
-    return { exitCode, reason: 'Unknown', startedAtMs, finishedAtMs };
+    return { exitCode, reason: 'Unknown', ...facts };
   }
   const reason = seen.outOfMemory ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error';
-  return { exitCode, reason, startedAtMs, finishedAtMs };
+  return { exitCode, reason, ...facts };
 }
 
 function lostExit(container: ContainerRecord): ContainerExit {

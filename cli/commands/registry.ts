@@ -4,7 +4,12 @@ import type { CommandDefinition, OptionTable } from '../command.ts';
  * Every command, loaded only when it is called: the agent must not carry the server's code.
  * A definition's options are its own business, so the list knows them only as a table.
  */
-export const commands: Readonly<Record<string, CommandEntry>> = {};
+export const commands: Readonly<Record<string, CommandEntry>> = {
+  up: entry('Start a server and an agent on this machine and run an example', () => import('./up.ts')),
+  server: entry('Run the server: API, broker, store, controllers', () => import('./server.ts')),
+  agent: entry('Run the agent that makes this machine a node', () => import('./agent.ts')),
+  'token create': entry('Make a token with which a device can join', () => import('./token-create.ts')),
+};
 
 interface CommandEntry {
   summary: string;

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { flotillaVersion } from '../../protocol/version.ts';
 
 /** Our own rules that no linter knows (the rest is in oxlint.config.ts). */
 const root = join(import.meta.dirname, '../..');
@@ -57,6 +58,11 @@ test('enums, parameter properties and namespaces are absent: the sources run as 
     offenders(sources, (file) => /^\s*(export\s+)?(const\s+)?(enum|namespace)\s+\w+\s*\{/m.test(read(file))),
     [],
   );
+});
+
+test('the version is the same everywhere', () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string };
+  assert.equal(flotillaVersion, version);
 });
 
 test('only registries re-export', () => {

@@ -2,6 +2,7 @@ import type { ContainerState, SandboxState } from '../driver.ts';
 
 /** The parts of `container inspect` that podman, docker and nerdctl share. */
 interface Inspected {
+  Id?: string;
   Image?: string;
   State?: {
     Status?: string;
@@ -24,27 +25,27 @@ export function parseContainerState(text: string): ContainerState {
   const [inspected] = JSON.parse(text) as Inspected[];
   const state = inspected?.State;
   if (!inspected || !state) return { state: 'missing' };
-  const imageId = normalImageId(inspected.Image ?? '');
+  const ids = { imageId: normalImageId(inspected.Image ?? ''), engineId: inspected.Id ?? '' };
   const startedAtMs = timeMs(state.StartedAt);
   switch (state.Status ?? '') {
     case 'running':
     case 'paused':
     case 'restarting':
     case 'stopping':
-      return { state: 'running', pid: state.Pid ?? 0, startedAtMs, imageId };
+      return { state: 'running', pid: state.Pid ?? 0, startedAtMs, ...ids };
     case 'created':
     case 'configured':
     case 'initialized':
       // After a reboot podman shows as new what ran when the power went.
-      return startedAtMs === 0 ? { state: 'created' } : exited(state, { imageId, endSeen: false });
+      return startedAtMs === 0 ? { state: 'created' } : exited(state, { ids, endSeen: false });
     default:
-      return exited(state, { imageId, endSeen: true });
+      return exited(state, { ids, endSeen: true });
   }
 }
 
 function exited(
   state: NonNullable<Inspected['State']>,
-  { imageId, endSeen }: { imageId: string; endSeen: boolean },
+  { ids, endSeen }: { ids: { imageId: string; engineId: string }; endSeen: boolean },
 ): ContainerState {
   const startedAtMs = timeMs(state.StartedAt);
   return {
@@ -54,7 +55,7 @@ function exited(
     outOfMemory: state.OOMKilled === true,
     startedAtMs,
     finishedAtMs: Math.max(timeMs(state.FinishedAt), startedAtMs),
-    imageId,
+    ...ids,
   };
 }
 

@@ -3,7 +3,8 @@ import { suite, test } from 'node:test';
 import { addressFacing } from '../../../../agent/host/addresses.ts';
 import { clockTrusted } from '../../../../agent/host/clock-trust.ts';
 import { parseMeminfo } from '../../../../agent/host/host-load.ts';
-import { goArchitecture, labelValue } from '../../../../agent/host/node-labels.ts';
+import { labelValue } from '../../../../agent/host/node-labels.ts';
+import { goArchitecture } from '../../../../protocol/go-architecture.ts';
 
 suite('label values', () => {
   for (const [text, expected] of [

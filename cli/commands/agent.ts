@@ -1,0 +1,76 @@
+import { hostname } from 'node:os';
+import { parseLabels, parseServer } from '../../agent/config.ts';
+import { identifyDevice } from '../../agent/identify-device.ts';
+import { startAgent } from '../../agent/main.ts';
+import type { LogLevel } from '../../lib/log.ts';
+import { flotillaVersion } from '../../protocol/version.ts';
+import { CommandError, defineCommand } from '../command.ts';
+import { explainFailure } from '../explain-failure.ts';
+import { untilAborted } from '../until-aborted.ts';
+
+const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+export const command = defineCommand({
+  name: 'agent',
+  summary: 'Run the agent that makes this machine a node',
+  description: [
+    'Runs the agent in the foreground until Ctrl-C or SIGTERM. The first start needs --join with a token (flotilla',
+    'token create); later starts ignore it. Stopping or killing the agent leaves its workloads running; the next start',
+    'adopts them.',
+  ].join('\n'),
+  options: {
+    data: { type: 'string', placeholder: 'DIR', description: 'folder for all state (made when missing)' },
+    server: {
+      type: 'string',
+      placeholder: 'HOST[:PORT]',
+      description: 'where the server takes devices (port 8883)',
+    },
+    join: { type: 'string', placeholder: 'TOKEN', description: 'token for the first start' },
+    name: { type: 'string', placeholder: 'NAME', description: "name of the node (this machine's host name)" },
+    labels: { type: 'string', placeholder: 'a=b,c=d', description: 'labels of the node' },
+    runtime: { type: 'string', placeholder: 'RUNTIME', description: 'auto, oci or process (auto)' },
+    'stop-workloads': { type: 'boolean', description: 'stop the workloads too when the agent stops' },
+    'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warn or error (info)' },
+    'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
+  },
+  async run(context, options) {
+    const dataDir = required(options.data, 'say where the agent keeps its state: --data DIR');
+    const server = required(options.server, 'say where the server is: --server HOST');
+    const { clock, random, signal } = context;
+    const log = context.log(
+      parseLogLevel(options['log-level']),
+      options['log-format'] === 'json' ? 'json' : 'text',
+    );
+    await explainFailure(async () => {
+      const config = {
+        dataDir,
+        server: parseServer(server),
+        joinToken: options.join,
+        name: options.name ?? hostname().toLowerCase(),
+        labels: parseLabels(options.labels),
+        runtime: options.runtime ?? 'auto',
+        stopWorkloads: options['stop-workloads'] ?? false,
+      };
+      await using _agent = await startAgent(config, {
+        clock,
+        random,
+        log,
+        signal,
+        version: `v${flotillaVersion}`,
+        identify: (abort) => identifyDevice({ ...config, clock, random, log, signal: abort }),
+      });
+      await untilAborted(signal);
+    });
+  },
+});
+
+function required(value: string | undefined, message: string): string {
+  if (value === undefined) throw new CommandError(message, { exitCode: 2 });
+  return value;
+}
+
+function parseLogLevel(text = 'info'): LogLevel {
+  const level = logLevels.find((name) => name === text);
+  if (level) return level;
+  throw new CommandError(`--log-level takes one of ${logLevels.join(', ')}, not ${text}`, { exitCode: 2 });
+}

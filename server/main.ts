@@ -1,0 +1,193 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Random } from '../lib/random.ts';
+import { writeFileAtomic } from '../lib/write-file-atomic.ts';
+import { goArchitecture } from '../protocol/go-architecture.ts';
+import { namespaceKind } from '../protocol/kinds/namespace.ts';
+import { kinds } from '../protocol/kinds/registry.ts';
+import { isStatus } from '../protocol/status.ts';
+import { flotillaVersion } from '../protocol/version.ts';
+import { type ApiServer, startApiServer } from './api/api-server.ts';
+import { authenticateByFirst } from './api/authenticator.ts';
+import { authorizeByGroup } from './api/authorizer.ts';
+import {
+  parseTokenFile,
+  refuseUnknownTokens,
+  type StaticToken,
+  staticTokenAuthenticator,
+} from './api/bearer-tokens.ts';
+import { clientCertificateAuthenticator } from './api/client-certificate.ts';
+import { versionInfo } from './api/version.ts';
+import type { Authenticator } from './bus/broker-hooks.ts';
+import type { Bus } from './bus/bus.ts';
+import { type EmbeddedBroker, startEmbeddedBroker } from './bus/embedded-broker.ts';
+import { createCache } from './cache/create-cache.ts';
+import { ConfigError, type ServerConfig } from './config/server-config.ts';
+import { controllers } from './controllers/registry.ts';
+import { runControllers } from './controllers/run-controllers.ts';
+import { type Identity, openIdentity } from './identity/identity.ts';
+import { createJoinService } from './identity/join-service.ts';
+import type { PodStreams } from './nodes/pod-streams.ts';
+import { startNodes } from './nodes/start-nodes.ts';
+import { createPodStreams } from './nodes/stream-sessions.ts';
+import { createRegistry } from './registry/create-registry.ts';
+import { createEventRecorder } from './registry/event-recorder.ts';
+import type { Registry } from './registry/registry.ts';
+import { schedulerPlugins } from './scheduler/registry.ts';
+import { startScheduler } from './scheduler/scheduler.ts';
+import { openLevelStore } from './store/level-store.ts';
+
+/** The server's composition root: everything is made here, handed what it needs, and taken down in reverse order. */
+export interface RunningServer extends AsyncDisposable {
+  apiUrl: string;
+  mqttPort: number;
+  /** Path of the admin kubeconfig. */
+  kubeconfig: string;
+}
+
+export interface ServerContext {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}
+
+const builtInNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+/**
+ * Starts everything; resolves when the API and the broker answer. Rejects with a coded error (StoreError, ConfigError, an errno of the
+ * operating system) when something is in the way, with nothing left running.
+ */
+export async function runServer(config: ServerConfig, context: ServerContext): Promise<RunningServer> {
+  const parts = new AsyncDisposableStack();
+  try {
+    const running = await startParts(config, context, parts);
+    return { ...running, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  } catch (error) {
+    await parts.disposeAsync();
+    throw error;
+  }
+}
+
+async function startParts(
+  config: ServerConfig,
+  context: ServerContext,
+  parts: AsyncDisposableStack,
+): Promise<Omit<RunningServer, typeof Symbol.asyncDispose>> {
+  const { clock, random, log } = context;
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const store = parts.use(
+    await openLevelStore({ directory: join(config.data, 'store'), clock, log, random }),
+  );
+  const registry = createRegistry({ store, clock, random, log, kinds });
+  await ensureNamespaces(registry);
+  const names = [hostname(), config.bind, ...config.advertise];
+  const { cluster } = config;
+  const identity = parts.use(
+    await openIdentity({ directory: join(config.data, 'pki'), cluster, names, clock, random, log }),
+  );
+  const joining = createJoinService({ registry, identity, clock, log });
+  const bus = parts.use(await startBus(config, context, { identity, authenticator: joining }));
+  parts.use(joining.serve(bus));
+  const podStreams = parts.use(createPodStreams({ bus, clock, random, log }));
+  const tokens = await readTokens(config.tokenAuthFile);
+  const api = parts.adopt(
+    await startApi(config, context, { registry, identity, podStreams, tokens }),
+    (server) => server.close(),
+  );
+  const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
+  const kubeconfig = join(config.data, 'kubeconfig');
+  await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
+  await startWork(context, { registry, bus }, parts);
+  return { apiUrl, mqttPort: bus.port, kubeconfig };
+}
+
+/** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
+async function startWork(
+  { clock, random, log }: ServerContext,
+  { registry, bus }: { registry: Registry; bus: Bus },
+  parts: AsyncDisposableStack,
+): Promise<void> {
+  const cache = parts.use(createCache({ registry, clock, log }));
+  parts.use(await startNodes({ registry, cache, bus, clock, random, log }));
+  parts.use(await runControllers(controllers, { registry, cache, kinds, clock, random, log }));
+  const events = createEventRecorder({ registry, clock, log, component: 'default-scheduler' });
+  parts.use(await startScheduler({ registry, cache, clock, log, events, plugins: schedulerPlugins }));
+}
+
+async function startBus(
+  { cluster, bind, mqttPort }: ServerConfig,
+  { clock, log }: ServerContext,
+  { identity, authenticator }: { identity: Identity; authenticator: Authenticator },
+): Promise<EmbeddedBroker> {
+  const listen = { tls: identity.server, bind, port: mqttPort };
+  const bus = await startEmbeddedBroker({ cluster, authenticator, clock, log, listen });
+  identity.onRenewed((server) => bus.useCertificate(server));
+  return bus;
+}
+
+interface ApiParts {
+  registry: Registry;
+  identity: Identity;
+  podStreams: PodStreams;
+  tokens: readonly StaticToken[];
+}
+
+async function startApi(
+  { bind, apiPort }: ServerConfig,
+  { clock, random, log }: ServerContext,
+  { registry, identity, podStreams, tokens }: ApiParts,
+): Promise<ApiServer> {
+  const { key, cert, ca } = identity.server;
+  const api = await startApiServer({
+    registry,
+    kinds,
+    podStreams,
+    tls: { key, certificate: cert, ca },
+    authenticate: authenticateByFirst([
+      clientCertificateAuthenticator(clock),
+      staticTokenAuthenticator(tokens),
+      refuseUnknownTokens,
+    ]),
+    authorize: authorizeByGroup,
+    bind,
+    port: apiPort,
+    clock,
+    random,
+    log,
+    version: versionInfo({ flotilla: flotillaVersion, platform: `linux/${goArchitecture(process.arch)}` }),
+    checks: [{ name: 'store', check: () => storeAnswers(registry) }],
+  });
+  return api;
+}
+
+async function storeAnswers(registry: Registry): Promise<void> {
+  await registry.get(namespaceKind, { name: 'default' });
+}
+
+async function readTokens(path: string | undefined): Promise<readonly StaticToken[]> {
+  if (path === undefined) return [];
+  try {
+    return parseTokenFile(await readFile(path, 'utf8'));
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`tokenAuthFile cannot be used: ${words}`, { cause: error });
+  }
+}
+
+/** Where clients on this machine reach an address that the server is bound to. */
+function urlHost(bind: string): string {
+  if (bind === '0.0.0.0') return '127.0.0.1';
+  if (bind === '::') return '[::1]';
+  return bind.includes(':') ? `[${bind}]` : bind;
+}
+
+async function ensureNamespaces(registry: Registry): Promise<void> {
+  for (const name of builtInNamespaces) {
+    await registry.create(namespaceKind, { metadata: { name } }).catch((error: unknown) => {
+      if (!isStatus(error, 'AlreadyExists')) throw error;
+    });
+  }
+}
