@@ -20,5 +20,5 @@ function entry<O extends OptionTable>(
   summary: string,
   load: () => Promise<{ command: CommandDefinition<O> }>,
 ): CommandEntry {
-  return { summary, load: async () => (await load()).command as CommandDefinition };
+  return { summary, load: async () => (await load()).command };
 }

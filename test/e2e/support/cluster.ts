@@ -65,8 +65,14 @@ export class Cluster {
     const joining = this.agents.has(name) ? [] : ['--join', await this.createToken()];
     const agent = new Running(launcher, [
       'agent',
-      ...['--data', data, '--name', name, '--server', `127.0.0.1:${this.mqttPort}`],
-      ...['--runtime', options.runtime ?? 'process'],
+      '--data',
+      data,
+      '--name',
+      name,
+      '--server',
+      `127.0.0.1:${this.mqttPort}`,
+      '--runtime',
+      options.runtime ?? 'process',
       ...(options.labels === undefined ? [] : ['--labels', options.labels]),
       ...joining,
     ]);
