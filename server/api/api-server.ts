@@ -48,7 +48,7 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-/** Serves the Kubernetes API over HTTPS (HTTP/1.1). Rejects when the address cannot be bound. */
+/** Serves the Kubernetes API over HTTPS (HTTP/1.1). Rejects as `listen` does, e.g. EADDRINUSE. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { registry, podStreams, clock, log, version, checks, random = systemRandom } = options;
   const stopping = new AbortController();
@@ -125,13 +125,9 @@ function createHttpsServer({ tls, timeouts }: ApiServerOptions): Server {
 
 function listen(server: Server, { bind, port }: Pick<ApiServerOptions, 'bind' | 'port'>): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onError = (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message;
-      reject(new Error(`the API server cannot listen on ${bind}:${port}: ${why}`, { cause }));
-    };
-    server.once('error', onError);
+    server.once('error', reject);
     server.listen(port, bind, () => {
-      server.off('error', onError);
+      server.off('error', reject);
       resolve();
     });
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -26,7 +27,7 @@ describe('bad input gets a clear error and loses nothing', { timeout: 200_000 },
     );
     await refused(processDeployment('Wrong_Name'), /Invalid value: "Wrong_Name".*RFC 1123/);
     await refused(
-      processDeployment('x').replace('matchLabels: {app: x}', 'matchLabels: {app: y}'),
+      processDeployment('x').replace('matchLabels: {app: x}', 'matchLabels: {app: other}'),
       /`selector` does not match template `labels`/,
     );
     const configMap = (bytes: number) =>
@@ -157,9 +158,7 @@ describe('bad input gets a clear error and loses nothing', { timeout: 200_000 },
   });
 });
 
+/** Text that does not compress. */
 function randomBase64(bytes: number): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(65_536)))
-    .toString('base64')
-    .repeat(Math.ceil(bytes / 87_384))
-    .slice(0, Math.floor(bytes / 4) * 4);
+  return randomBytes(bytes).toString('base64');
 }
