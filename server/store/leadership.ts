@@ -9,7 +9,7 @@ import { StoreError } from './errors.ts';
 import type { Leadership, Store } from './store.ts';
 
 /** Where the lease of `name` lies. */
-export function leaseKey(name: string): string {
+function leaseKey(name: string): string {
   return `leases/${name}`;
 }
 

@@ -19,7 +19,7 @@ export interface CommitPlan {
   outcomes: Outcome[];
 }
 
-export type Outcome =
+type Outcome =
   | { type: 'commits'; revision: number }
   /** `final`: true whether or not the batch succeeds. */
   | { type: 'refused'; error: StoreError; final: boolean };

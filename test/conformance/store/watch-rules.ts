@@ -111,6 +111,10 @@ export function watchRules(driver: StoreDriver): void {
       await store.update('b', bytes(''), 1);
       await clock.advance(60_000);
       assert.deepEqual(await next, { done: false, value: { revision: 2, events: [] } });
+      await clock.advance(60_000);
+      await store.create('a', bytes(''));
+      const { value } = await watch.next();
+      assert.equal(value?.revision, 3, 'nothing is told twice');
       stop.abort();
       assert.equal((await watch.next()).done, true);
     });

@@ -96,6 +96,20 @@ describe('a store whose disk fails', () => {
   });
 });
 
+it('a read in many steps sees one moment, whatever is deleted meanwhile', async () => {
+  await using disk = await failingDisk({ readChunkEntries: 1 });
+  const { handle } = disk;
+  const keys = Array.from({ length: 300 }, (_, at) => `r/${at}`);
+  await handle.write(keys.map(put), sync);
+  const reading = read(handle, ...keys);
+  await handle.write(
+    keys.map((key) => ({ type: 'del', key })),
+    { sync: false },
+  );
+  assert.deepEqual(await reading, keys);
+  assert.deepEqual(await read(handle, 'r/0', 'r/299'), [undefined, undefined]);
+});
+
 describe('a data directory', () => {
   it('is for its owner only', async () => {
     await using disk = await failingDisk();
