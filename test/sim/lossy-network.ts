@@ -3,7 +3,7 @@ import type { Link, LinkHandler } from '../../agent/link/link.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Message, TopicDefinition, TopicParameters } from '../../protocol/topics/define-topic.ts';
-import { gone } from '../../protocol/topics/sync.ts';
+import { gone, set } from '../../protocol/topics/sync.ts';
 import type { Bus, BusHandler, Presence } from '../../server/bus/bus.ts';
 
 /** What the network does to messages; all zero is a perfect one. */
@@ -91,7 +91,9 @@ export class LossyNetwork {
     if (this.#random.fraction() >= lossFraction) this.#deliverSoon(copy, way);
     if (this.#random.fraction() < duplicateFraction) this.#deliverSoon(copy, way);
     if (this.#random.fraction() < staleFraction) {
-      const old = this.#history[this.#pick(this.#history.length)];
+      const sets = this.#random.fraction() < 0.5;
+      const candidates = this.#history.filter(({ topic }) => !sets || topic === set);
+      const old = candidates[this.#pick(candidates.length)];
       if (old) this.#deliverSoon(old, old.topic.way === 'up' ? 'up' : 'down');
     }
   }

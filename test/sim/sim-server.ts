@@ -6,6 +6,7 @@ import { createCache } from '../../server/cache/create-cache.ts';
 import { type Nodes, startNodes } from '../../server/nodes/start-nodes.ts';
 import { createRegistry } from '../../server/registry/create-registry.ts';
 import type { Registry } from '../../server/registry/registry.ts';
+import { StoreError } from '../../server/store/errors.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
 import type { Store } from '../../server/store/store.ts';
 import type { LossyNetwork } from './lossy-network.ts';
@@ -20,6 +21,7 @@ export class SimServer {
   #store: Store;
   #registry: Registry;
   #backup: Backup = [];
+  #storeFailing = false;
   #running: AsyncDisposableStack | undefined;
   nodes: Nodes | undefined;
 
@@ -33,6 +35,11 @@ export class SimServer {
 
   get registry(): Registry {
     return this.#registry;
+  }
+
+  /** While true, the disk is full: every write of the store fails, reads go on. */
+  set storeFailing(failing: boolean) {
+    this.#storeFailing = failing;
   }
 
   get running(): boolean {
@@ -75,6 +82,19 @@ export class SimServer {
 
   #openRegistry(): Registry {
     const options = { clock: this.#clock, random: this.#random, log: silentLogger, kinds };
-    return createRegistry({ store: this.#store, ...options });
+    return createRegistry({ store: this.#failingAtTimes(this.#store), ...options });
+  }
+
+  #failingAtTimes(store: Store): Store {
+    const writes: readonly PropertyKey[] = ['create', 'update', 'delete', 'txn'];
+    return new Proxy(store, {
+      get: (target, name) => {
+        if (this.#storeFailing && writes.includes(name)) {
+          return () => Promise.reject(new StoreError('StorageFailed', 'no space left'));
+        }
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
   }
 }

@@ -9,7 +9,7 @@ import { secretKind } from '../../protocol/kinds/secret.ts';
 import { setHash, sumOf } from '../../protocol/sync-hash.ts';
 import { configMapEntry, namedObjects, podEntry, secretEntry } from '../../server/nodes/set-entries.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { LossyNetwork, perfect } from './lossy-network.ts';
+import { type Faults, LossyNetwork, perfect } from './lossy-network.ts';
 import { SimDevice } from './sim-device.ts';
 import { SimServer } from './sim-server.ts';
 import { Workload } from './workload.ts';
@@ -97,6 +97,16 @@ class Simulation {
     await this.#converge();
   }
 
+  /** Some seeds meet a network that mostly loses, others one that mostly mixes up. */
+  #someFaults(): Faults {
+    return {
+      lossFraction: this.#random.fraction() * 0.6,
+      duplicateFraction: this.#random.fraction() * 0.2,
+      staleFraction: this.#random.fraction() * 0.4,
+      delayMsMax: 10 ** (1 + this.#random.fraction() * 2.5),
+    };
+  }
+
   async #disturb(): Promise<void> {
     const device = this.#devices[Math.floor(this.#random.fraction() * this.#devices.length)];
     const chance = this.#random.fraction();
@@ -109,7 +119,9 @@ class Simulation {
     else if (chance < 0.6) await this.#server.start();
     else if (chance < 0.63) await this.#server.takeBackup();
     else if (chance < 0.64) await this.#restore();
-    else if (chance < 0.75) device?.stir();
+    else if (chance < 0.76) device?.stir();
+    else if (chance < 0.78) this.#server.storeFailing = true;
+    else if (chance < 0.9) this.#server.storeFailing = false;
   }
 
   async #restartDevice(device: SimDevice | undefined): Promise<void> {
@@ -120,6 +132,7 @@ class Simulation {
 
   async #restore(): Promise<void> {
     await this.#server.crash();
+    this.#server.storeFailing = false;
     await this.#server.restore();
     this.#stored = new Map();
     this.#acknowledged = new Map();
@@ -128,6 +141,7 @@ class Simulation {
 
   async #makePeace(): Promise<void> {
     this.#network.faults = perfect;
+    this.#server.storeFailing = false;
     await this.#server.start();
     for (const device of this.#devices) {
       device.setDiskFull(false);

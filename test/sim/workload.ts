@@ -1,4 +1,4 @@
-import { type Random, uuid } from '../../lib/random.ts';
+import type { Random } from '../../lib/random.ts';
 import type { Pod } from '../../protocol/generated/models.ts';
 import { configMapKind } from '../../protocol/kinds/config-map.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
@@ -97,7 +97,8 @@ export class Workload {
     const { registry } = this.#server;
     const secret = this.#random.fraction() < 0.5;
     const at = { namespace: 'default', name: this.#name(secret ? 'secret' : 'config') };
-    const value = uuid(this.#random);
+    // Few values, so that states come back and a late message may look as if it fitted.
+    const value = this.#random.fraction() < 0.5 ? 'on' : 'off';
     if (this.#random.fraction() < 0.2) {
       if (secret) await registry.delete(secretKind, at);
       else await registry.delete(configMapKind, at);
