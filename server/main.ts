@@ -38,6 +38,7 @@ import { createEventRecorder } from './registry/event-recorder.ts';
 import type { Registry } from './registry/registry.ts';
 import { schedulerPlugins } from './scheduler/registry.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
+import { compactPeriodically } from './store/compact-periodically.ts';
 import { openLevelStore } from './store/level-store.ts';
 
 /** The server's composition root: everything is made here, handed what it needs, and taken down in reverse order. */
@@ -81,6 +82,9 @@ async function startParts(
   const store = parts.use(
     await openLevelStore({ directory: join(config.data, 'store'), clock, log, random }),
   );
+  const stopping = new AbortController();
+  parts.defer(() => stopping.abort());
+  void compactPeriodically(store, { clock, log, signal: stopping.signal });
   const registry = createRegistry({ store, clock, random, log, kinds });
   await ensureNamespaces(registry);
   const names = [hostname(), config.bind, ...config.advertise];

@@ -90,7 +90,8 @@ function statusOf(
   { facts, report, now }: { facts: NodeFacts; report: NodeReport | undefined; now: string },
 ): NodeStatus {
   const own = (report?.conditions ?? old.conditions ?? []).filter(({ type }) => type !== 'Ready');
-  const fresh: NodeCondition[] = [...own, ready(facts, own)];
+  const described = (report?.allocatable ?? old.allocatable) !== undefined;
+  const fresh: NodeCondition[] = [...own, ready(facts, { own, described })];
   const conditions = mergeConditions(old.conditions ?? [], fresh, now);
   if (!report) return { ...old, conditions };
   const { capacity, allocatable, addresses, nodeInfo } = report;
@@ -104,11 +105,18 @@ function statusOf(
   };
 }
 
-/** Ready is the server's word: connected, and no runtime reported as broken. */
-function ready(facts: NodeFacts, own: readonly NodeCondition[]): NodeCondition {
+/** Ready is the server's word: connected, described (nothing fits on a node without capacity), and no runtime reported as broken. */
+function ready(
+  facts: NodeFacts,
+  { own, described }: { own: readonly NodeCondition[]; described: boolean },
+): NodeCondition {
   if (!facts.connected) {
     const message = 'The device is not connected; its pods are presumed to run on.';
     return { type: 'Ready', status: 'Unknown', reason: 'Disconnected', message };
+  }
+  if (!described) {
+    const message = 'The device has not said yet what it has.';
+    return { type: 'Ready', status: 'False', reason: 'NoReport', message };
   }
   const broken = own.find(({ type, status }) => type === 'RuntimeReady' && status === 'False');
   if (broken) return { ...broken, type: 'Ready' };

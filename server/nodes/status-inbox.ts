@@ -79,7 +79,7 @@ class Inbox implements StatusInbox {
     for (const pod of pods) slot.pods.set(pod.uid, pod);
     slot.report = report ?? slot.report;
     slot.acks = [...slot.acks, { boot, seq }].slice(-acksPerNodeMax);
-    this.#recordEvents(node, events);
+    this.#recordEvents(node, [...refusals(pods), ...events]);
     this.#queue.add(node);
     return true;
   }
@@ -155,4 +155,9 @@ class Inbox implements StatusInbox {
 async function allSettled(writes: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
+}
+
+/** A refusal is told as an event too: the pod itself is soon waiting for another node. */
+function refusals(pods: readonly PodReport[]): PodEvent[] {
+  return pods.flatMap(({ uid, refused }) => (refused ? [{ uid, type: 'Warning' as const, ...refused }] : []));
 }
