@@ -9,9 +9,11 @@ export interface DialOptions {
   port: number;
   /** PEM; absent while joining. */
   credentials?: { key: string; cert: string };
+  /** From `onSession` of an earlier connection. A server that resumes it is the one that was verified then. */
   session?: Uint8Array | undefined;
+  /** Called for verified connections only. */
   onSession?: (session: Uint8Array) => void;
-  /** Throws when the server is not the one meant. Nothing is sent before it returned. */
+  /** Throws when the server is not the one meant. Nothing is sent before it returned; a resumed session needs none. */
   verify(certificate: X509Certificate): void;
   clock: Clock;
   timeoutMs: number;
@@ -35,12 +37,17 @@ export async function dial(options: DialOptions): Promise<TLSSocket> {
   socket.on('error', onError);
   socket.once('close', onClose);
   socket.once('secureConnect', resolve);
-  if (options.onSession) socket.on('session', options.onSession);
+  let isVerified = false;
+  let early: Uint8Array | undefined;
+  socket.on('session', (session: Uint8Array) => {
+    if (isVerified) options.onSession?.(session);
+    else early = session;
+  });
   try {
     await promise;
-    const certificate = socket.getPeerX509Certificate();
-    if (!certificate) throw new LinkError('UntrustedServer', 'the server showed no certificate');
-    options.verify(certificate);
+    verify(socket, options);
+    isVerified = true;
+    if (early) options.onSession?.(early);
     return socket;
   } catch (error) {
     socket.destroy();
@@ -52,6 +59,14 @@ export async function dial(options: DialOptions): Promise<TLSSocket> {
   }
 }
 
+function verify(socket: TLSSocket, options: DialOptions): void {
+  // Only who holds the secrets of the earlier, verified connection can resume it; Node has no certificate to show then.
+  if (options.session && socket.isSessionReused()) return;
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) throw new LinkError('UntrustedServer', 'the server showed no certificate');
+  options.verify(certificate);
+}
+
 function tlsOptions({ host, port, credentials, session }: DialOptions): ConnectionOptions {
   return {
     host,
@@ -59,7 +74,7 @@ function tlsOptions({ host, port, credentials, session }: DialOptions): Connecti
     servername: serverName,
     ...credentials,
     ...(session && { session: Buffer.from(session) }),
-    // `verify` decides, on every connection, also on a resumed one.
+    // `verify` decides.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     minVersion: 'TLSv1.2',
