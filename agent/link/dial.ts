@@ -9,20 +9,15 @@ export interface DialOptions {
   port: number;
   /** PEM; absent while joining. */
   credentials?: { key: string; cert: string };
-  session?: TlsSession | undefined;
-  onSession?: (session: TlsSession) => void;
-  /** Throws when the server is not the one meant. Nothing is sent before it returned. */
+  /** From `onSession` of an earlier connection. A server that resumes it is the one that was verified then. */
+  session?: Uint8Array | undefined;
+  /** Called for verified connections only. */
+  onSession?: (session: Uint8Array) => void;
+  /** Throws when the server is not the one meant. Nothing is sent before it returned; a resumed session needs none. */
   verify(certificate: X509Certificate): void;
   clock: Clock;
   timeoutMs: number;
   signal?: AbortSignal;
-}
-
-/** What a later connection needs to go on where an earlier one was: TLS 1.3 shows no certificate again on resumption. */
-export interface TlsSession {
-  ticket: Uint8Array;
-  /** Who the ticket was got from. */
-  certificate: X509Certificate;
 }
 
 /** A verified TLS connection. Rejects with LinkError Unreachable, Timeout, Closed, or what `verify` threw. */
@@ -42,13 +37,17 @@ export async function dial(options: DialOptions): Promise<TLSSocket> {
   socket.on('error', onError);
   socket.once('close', onClose);
   socket.once('secureConnect', resolve);
+  let isVerified = false;
+  let early: Uint8Array | undefined;
+  socket.on('session', (session: Uint8Array) => {
+    if (isVerified) options.onSession?.(session);
+    else early = session;
+  });
   try {
     await promise;
-    const resumed = socket.isSessionReused() ? options.session?.certificate : undefined;
-    const certificate = socket.getPeerX509Certificate() ?? resumed;
-    if (!certificate) throw new LinkError('UntrustedServer', 'the server showed no certificate');
-    options.verify(certificate);
-    socket.on('session', (ticket) => options.onSession?.({ ticket, certificate }));
+    verify(socket, options);
+    isVerified = true;
+    if (early) options.onSession?.(early);
     return socket;
   } catch (error) {
     socket.destroy();
@@ -60,14 +59,22 @@ export async function dial(options: DialOptions): Promise<TLSSocket> {
   }
 }
 
+function verify(socket: TLSSocket, options: DialOptions): void {
+  // Only who holds the secrets of the earlier, verified connection can resume it; Node has no certificate to show then.
+  if (options.session && socket.isSessionReused()) return;
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) throw new LinkError('UntrustedServer', 'the server showed no certificate');
+  options.verify(certificate);
+}
+
 function tlsOptions({ host, port, credentials, session }: DialOptions): ConnectionOptions {
   return {
     host,
     port,
     servername: serverName,
     ...credentials,
-    ...(session && { session: Buffer.from(session.ticket) }),
-    // `verify` decides, on every connection, also on a resumed one.
+    ...(session && { session: Buffer.from(session) }),
+    // `verify` decides.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     minVersion: 'TLSv1.2',

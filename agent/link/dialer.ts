@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../lib/clock.ts';
 import { limits as builtInLimits, type Limits } from '../../protocol/limits.ts';
-import { dial, type TlsSession } from './dial.ts';
+import { dial } from './dial.ts';
 import { verifyServer } from './verify-server.ts';
 
 /** A device's identity towards the server, PEM. */
@@ -24,7 +24,7 @@ export interface DialerOptions {
 /** Makes the `dial` of a link. TLS sessions are kept: a resumed connect costs 1.5 kB instead of 4. */
 export function createDialer(options: DialerOptions): (signal: AbortSignal) => Promise<Duplex> {
   const { server, clock } = options;
-  let resumable: { cert: string; session: TlsSession } | undefined;
+  let resumable: { cert: string; session: Uint8Array } | undefined;
   return async (signal) => {
     const { key, cert, ca } = await options.credentials();
     return dial({

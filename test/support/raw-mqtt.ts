@@ -113,7 +113,7 @@ export class RawClient {
 
   /** Resolves when the other side has closed; well before its connect timeout, so that this is not what closed it. */
   async closed(timeoutMs = 5_000): Promise<void> {
-    const timer = setTimeout(() => this.#wake(), timeoutMs);
+    const timer = setTimeout(() => this.#wake(), timeoutMs + 10);
     const deadline = performance.now() + timeoutMs;
     while (!this.isClosed && performance.now() < deadline) await this.#change();
     clearTimeout(timer);
