@@ -92,7 +92,7 @@ export interface ChildStream {
   readonly pid: number;
   /** `write` returns false and `drain` follows, as for every Writable: the child's pace is kept. */
   readonly stdin: Writable;
-  /** The child waits when nobody reads here, after a few buffers full. */
+  /** The child waits when nobody reads here, after a few buffers full. Destroy them to let go of what others hold open. */
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** When the process itself is gone; output of it, or of its children, may still be in the streams. */
@@ -118,9 +118,8 @@ export async function stream(
     buffer: false,
     reject: false,
   });
-  // Node throws away what nobody has read of a child's output when the child exits, unless it is piped on.
-  const stdout = child.stdout.pipe(new PassThrough());
-  const stderr = child.stderr.pipe(new PassThrough());
+  const stdout = keepUntilRead(child.stdout);
+  const stderr = keepUntilRead(child.stderr);
   child.stdin.on('error', ignoreBrokenPipe);
   const exit = exitOf(child.nodeChildProcess);
   const pid = await started(command, child);
@@ -132,6 +131,13 @@ export async function stream(
     exit,
     kill: (signal) => void child.kill(signal),
   };
+}
+
+/** Node throws away what nobody has read of a child's output when the child exits, unless it is piped on. */
+function keepUntilRead(output: Readable): Readable {
+  const kept = output.pipe(new PassThrough());
+  kept.once('close', () => output.destroy());
+  return kept;
 }
 
 export interface DetachedOptions extends ChildOptions {

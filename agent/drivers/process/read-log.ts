@@ -60,7 +60,7 @@ async function tailOffset(log: ContainerLog, lines: number): Promise<number> {
   let to = end;
   while (to > log.start) {
     const from = Math.max(log.start, to - chunkBytes);
-    const { offset, data } = await log.read(from, to - from);
+    const { offset, data } = await readRange(log, from, to);
     if (data.length === 0) return from;
     for (let index = data.length - 1; index >= 0; index--) {
       if (data[index] !== newline || offset + index === end - 1) continue;
@@ -69,6 +69,19 @@ async function tailOffset(log: ContainerLog, lines: number): Promise<number> {
     to = from;
   }
   return log.start;
+}
+
+/** A single read ends where the older file does. */
+async function readRange(
+  log: ContainerLog,
+  from: number,
+  to: number,
+): Promise<{ offset: number; data: Buffer }> {
+  const first = await log.read(from, to - from);
+  const end = first.offset + first.data.length;
+  if (end >= to || first.data.length === 0) return first;
+  const second = await log.read(end, to - end);
+  return { offset: first.offset, data: Buffer.concat([first.data, second.data]) };
 }
 
 /** Puts the time a line was first seen before it, as Kubernetes does. */

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { ContainerLog } from '../../../../../agent/drivers/process/container-log.ts';
+import { readLog } from '../../../../../agent/drivers/process/read-log.ts';
+import { ManualClock } from '../../../../support/manual-clock.ts';
+
+const limits = { fileBytesMax: 100, lookMs: 1_000, lookFollowedMs: 50 };
+
+async function opened(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), 'flotilla-log-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const clock = new ManualClock();
+  const file = join(folder, 'log');
+  appendFileSync(file, '');
+  const open = () => new ContainerLog(folder, { clock, limits });
+  const log = open();
+  t.after(() => log.conclude());
+  return { clock, file, folder, log, open, write: (text: string) => appendFileSync(file, text) };
+}
+
+async function text(
+  log: ContainerLog,
+  nowMs: number,
+  options: { tailLines?: number; limitBytes?: number; sinceSeconds?: number; timestamps?: boolean } = {},
+): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of readLog(log, {
+    follow: false,
+    tailLines: options.tailLines,
+    limitBytes: options.limitBytes,
+    sinceSeconds: options.sinceSeconds,
+    timestamps: options.timestamps ?? false,
+    nowMs,
+    isRunning: () => false,
+    signal: new AbortController().signal,
+  }))
+    chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+/** Lets the log look, and its file operations come to their end. */
+async function looks(clock: ManualClock, done: () => boolean = () => true): Promise<void> {
+  for (let round = 0; round < 2_000; round++) {
+    await clock.advance(1_000);
+    if (done()) return;
+  }
+  assert.fail('the log did not do what was expected');
+}
+
+suite('times', () => {
+  test('a line has the time it was first seen, and `since` takes what came afterwards', async (t) => {
+    const { clock, log, write } = await opened(t);
+    write('early\n');
+    log.observe();
+    const early = new Date(clock.now()).toISOString();
+    await clock.advance(60_000);
+    write('late\n');
+    log.conclude();
+    const late = new Date(clock.now()).toISOString();
+    assert.equal(await text(log, clock.now(), { timestamps: true }), `${early} early\n${late} late\n`);
+    assert.equal(await text(log, clock.now(), { sinceSeconds: 30 }), 'late\n');
+    assert.equal(await text(log, clock.now(), { sinceSeconds: 90 }), 'early\nlate\n');
+  });
+
+  test('what was written while nobody looked is dated by the file', async (t) => {
+    const { clock, file, open, write } = await opened(t);
+    write('unseen\n');
+    const at = Date.UTC(2025, 5, 1) / 1000;
+    utimesSync(file, at, at);
+    assert.equal(await text(open(), clock.now(), { timestamps: true }), '2025-06-01T00:00:00.000Z unseen\n');
+  });
+});
+
+suite('a log that is too long', () => {
+  test('is cut while it is written, keeps the newest, and reads as one', async (t) => {
+    const { clock, file, log, write } = await opened(t);
+    log.observe();
+    const lines: string[] = [];
+    for (let number = 0; number < 40; number++) {
+      const line = `line ${number} of the log\n`;
+      lines.push(line);
+      write(line);
+      const before = log.start;
+      if (statSync(file).size > limits.fileBytesMax)
+        await looks(clock, () => log.start > before || statSync(file).size === 0);
+    }
+    const kept = await text(log, clock.now());
+    assert.ok(kept.length >= limits.fileBytesMax && kept.length <= 3 * limits.fileBytesMax, kept);
+    assert.ok(lines.join('').endsWith(kept), 'the newest lines, whole and in order');
+    assert.equal(await text(log, clock.now(), { tailLines: 1 }), lines.at(-1));
+    assert.equal(await text(log, clock.now(), { tailLines: 4 }), lines.slice(-4).join(''));
+  });
+
+  test('keeps its offsets and times over a restart', async (t) => {
+    const { clock, file, folder, log, open, write } = await opened(t);
+    log.observe();
+    write(`${'x'.repeat(150)}\nsecond\n`);
+    await looks(clock, () => statSync(file).size === 0);
+    write('third\n');
+    await clock.advance(20_000);
+    log.conclude();
+    const again = open();
+    assert.deepEqual([again.start, again.end], [log.start, log.end]);
+    assert.match(readFileSync(join(folder, 'log.times'), 'utf8'), /^base 158\n/);
+    assert.equal(await text(again, clock.now(), { tailLines: 2 }), 'second\nthird\n');
+  });
+});
+
+suite('reading', () => {
+  test('a tail longer than the log is the whole log, and an unfinished line counts', async (t) => {
+    const { clock, log, write } = await opened(t);
+    write('one\ntwo\nunfinished');
+    assert.equal(await text(log, clock.now(), { tailLines: 9 }), 'one\ntwo\nunfinished');
+    assert.equal(await text(log, clock.now(), { tailLines: 1 }), 'unfinished');
+    assert.equal(await text(log, clock.now(), { tailLines: 0 }), '');
+  });
+
+  test('a limit of bytes cuts exactly, after tail and times', async (t) => {
+    const { clock, log, write } = await opened(t);
+    write('one\ntwo\n');
+    assert.equal(await text(log, clock.now(), { tailLines: 1, limitBytes: 2 }), 'tw');
+    assert.equal((await text(log, clock.now(), { timestamps: true, limitBytes: 10 })).length, 10);
+  });
+});
