@@ -1,13 +1,12 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Random } from '../../lib/random.ts';
-import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
-import type { Cache } from '../cache/informer.ts';
+import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { Cache, CacheChange, Informer } from '../cache/informer.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /**
- * A controller is one file with one `defineController` and one line in `controllers/registry.ts`. Its setup subscribes to
+ * A controller is one file with one `defineController` and one line in `controllers/registry.ts`. Its setup follows
  * informers and queues keys; its reconcile brings one key closer to what is desired. Decisions stand in pure `plan`
  * functions beside it; reconcile reads the cache, plans, and carries the steps out.
  */
@@ -26,10 +25,16 @@ export interface ControllerContext {
   cache: Cache;
   kinds: readonly KindDefinition[];
   clock: Clock;
-  random: Random;
   log: Logger;
   events: EventRecorder;
+  /** Hears every change until the controllers stop; what is there already is replayed as added. */
+  follow: Follow;
 }
+
+export type Follow = <T extends KubernetesObject>(
+  informer: Informer<T>,
+  handler: (change: CacheChange<T>) => void,
+) => void;
 
 export function defineController(definition: ControllerDefinition): ControllerDefinition {
   return definition;

@@ -1,3 +1,4 @@
+import type { Pod } from '../../protocol/generated/models.ts';
 import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { controllerOf } from '../../protocol/kinds/stored-object.ts';
 import type { Informer } from '../cache/informer.ts';
@@ -30,6 +31,15 @@ export const orphansByNamespace: NamedIndex = {
 export const byOwnerUid: NamedIndex = {
   name: 'ownerUid',
   values: (object) => (object.metadata?.ownerReferences ?? []).map((owner) => owner.uid),
+};
+
+/** Pods by the node they are bound to. */
+export const byNodeName: NamedIndex = {
+  name: 'nodeName',
+  values: (object) => {
+    const node = (object as Pod).spec?.nodeName;
+    return node ? [node] : [];
+  },
 };
 
 /** Adds the index unless a colleague has. */

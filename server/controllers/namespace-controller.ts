@@ -1,36 +1,72 @@
-import type { Namespace } from '../../protocol/generated/models.ts';
-import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import { forEachLimited } from '../../lib/for-each-limited.ts';
+import type { Namespace, NamespaceCondition } from '../../protocol/generated/models.ts';
+import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import { eventKind } from '../../protocol/kinds/event.ts';
 import { namespaceKind } from '../../protocol/kinds/namespace.ts';
-import { storedMeta } from '../../protocol/kinds/stored-object.ts';
+import { storedMeta, timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { Registry } from '../registry/registry.ts';
-import { defineController } from './define-controller.ts';
-import { ignoreGone } from './ignore-gone.ts';
+import { type ControllerContext, defineController } from './define-controller.ts';
+import { ignoreGone } from './expected-failures.ts';
+import { nameOf } from './object-name.ts';
 
 const finalizer = 'kubernetes';
-/** Pods need their grace; the next look is then. */
-const contentLeftRetryMs = 500;
 const pageSize = 500;
+const deletesAtOnce = 16;
+/** What is left says by its own deletion when it is gone; this is for what was missed. */
+const lookAgainMs = 60_000;
+/** Everything that was left went while it was looked at, or is too new for the cache. */
+const lookAgainSoonMs = 100;
 
-/** Empties a namespace that is being deleted, then lets it go. */
+/**
+ * Empties a namespace that is being deleted, then lets it go. The registry takes nothing new into such a namespace, so
+ * content that is gone stays gone; what has to be waited for (pods in their grace, finalizers) is remembered by uid, and
+ * the last of it to go queues the namespace again.
+ */
 export const namespaceController = defineController({
   name: 'namespace',
   workers: 2,
-  setup({ registry, cache, kinds }, enqueue) {
+  setup(context, enqueue) {
+    const { cache, kinds, registry, follow } = context;
     const namespaces = cache.informer(namespaceKind);
-    namespaces.onChange(({ object }) => {
-      if (object.metadata?.deletionTimestamp !== undefined) enqueue(storedMeta(object).name);
-    });
     const namespaced = kinds.filter((kind) => kind.namespaced);
+    // Events hold nothing up, and nobody else needs a copy of them.
+    const informers = new Map(
+      namespaced.filter((kind) => kind !== eventKind).map((kind) => [kind, cache.informer(kind)]),
+    );
+    const awaited = new Map<string, Set<string>>();
+    follow(namespaces, ({ type, object }) => {
+      const { name, deletionTimestamp } = storedMeta(object);
+      if (type === 'deleted') awaited.delete(name);
+      else if (deletionTimestamp !== undefined) enqueue(name);
+    });
+    for (const informer of informers.values()) {
+      follow(informer, ({ type, object }) => {
+        const { namespace = '', uid } = storedMeta(object);
+        const left = type === 'deleted' ? awaited.get(namespace) : undefined;
+        if (left?.delete(uid) && left.size === 0) enqueue(namespace);
+      });
+    }
+
     return async (name) => {
       const namespace = namespaces.get(undefined, name);
-      if (!namespace || !isWaiting(namespace)) return;
-      let left = 0;
-      for (const kind of namespaced) left += await emptyOf(registry, kind, name);
-      if (left > 0) return { requeueAfterMs: contentLeftRetryMs };
-      await release(registry, name);
+      if (!namespace || !isWaiting(namespace)) return undefined;
+      const left: Leftover[] = [];
+      for (const kind of namespaced) left.push(...(await emptyOf(registry, kind, name)));
+      if (left.length === 0) return release(registry, namespace);
+      await tellLeftovers(context, namespace, left);
+      const present = left
+        .map(({ kind, object }) => informers.get(kind)?.getByUid(storedMeta(object).uid))
+        .filter((object) => object !== undefined);
+      awaited.set(name, new Set(present.map((object) => storedMeta(object).uid)));
+      return { requeueAfterMs: present.length > 0 ? lookAgainMs : lookAgainSoonMs };
     };
   },
 });
+
+interface Leftover {
+  kind: KindDefinition;
+  object: KubernetesObject;
+}
 
 function isWaiting(namespace: Readonly<Namespace>): boolean {
   return (
@@ -39,29 +75,104 @@ function isWaiting(namespace: Readonly<Namespace>): boolean {
   );
 }
 
-/** Asks for the deletion of every object of `kind`; returns how many are still there. */
-async function emptyOf(registry: Registry, kind: KindDefinition, namespace: string): Promise<number> {
-  const { items } = await registry.list(kind, { namespace, limit: pageSize });
-  for (const item of items) {
-    const { name, uid, deletionTimestamp } = storedMeta(item);
-    if (deletionTimestamp !== undefined) continue;
-    await registry.delete(kind, { namespace, name }, { preconditions: { uid } }).catch(ignoreGone);
-  }
-  return (await registry.list(kind, { namespace, limit: 1 })).items.length;
+/** Asks for the deletion of every object of `kind`; returns those that are still there. */
+async function emptyOf(registry: Registry, kind: KindDefinition, namespace: string): Promise<Leftover[]> {
+  const left: Leftover[] = [];
+  let next: string | undefined;
+  do {
+    const from = next === undefined ? {} : { continue: next };
+    const page = await registry.list(kind, { namespace, limit: pageSize, ...from });
+    await forEachLimited(page.items, deletesAtOnce, async (item) => {
+      const object = await deleteOne(registry, kind, item);
+      if (object) left.push({ kind, object });
+    });
+    next = page.continue;
+  } while (next !== undefined);
+  return left;
 }
 
-async function release(registry: Registry, name: string): Promise<void> {
+/** The object as it waits for its end; undefined when it is gone. */
+async function deleteOne(
+  registry: Registry,
+  kind: KindDefinition,
+  object: KubernetesObject,
+): Promise<KubernetesObject | undefined> {
+  const { uid, deletionTimestamp } = storedMeta(object);
+  if (deletionTimestamp !== undefined) return object;
+  const preconditions = { uid };
+  const deleted = await registry
+    .delete(kind, nameOf(object), { preconditions, propagationPolicy: 'Background' })
+    .catch(ignoreGone);
+  return deleted?.metadata?.deletionTimestamp === undefined ? undefined : deleted;
+}
+
+async function release(registry: Registry, namespace: Readonly<Namespace>): Promise<void> {
+  const { name, uid } = storedMeta(namespace);
   await registry
     .mutate(
       namespaceKind,
       { name },
       (draft) => {
-        draft.spec = {
-          ...draft.spec,
-          finalizers: (draft.spec?.finalizers ?? []).filter((entry) => entry !== finalizer),
-        };
+        if (draft.metadata?.uid !== uid) return;
+        const others = (draft.spec?.finalizers ?? []).filter((entry) => entry !== finalizer);
+        draft.spec = { ...draft.spec, finalizers: others };
       },
       { subresource: 'finalize' },
     )
     .catch(ignoreGone);
+}
+
+/** Says on the namespace what it waits for, in Kubernetes' words. */
+async function tellLeftovers(
+  { registry, clock }: ControllerContext,
+  namespace: Readonly<Namespace>,
+  left: readonly Leftover[],
+): Promise<void> {
+  const resources = countBy(
+    left.map(({ kind }) => (kind.group ? `${kind.plural}.${kind.group}` : kind.plural)),
+  );
+  const finalizers = countBy(left.flatMap(({ object }) => object.metadata?.finalizers ?? []));
+  const now = timestamp(clock.now());
+  const conditions: NamespaceCondition[] = [
+    {
+      type: 'NamespaceContentRemaining',
+      status: 'True',
+      reason: 'SomeResourcesRemain',
+      message: `Some resources are remaining: ${listed(resources, (name, count) => `${name} has ${count} resource instances`)}`,
+      lastTransitionTime: now,
+    },
+  ];
+  if (finalizers.size > 0) {
+    conditions.push({
+      type: 'NamespaceFinalizersRemaining',
+      status: 'True',
+      reason: 'SomeFinalizersRemain',
+      message: `Some content in the namespace has finalizers remaining: ${listed(finalizers, (name, count) => `${name} in ${count} resource instances`)}`,
+      lastTransitionTime: now,
+    });
+  }
+  const before = namespace.status?.conditions ?? [];
+  const told = conditions.map((condition) => {
+    const old = before.find(({ type }) => type === condition.type);
+    return old ? { ...condition, lastTransitionTime: old.lastTransitionTime ?? now } : condition;
+  });
+  const change = (draft: Namespace) => {
+    if (draft.metadata?.uid === namespace.metadata?.uid) draft.status = { ...draft.status, conditions: told };
+  };
+  await registry
+    .mutate(namespaceKind, nameOf(namespace), change, { subresource: 'status' })
+    .catch(ignoreGone);
+}
+
+function countBy(names: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
+}
+
+function listed(counts: ReadonlyMap<string, number>, say: (name: string, count: number) => string): string {
+  return [...counts]
+    .map(([name, count]) => say(name, count))
+    .sort()
+    .join(', ');
 }

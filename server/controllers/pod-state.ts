@@ -5,13 +5,14 @@ export function isPodFinished(pod: Readonly<Pod>): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 
+/** On its way out, but its containers may still run. */
 export function isPodTerminating(pod: Readonly<Pod>): boolean {
-  return pod.metadata?.deletionTimestamp !== undefined;
+  return pod.metadata?.deletionTimestamp !== undefined && !isPodFinished(pod);
 }
 
 /** Neither finished nor on its way out: the pod counts as one of its owner's replicas. */
 export function isPodActive(pod: Readonly<Pod>): boolean {
-  return !isPodFinished(pod) && !isPodTerminating(pod);
+  return pod.metadata?.deletionTimestamp === undefined && !isPodFinished(pod);
 }
 
 export function isPodReady(pod: Readonly<Pod>): boolean {

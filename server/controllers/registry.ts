@@ -1,8 +1,9 @@
 import type { ControllerDefinition } from './define-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
-import { garbageCollector } from './garbage-collector.ts';
+import { eventExpiryController } from './event-expiry.ts';
+import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { namespaceController } from './namespace-controller.ts';
-import { nodeLifecycleController } from './node-lifecycle.ts';
+import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
 import { serviceAccountController } from './service-account-controller.ts';
 
@@ -14,4 +15,5 @@ export const controllers: readonly ControllerDefinition[] = [
   replicaSetController,
   nodeLifecycleController,
   garbageCollector,
+  eventExpiryController,
 ];

@@ -1,48 +1,72 @@
 import { WorkQueue } from '../../lib/work-queue.ts';
 import { isStatus } from '../../protocol/status.ts';
-import { createEventRecorder } from '../registry/event-recorder.ts';
-import type { ControllerContext, ControllerDefinition } from './define-controller.ts';
+import type { ControllerContext, ControllerDefinition, Follow } from './define-controller.ts';
 
 const backoff = { baseMs: 20, capMs: 60_000 };
 
-/** Runs the controllers until disposed. Resolves once each has been set up and its informers hold their first list. */
+export interface RunningControllers extends AsyncDisposable {
+  /** Resolves when no key is waiting or being worked. */
+  idle(): Promise<void>;
+}
+
+/**
+ * Runs the controllers until disposed. All are set up first, so that the informers they share fill side by side; resolves
+ * once those hold their first lists and the work has begun. Rejects when the cache is stopped before.
+ */
 export async function runControllers(
   definitions: readonly ControllerDefinition[],
-  context: Omit<ControllerContext, 'events'>,
-): Promise<AsyncDisposable & { idle(): Promise<void> }> {
-  const queues: WorkQueue[] = [];
-  for (const definition of definitions) {
-    const log = context.log.child({ controller: definition.name });
-    const events = createEventRecorder({ ...context, log, component: `${definition.name}-controller` });
-    // Keys queued before every informer holds its first list wait here: a half-filled cache would mislead a plan.
-    const early = new Set<string>();
-    let queue: WorkQueue | undefined;
-    const enqueue = (key: string) => {
-      if (queue) queue.add(key);
-      else early.add(key);
-    };
-    const reconcile = definition.setup({ ...context, log, events }, enqueue);
+  context: Omit<ControllerContext, 'follow'>,
+): Promise<RunningControllers> {
+  const subscriptions = new DisposableStack();
+  const prepared = definitions.map((definition) => prepare(definition, context, subscriptions));
+  try {
     await context.cache.synced();
-    queue = new WorkQueue({
+  } catch (error) {
+    subscriptions.dispose();
+    throw error;
+  }
+  const queues = prepared.map((start) => start());
+  return {
+    async idle() {
+      while (queues.some(({ depth }) => depth > 0)) await Promise.all(queues.map((queue) => queue.idle()));
+    },
+    async [Symbol.asyncDispose]() {
+      subscriptions.dispose();
+      await Promise.all(queues.map((queue) => queue.stop()));
+    },
+  };
+}
+
+/** Sets one controller up; what it returns starts its work. */
+function prepare(
+  definition: ControllerDefinition,
+  context: Omit<ControllerContext, 'follow'>,
+  subscriptions: DisposableStack,
+): () => WorkQueue {
+  const log = context.log.child({ controller: definition.name });
+  const events = context.events.from(`${definition.name}-controller`);
+  // Keys queued before every informer holds its first list wait here: a half-filled cache would mislead a plan.
+  const early = new Set<string>();
+  let enqueue = (key: string): void => void early.add(key);
+  const follow: Follow = (informer, handler) => {
+    subscriptions.use(informer.onChange(handler));
+  };
+  const work = definition.setup({ ...context, log, events, follow }, (key) => enqueue(key));
+  return () => {
+    const queue = new WorkQueue({
       clock: context.clock,
       workers: definition.workers,
       backoff,
-      work: reconcile,
+      work,
       onError: (key, error, failures) => {
         // A conflict only says that the cache was behind; the next try sees the newer object.
         const level = isStatus(error, 'Conflict') ? 'debug' : 'warn';
         log[level]('reconcile failed', { key, error, failures });
       },
     });
+    enqueue = (key) => queue.add(key);
     for (const key of early) queue.add(key);
-    queues.push(queue);
-  }
-  return {
-    async idle() {
-      for (const queue of queues) await queue.idle();
-    },
-    async [Symbol.asyncDispose]() {
-      await Promise.all(queues.map((queue) => queue.stop()));
-    },
+    early.clear();
+    return queue;
   };
 }

@@ -3,18 +3,19 @@ import { serviceAccountKind } from '../../protocol/kinds/service-account.ts';
 import { storedMeta } from '../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../protocol/status.ts';
 import { defineController } from './define-controller.ts';
+import { isNamespaceEnding } from './expected-failures.ts';
 
 /** Keeps a ServiceAccount `default` in every namespace. */
 export const serviceAccountController = defineController({
   name: 'serviceaccount',
-  workers: 1,
-  setup({ registry, cache }, enqueue) {
+  workers: 4,
+  setup({ registry, cache, follow }, enqueue) {
     const namespaces = cache.informer(namespaceKind);
     const accounts = cache.informer(serviceAccountKind);
-    namespaces.onChange(({ type, object }) => {
+    follow(namespaces, ({ type, object }) => {
       if (type !== 'deleted') enqueue(storedMeta(object).name);
     });
-    accounts.onChange(({ type, object }) => {
+    follow(accounts, ({ type, object }) => {
       if (type === 'deleted' && object.metadata?.namespace) enqueue(object.metadata.namespace);
     });
     return async (namespace) => {
@@ -24,8 +25,7 @@ export const serviceAccountController = defineController({
       await registry
         .create(serviceAccountKind, { metadata: { namespace, name: 'default' } })
         .catch((error: unknown) => {
-          const expected = isStatus(error, 'AlreadyExists') || isStatus(error, 'Forbidden');
-          if (!expected) throw error;
+          if (!isStatus(error, 'AlreadyExists') && !isNamespaceEnding(error)) throw error;
         });
     };
   },

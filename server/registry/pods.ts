@@ -4,6 +4,7 @@ import { StatusError } from '../../protocol/status.ts';
 import { decode, encode } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict } from './failures.ts';
+import { addRefusal } from './refusals.ts';
 import type { ObjectName, Veto } from './registry.ts';
 import { requireUid } from './replace-object.ts';
 
@@ -27,23 +28,13 @@ interface Condition {
   lastTransitionTime?: string;
 }
 
-/** Names of the nodes that refused a pod, comma-separated, the latest last. */
-export const refusedByAnnotation = 'flotilla.dev/refused-by';
-
-/** A pod refused more often than this forgets the earliest refusal, so that its annotations stay small. */
-const refusalsMax = 32;
-
-/** Nodes that refused this pod; the scheduler tries others first. */
-export function refusingNodes(pod: KubernetesObject): readonly string[] {
-  return (pod.metadata?.annotations?.[refusedByAnnotation] ?? '').split(',').filter((name) => name !== '');
-}
-
+/** Returns the pod's new resourceVersion. */
 export async function bindPod(
   context: RegistryContext,
   at: ObjectName,
   { podUid, node }: { podUid: string; node: string },
-): Promise<void> {
-  await changePod(context, at, podUid, (pod, now) => {
+): Promise<string> {
+  return changePod(context, at, podUid, (pod, now) => {
     const bound = pod.spec?.nodeName;
     if (bound) throw refuseBinding(at, `pod ${at.name} is already assigned to node "${bound}"`);
     pod.spec = { ...pod.spec, nodeName: node };
@@ -73,11 +64,7 @@ export async function unbindPod(context: RegistryContext, at: ObjectName, veto: 
         lastTransitionTime: timestamp(now),
       },
     );
-    const refusals = [...refusingNodes(pod).filter((name) => name !== veto.node), veto.node];
-    (pod.metadata ??= {}).annotations = {
-      ...pod.metadata.annotations,
-      [refusedByAnnotation]: refusals.slice(-refusalsMax).join(','),
-    };
+    addRefusal(pod, veto.node, now);
   });
 }
 
@@ -86,9 +73,9 @@ async function changePod(
   at: ObjectName,
   podUid: string,
   change: (pod: PodShape, now: number) => void,
-): Promise<void> {
+): Promise<string> {
   const kind = podKindOf(context);
-  await retryWrite(kind, at.name, async () => {
+  return retryWrite(kind, at.name, async () => {
     const entry = await readEntry(context, kind, at);
     const pod = decode(kind, entry);
     requireUid(kind, pod, podUid);
@@ -96,7 +83,7 @@ async function changePod(
       throw refuseBinding(at, `pod ${at.name} is being deleted, cannot be assigned to a host`);
     }
     change(pod, context.clock.now());
-    await context.store.update(entry.key, encode(pod), entry.revision);
+    return String(await context.store.update(entry.key, encode(pod), entry.revision));
   });
 }
 

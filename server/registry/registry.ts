@@ -45,12 +45,15 @@ export interface Registry {
     at: ObjectName,
     options?: DeleteRequest,
   ): Promise<T>;
-  /** Sets spec.nodeName of an unbound pod (Conflict when it is bound or being deleted). */
-  bind(at: ObjectName, podUid: string, node: string): Promise<void>;
+  /**
+   * Sets spec.nodeName of an unbound pod (Conflict when it is bound or being deleted). Returns the pod's new
+   * resourceVersion.
+   */
+  bind(at: ObjectName, podUid: string, node: string): Promise<string>;
   /**
    * Takes a pod back from a node that refused it: clears spec.nodeName and what was reported of it, sets PodScheduled to
-   * False with the reason, and adds the node to those that `refusingNodes` names. Conflict unless the pod is still
-   * bound to exactly this node.
+   * False with the reason, and notes the refusal where `refusalsOf` (refusals.ts) finds it. Conflict unless the pod is
+   * still bound to exactly this node.
    */
   unbind(at: ObjectName, veto: Veto): Promise<void>;
 

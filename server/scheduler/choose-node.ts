@@ -1,5 +1,6 @@
-import type { NodeState, PodRequest } from './node-state.ts';
+import type { NodeState } from './node-state.ts';
 import type { SchedulerPlugin } from './plugin.ts';
+import type { PodRequest } from './pod-request.ts';
 
 /** Where a pod shall go, or why nowhere. Pure but for the rotation that the caller passes in. */
 export type Choice =
@@ -11,8 +12,8 @@ export type Choice =
 const feasibleNodesMax = 100;
 
 /**
- * Looks at nodes from `start` on, around the ring, until enough are feasible, and takes the best; equal scores go to the one seen
- * first, so that moving `start` spreads pods.
+ * Looks at nodes from `start` on, around the ring, until enough are feasible, and takes the best; equal scores go to the
+ * one seen first, so that moving `start` spreads pods. `none` means that every node was looked at.
  */
 export function chooseNode(
   pod: PodRequest,
@@ -20,8 +21,7 @@ export function chooseNode(
   plugins: readonly SchedulerPlugin[],
   start: number,
 ): Choice {
-  const filters = plugins.filter(({ filter }) => filter !== undefined);
-  const scorers = plugins.filter(({ score }) => score !== undefined);
+  const concerned = concernedPlugins(pod, plugins);
   const reasons = new Map<string, number>();
   let best: { node: NodeState; score: number } | undefined;
   let feasible = 0;
@@ -30,37 +30,47 @@ export function chooseNode(
     const node = nodes[(start + examined) % nodes.length];
     examined += 1;
     if (!node) continue;
-    const reason = firstReason(pod, node, filters);
+    const reason = firstReason(pod, node, concerned);
     if (reason !== undefined) {
       reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
       continue;
     }
     feasible += 1;
-    const score = totalScore(pod, node, scorers);
+    const score = totalScore(pod, node, concerned);
     if (!best || score > best.score) best = { node, score };
   }
   return best ? { type: 'node', node: best.node, examined } : { type: 'none', nodes: nodes.length, reasons };
 }
 
+export function fitsNode(pod: PodRequest, node: NodeState, plugins: readonly SchedulerPlugin[]): boolean {
+  return firstReason(pod, node, concernedPlugins(pod, plugins)) === undefined;
+}
+
+function concernedPlugins(pod: PodRequest, plugins: readonly SchedulerPlugin[]): readonly SchedulerPlugin[] {
+  return plugins.filter(({ concerns }) => concerns === undefined || concerns(pod));
+}
+
 function firstReason(
   pod: PodRequest,
   node: NodeState,
-  filters: readonly SchedulerPlugin[],
+  plugins: readonly SchedulerPlugin[],
 ): string | undefined {
-  for (const plugin of filters) {
+  for (const plugin of plugins) {
     const reason = plugin.filter?.(pod, node);
     if (reason !== undefined) return reason;
   }
   return undefined;
 }
 
-function totalScore(pod: PodRequest, node: NodeState, scorers: readonly SchedulerPlugin[]): number {
+function totalScore(pod: PodRequest, node: NodeState, plugins: readonly SchedulerPlugin[]): number {
   let score = 0;
-  for (const plugin of scorers) score += (plugin.weight ?? 1) * (plugin.score?.(pod, node) ?? 0);
+  for (const plugin of plugins) {
+    if (plugin.score) score += (plugin.weight ?? 1) * plugin.score(pod, node);
+  }
   return score;
 }
 
-/** As Kubernetes says it: `0/5 nodes are available: 3 Insufficient memory, 2 node(s) were unschedulable.` */
+/** As Kubernetes says it: `0/5 nodes are available: 2 node(s) were unschedulable, 3 Insufficient memory.` */
 export function explainNone(choice: Extract<Choice, { type: 'none' }>): string {
   if (choice.nodes === 0) return 'no nodes available to schedule pods';
   const parts = [...choice.reasons].map(([reason, count]) => `${count} ${reason}`).sort();

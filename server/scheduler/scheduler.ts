@@ -1,18 +1,21 @@
 import { backoffMs } from '../../lib/backoff.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Node, Pod } from '../../protocol/generated/models.ts';
+import { sameValue } from '../../protocol/kinds/cause.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
-import { objectKey, storedMeta, timestamp } from '../../protocol/kinds/stored-object.ts';
-import { isStatus } from '../../protocol/status.ts';
-import type { Cache, CacheChange } from '../cache/informer.ts';
+import { objectKey, splitKey, storedMeta } from '../../protocol/kinds/stored-object.ts';
+import type { Cache, CacheChange, Informer } from '../cache/informer.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
+import { refusedByAnnotation } from '../registry/refusals.ts';
 import type { Registry } from '../registry/registry.ts';
-import { chooseNode, explainNone } from './choose-node.ts';
+import { chooseNode, explainNone, fitsNode } from './choose-node.ts';
 import { Fleet } from './fleet.ts';
-import { podRequest } from './node-state.ts';
 import type { SchedulerPlugin } from './plugin.ts';
+import { liveRefusals, type PodRequest, podRequest } from './pod-request.ts';
+import { reportUnschedulable } from './report-unschedulable.ts';
+import { WaitingPods } from './waiting-pods.ts';
 
 export interface SchedulerOptions {
   registry: Registry;
@@ -25,149 +28,203 @@ export interface SchedulerOptions {
 
 /** The name pods ask for in spec.schedulerName. */
 const schedulerName = 'default-scheduler';
-/** Bindings written side by side; the store commits them in groups. */
-const bindingsMax = 64;
-/** Placements decided before the event loop gets its turn. */
+/** Bindings and reports written side by side; the store commits them in groups. */
+const writesMax = 256;
+/** After so many placements, or so long, the event loop gets its turn. */
 const sliceMax = 50;
+const sliceMs = 5;
 const retry = { baseMs: 100, capMs: 10_000 };
+/** Waiting pods are tried again this often whatever happens: a net under the events that should have queued them. */
+const retryAllMs = 5 * 60_000;
 
 /**
- * Places pods on nodes: one pod at a time against a live picture of the fleet (fleet.ts), the binding stored in the background. A pod
- * that fits nowhere waits until something changes that could help, and says why meanwhile.
+ * Places pods on nodes: one pod at a time against a live picture of the fleet (fleet.ts), the binding stored in the
+ * background. A pod that fits nowhere says why and waits (waiting-pods.ts) until something changes that lets it fit.
  */
 export async function startScheduler(options: SchedulerOptions): Promise<AsyncDisposable> {
-  const scheduler = new Scheduler(options);
+  const scheduler = new Scheduler({ ...options, events: options.events.from(schedulerName) });
   await scheduler.start();
   return scheduler;
 }
 
 class Scheduler implements AsyncDisposable {
   readonly #options: SchedulerOptions;
+  readonly #pods: Informer<Pod>;
   readonly #fleet = new Fleet();
   /** Keys of pods to place, in order of arrival. */
   readonly #queue = new Set<string>();
-  /** Keys of pods that fit nowhere. */
-  readonly #waiting = new Set<string>();
+  readonly #waiting = new WaitingPods();
+  /** Nodes that may take pods they did not take before. */
+  readonly #helped = new Set<string>();
   readonly #failures = new Map<string, number>();
-  readonly #bindings = new Set<Promise<void>>();
-  readonly #subscriptions: Disposable[] = [];
+  /** Pods that are tried again at a certain time. */
+  readonly #timers = new Map<string, Timer>();
+  #retryAll: Timer | undefined;
+  readonly #writes = new Set<Promise<void>>();
+  readonly #subscriptions = new DisposableStack();
+  readonly #stop = new AbortController();
+  #onWritten: (() => void) | undefined;
   #start = 0;
-  #running = false;
-  #stopped = false;
+  #draining = true;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#pods = options.cache.informer(podKind);
   }
 
   async start(): Promise<void> {
     const { cache } = this.#options;
     const nodes = cache.informer(nodeKind);
-    const pods = cache.informer(podKind);
     await cache.synced();
-    this.#subscriptions.push(
-      nodes.onChange((change) => this.#nodeChanged(change)),
-      pods.onChange((change) => this.#podChanged(change)),
-    );
+    this.#subscriptions.use(nodes.onChange((change) => this.#nodeChanged(change)));
+    this.#subscriptions.use(this.#pods.onChange((change) => this.#podChanged(change)));
+    // Only now is everything counted that runs already.
+    this.#draining = false;
+    this.#wake();
+    this.#retryAllLater();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopped = true;
-    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
-    await Promise.all(this.#bindings);
+    this.#stop.abort();
+    this.#subscriptions.dispose();
+    this.#retryAll?.cancel();
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#onWritten?.();
+    await Promise.all(this.#writes);
   }
 
   #nodeChanged(change: CacheChange<Node>): void {
-    this.#fleet.applyNode(change);
-    const helps =
-      change.type === 'added' || (change.type === 'updated' && couldHelp(change.old, change.object));
-    if (helps) this.#retryWaiting();
+    if (this.#fleet.applyNode(change, this.#options.clock.now())) this.#help(storedMeta(change.object).name);
   }
 
   #podChanged(change: CacheChange<Pod>): void {
-    const key = objectKey(change.object);
-    if (this.#fleet.applyPod(change)) this.#retryWaiting();
-    if (change.type === 'deleted' || !wantsPlacing(change.object)) {
-      this.#queue.delete(key);
-      this.#waiting.delete(key);
+    const { object } = change;
+    const key = objectKey(object);
+    this.#help(this.#fleet.applyPod(change));
+    if (change.type === 'deleted' || !wantsPlacing(object)) {
       this.#failures.delete(key);
-      return;
+      this.#forget(key);
+    } else if (change.type === 'added' || isNews(change.old, object)) {
+      this.#enqueue(key);
     }
-    const own = change.type === 'updated' && change.object.spec === change.old.spec;
-    const unchanged =
-      change.type === 'updated' && JSON.stringify(change.object.spec) === JSON.stringify(change.old.spec);
-    // Our own PodScheduled=False is no reason to try again.
-    if (this.#waiting.has(key) && (own || unchanged)) return;
-    this.#enqueue(key);
   }
 
-  #retryWaiting(): void {
-    for (const key of this.#waiting) this.#enqueue(key);
+  #help(node: string | undefined): void {
+    if (node === undefined || this.#waiting.size === 0) return;
+    this.#helped.add(node);
+    this.#wake();
   }
 
+  /** To be placed as if it had just come. */
   #enqueue(key: string): void {
-    if (this.#stopped) return;
-    this.#waiting.delete(key);
+    this.#forget(key);
     this.#queue.add(key);
-    if (this.#running) return;
-    this.#running = true;
+    this.#wake();
+  }
+
+  #enqueueAfter(key: string, delayMs: number): void {
+    if (this.#stop.signal.aborted) return;
+    this.#timers.get(key)?.cancel();
+    this.#timers.set(
+      key,
+      this.#options.clock.after(delayMs, () => this.#enqueue(key), { unref: true }),
+    );
+  }
+
+  #forget(key: string): void {
+    this.#timers.get(key)?.cancel();
+    this.#timers.delete(key);
+    this.#queue.delete(key);
+    this.#waitNoLonger(key);
+  }
+
+  #waitNoLonger(key: string): void {
+    const next = this.#waiting.remove(key);
+    if (next === undefined) return;
+    this.#queue.add(next);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#draining || this.#stop.signal.aborted) return;
+    this.#draining = true;
     void this.#drain();
   }
 
   async #drain(): Promise<void> {
-    let placed = 0;
+    // The change at hand may be one of many that the cache is telling in one go.
+    await Promise.resolve();
+    const { clock, log } = this.#options;
     try {
-      for (const key of this.#queue) {
-        if (this.#stopped) return;
-        if (this.#bindings.size >= bindingsMax) await Promise.race(this.#bindings);
-        this.#queue.delete(key);
-        this.#place(key);
-        placed += 1;
-        if (placed % sliceMax === 0)
-          await new Promise<void>((resolve) => this.#options.clock.after(0, resolve));
+      while (this.#queue.size > 0 || this.#helped.size > 0) {
+        const until = clock.monotonic() + sliceMs;
+        for (let done = 0; done < sliceMax && clock.monotonic() <= until; done += 1) {
+          while (this.#writes.size >= writesMax) await this.#written();
+          if (this.#stop.signal.aborted) return;
+          if (!this.#step()) break;
+        }
+        await sleep(clock, 0, this.#stop.signal);
       }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) log.error('the scheduler stumbled', { error });
     } finally {
-      this.#running = false;
-      const [next] = this.#queue;
-      if (next !== undefined) this.#enqueue(next);
+      this.#draining = false;
+      if (this.#queue.size > 0 || this.#helped.size > 0) this.#wake();
     }
+  }
+
+  /** One pod, or one node that may help; false when there is nothing to do. */
+  #step(): boolean {
+    const [node] = this.#helped;
+    if (node !== undefined) {
+      this.#helped.delete(node);
+      const state = this.#fleet.nodeNamed(node);
+      const { plugins } = this.#options;
+      const hopeful = state ? this.#waiting.takeHopeful((sample) => fitsNode(sample, state, plugins)) : [];
+      for (const key of hopeful) this.#queue.add(key);
+      return true;
+    }
+    const [key] = this.#queue;
+    if (key === undefined) return false;
+    this.#queue.delete(key);
+    this.#place(key);
+    return true;
   }
 
   #place(key: string): void {
-    const slash = key.indexOf('/');
-    const pod = this.#options.cache.informer(podKind).get(key.slice(0, slash), key.slice(slash + 1));
-    if (!pod || !wantsPlacing(pod)) return;
-    const request = podRequest(pod);
-    const choice = chooseNode(request, this.#fleet.nodes, this.#options.plugins, this.#start);
+    const { namespace, name } = splitKey(key);
+    const pod = this.#pods.get(namespace, name);
+    if (!pod || !wantsPlacing(pod) || this.#fleet.isPlaced(storedMeta(pod).uid))
+      return this.#waitNoLonger(key);
+    const { clock, plugins } = this.#options;
+    const request = podRequest(pod, liveRefusals(pod, clock.now()));
+    const known = this.#waiting.joinQueue(key, request);
+    if (known !== undefined) return this.#wait(key, request, known);
+    const choice = chooseNode(request, this.#fleet.nodes, plugins, this.#start);
     if (choice.type === 'none') {
-      this.#waiting.add(key);
-      this.#track(this.#reportUnschedulable(pod, explainNone(choice)));
-      return;
+      const explanation = explainNone(choice);
+      this.#waiting.add(key, request, explanation);
+      return this.#wait(key, request, explanation);
     }
-    this.#start = (this.#start + choice.examined) % Math.max(1, this.#fleet.nodes.length);
+    this.#start = (this.#start + choice.examined) % this.#fleet.nodes.length;
     this.#fleet.place(choice.node.name, request);
+    this.#waitNoLonger(key);
     this.#track(this.#bind(key, pod, choice.node.name));
   }
 
-  #track(work: Promise<void>): void {
-    const tracked = work
-      .catch((error: unknown) => this.#options.log.warn('scheduling step failed', { error }))
-      .finally(() => this.#bindings.delete(tracked));
-    this.#bindings.add(tracked);
-  }
-
   async #bind(key: string, pod: Readonly<Pod>, node: string): Promise<void> {
-    const { registry, events, clock, log } = this.#options;
-    const { namespace = 'default', name, uid } = storedMeta(pod);
+    const { registry, events, log } = this.#options;
+    const { namespace = '', name, uid } = storedMeta(pod);
     try {
-      await registry.bind({ namespace, name }, uid, node);
+      const revision = await registry.bind({ namespace, name }, uid, node);
+      this.#help(this.#fleet.confirm(uid, Number(revision)));
     } catch (error) {
-      this.#fleet.release(uid);
-      // Gone, bound by someone else or on its way out: its events say the rest.
-      if (isStatus(error, 'NotFound') || isStatus(error, 'Conflict')) return;
+      this.#help(this.#fleet.takeBack(uid));
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
-      log.warn('binding failed', { pod: key, node, error });
-      clock.after(backoffMs(failures, retry), () => this.#enqueue(key), { unref: true });
+      // If it is gone or bound by someone else, the next look at it finds that.
+      this.#enqueueAfter(key, backoffMs(failures, retry));
+      log.info('a pod was not bound', { pod: key, node, failures, error });
       return;
     }
     this.#failures.delete(key);
@@ -178,32 +235,40 @@ class Scheduler implements AsyncDisposable {
     });
   }
 
-  async #reportUnschedulable(pod: Readonly<Pod>, message: string): Promise<void> {
-    const { registry, events, clock } = this.#options;
-    const { namespace = 'default', name, uid } = storedMeta(pod);
-    const before = pod.status?.conditions?.find((condition) => condition.type === 'PodScheduled');
-    if (before?.status === 'False' && before.message === message) return;
-    events.record(podKind, pod, { type: 'Warning', reason: 'FailedScheduling', message });
-    const change = (draft: Pod) => {
-      if (draft.metadata?.uid !== uid || draft.spec?.nodeName) return;
-      const others = (draft.status?.conditions ?? []).filter(
-        (condition) => condition.type !== 'PodScheduled',
-      );
-      const lastTransitionTime = before?.status === 'False' ? before.lastTransitionTime : undefined;
-      const condition = {
-        type: 'PodScheduled',
-        status: 'False',
-        reason: 'Unschedulable',
-        message,
-        lastTransitionTime: lastTransitionTime ?? timestamp(clock.now()),
-      };
-      draft.status = { ...draft.status, conditions: [...others, condition] };
-    };
-    await registry
-      .mutate(podKind, { namespace, name }, change, { subresource: 'status' })
-      .catch((error: unknown) => {
-        if (!isStatus(error, 'NotFound')) throw error;
+  #wait(key: string, { pod, refusals }: PodRequest, explanation: string): void {
+    this.#track(reportUnschedulable(this.#options, pod, explanation));
+    if (refusals.size === 0) return;
+    const ends = [...refusals.values()].map(({ untilMs }) => untilMs);
+    this.#enqueueAfter(key, Math.max(0, Math.min(...ends) - this.#options.clock.now()));
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#options.log.warn('a scheduling step failed', { error }))
+      .finally(() => {
+        this.#writes.delete(tracked);
+        this.#onWritten?.();
       });
+    this.#writes.add(tracked);
+  }
+
+  #written(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onWritten = () => {
+        this.#onWritten = undefined;
+        resolve();
+      };
+      if (this.#stop.signal.aborted) resolve();
+    });
+  }
+
+  #retryAllLater(): void {
+    const task = () => {
+      if (this.#stop.signal.aborted) return;
+      for (const key of this.#waiting.takeAll()) this.#enqueue(key);
+      this.#retryAllLater();
+    };
+    this.#retryAll = this.#options.clock.after(retryAllMs, task, { unref: true });
   }
 }
 
@@ -218,14 +283,8 @@ function wantsPlacing(pod: Readonly<Pod>): boolean {
   );
 }
 
-/** Whether a change of a node could make room for a pod that fitted nowhere. */
-function couldHelp(old: Readonly<Node>, now: Readonly<Node>): boolean {
-  const facts = (node: Readonly<Node>) =>
-    JSON.stringify([
-      node.status?.allocatable,
-      node.metadata?.labels,
-      node.spec,
-      node.status?.conditions?.find((condition) => condition.type === 'Ready')?.status,
-    ]);
-  return facts(old) !== facts(now);
+/** Whether an unbound pod may fit elsewhere than before. Its own status (our explanation) says nothing new. */
+function isNews(old: Readonly<Pod>, pod: Readonly<Pod>): boolean {
+  const refusedBy = ({ metadata }: Readonly<Pod>) => metadata?.annotations?.[refusedByAnnotation];
+  return !wantsPlacing(old) || refusedBy(old) !== refusedBy(pod) || !sameValue(old.spec, pod.spec);
 }

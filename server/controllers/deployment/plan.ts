@@ -1,5 +1,6 @@
 import type { Deployment, ReplicaSet } from '../../../protocol/generated/models.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
+import { isInStep, revisionOf } from './new-set.ts';
 import {
   type Bounds,
   boundsOf,
@@ -11,18 +12,18 @@ import {
   type ScaleChanges,
   wantedReplicas,
 } from './scaling.ts';
+import { countReplicas, isComplete } from './status.ts';
 import { canonicalTemplate } from './template-hash.ts';
-
-export const revisionAnnotation = 'deployment.kubernetes.io/revision';
 
 /**
  * What to do for one Deployment, given the ReplicaSets it controls. Pure.
- * Rules: a paused Deployment makes no new ReplicaSet and moves no pods from one to another, but follows a resize; Recreate has no
- * new pod before the last old one is gone; nothing happens while the Deployment is being deleted.
+ * Rules: a paused Deployment makes no new ReplicaSet and moves no pods from one to another, but follows a resize; Recreate
+ * has no new pod before the last old one is gone; nothing happens while the Deployment is being deleted.
  */
 export type DeploymentStep =
   | { type: 'createSet'; replicas: number; revision: number }
-  | { type: 'setRevision'; set: Readonly<ReplicaSet>; revision: number }
+  /** Gives the newest set its Deployment's annotations, minReadySeconds and revision. */
+  | { type: 'syncSet'; set: Readonly<ReplicaSet>; revision: number }
   | { type: 'scale'; set: Readonly<ReplicaSet>; replicas: number }
   | { type: 'deleteSet'; set: Readonly<ReplicaSet> };
 
@@ -61,17 +62,20 @@ function stepsFor(
   if (deployment.metadata?.deletionTimestamp !== undefined) return [];
   const bounds = boundsOf(deployment);
   const sets = newSet ? [newSet, ...oldSets] : oldSets;
-  if (deployment.spec?.paused || isResized(bounds, sets)) return resizeSteps(bounds, newSet, oldSets);
-  const history = historySteps(deployment, oldSets);
   const revision = Math.max(0, ...oldSets.map(revisionOf)) + 1;
-  if (deployment.spec?.strategy?.type === 'Recreate' && oldSets.some(hasPods)) {
-    return scaleSteps(oldSets, new Map(oldSets.map((set) => [storedMeta(set).uid, 0])));
+  const sync: DeploymentStep[] =
+    newSet && !isInStep(deployment, newSet, revision) ? [{ type: 'syncSet', set: newSet, revision }] : [];
+  if (deployment.spec?.paused) {
+    return [...sync, ...resizeSteps(bounds, newSet, oldSets), ...historySteps(deployment, oldSets)];
   }
-  if (!newSet)
-    return [{ type: 'createSet', replicas: newSetReplicas(bounds, 0, oldSets), revision }, ...history];
-  const renumber: DeploymentStep[] =
-    revisionOf(newSet) < revision ? [{ type: 'setRevision', set: newSet, revision }] : [];
-  return [...renumber, ...scaleSteps(sets, planRollingUpdate(bounds, newSet, oldSets)), ...history];
+  if (isResized(bounds, sets)) return [...sync, ...resizeSteps(bounds, newSet, oldSets)];
+  if (deployment.spec?.strategy?.type === 'Recreate' && oldSets.some(mayHavePods)) {
+    return [...sync, ...scaleSteps(oldSets, new Map(oldSets.map((set) => [storedMeta(set).uid, 0])))];
+  }
+  if (!newSet) return [{ type: 'createSet', replicas: newSetReplicas(bounds, 0, oldSets), revision }];
+  const scaling = scaleSteps(sets, planRollingUpdate(bounds, newSet, oldSets));
+  const complete = isComplete(deployment, countReplicas(deployment, { newSet, oldSets }));
+  return [...sync, ...scaling, ...(complete ? historySteps(deployment, oldSets) : [])];
 }
 
 /** Also writes the sets that keep their count, so that each remembers the new size and the resize is seen once. */
@@ -97,29 +101,23 @@ function scaleSteps(sets: readonly Readonly<ReplicaSet>[], changes: ScaleChanges
   });
 }
 
-/** Old sets beyond revisionHistoryLimit that hold nothing any more, oldest revision first. */
+/** Of the oldest revisions beyond revisionHistoryLimit those that hold nothing any more. */
 function historySteps(
   deployment: Readonly<Deployment>,
   oldSets: readonly Readonly<ReplicaSet>[],
 ): DeploymentStep[] {
   const limit = deployment.spec?.revisionHistoryLimit ?? 10;
-  const empty = oldSets
-    .filter((set) => set.metadata?.deletionTimestamp === undefined && !hasPods(set) && isObserved(set))
-    .toSorted((a, b) => revisionOf(a) - revisionOf(b));
-  return empty.slice(0, Math.max(0, oldSets.length - limit)).map((set) => ({ type: 'deleteSet', set }));
+  const alive = oldSets.filter((set) => set.metadata?.deletionTimestamp === undefined);
+  return alive
+    .toSorted((a, b) => revisionOf(a) - revisionOf(b))
+    .slice(0, Math.max(0, alive.length - limit))
+    .filter((set) => !mayHavePods(set))
+    .map((set) => ({ type: 'deleteSet', set }));
 }
 
-function hasPods(set: Readonly<ReplicaSet>): boolean {
-  return (
-    wantedReplicas(set) > 0 || (set.status?.replicas ?? 0) > 0 || (set.status?.terminatingReplicas ?? 0) > 0
-  );
-}
-
-function isObserved(set: Readonly<ReplicaSet>): boolean {
-  return (set.status?.observedGeneration ?? 0) >= (set.metadata?.generation ?? 0);
-}
-
-export function revisionOf(object: Readonly<ReplicaSet | Deployment>): number {
-  const revision = Number(object.metadata?.annotations?.[revisionAnnotation] ?? 0);
-  return Number.isSafeInteger(revision) ? revision : 0;
+/** Unless the set's controller has seen its present size and counted nothing, there may be pods. */
+function mayHavePods(set: Readonly<ReplicaSet>): boolean {
+  const { replicas = 0, terminatingReplicas = 0, observedGeneration = 0 } = set.status ?? {};
+  const observed = observedGeneration >= (set.metadata?.generation ?? 0);
+  return !observed || wantedReplicas(set) > 0 || replicas > 0 || terminatingReplicas > 0;
 }

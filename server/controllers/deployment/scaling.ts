@@ -96,8 +96,8 @@ function shrinkOldSets(
   return changes;
 }
 
-const desiredAnnotation = 'deployment.kubernetes.io/desired-replicas';
-const maxAnnotation = 'deployment.kubernetes.io/max-replicas';
+export const desiredAnnotation = 'deployment.kubernetes.io/desired-replicas';
+export const maxAnnotation = 'deployment.kubernetes.io/max-replicas';
 
 /** What each ReplicaSet remembers of its Deployment's size, to notice and spread a later change of it. */
 export function sizeAnnotations(bounds: Bounds): Record<string, string> {
@@ -129,15 +129,24 @@ export function planResize(
       ? new Map([[storedMeta(only).uid, bounds.replicas]])
       : new Map();
   }
+  if (newSet && isSaturated(bounds, newSet)) {
+    return new Map(active.flatMap((set) => (set === newSet ? [] : [[storedMeta(set).uid, 0]])));
+  }
   return spread(bounds, active);
+}
+
+/** The new set has all it may have, and all of it is available: the old ones have done their part. */
+function isSaturated({ replicas }: Bounds, newSet: Readonly<ReplicaSet>): boolean {
+  return wantedReplicas(newSet) === replicas && available(newSet) === replicas;
 }
 
 function spread(bounds: Bounds, active: readonly Readonly<ReplicaSet>[]): ScaleChanges {
   const allowed = bounds.replicas > 0 ? bounds.replicas + bounds.maxSurge : 0;
   const toAdd = allowed - total(active);
-  // Largest first when growing, smallest age first when shrinking: the same order Kubernetes uses.
+  // Largest first; of equal ones the newer grows first and the older shrinks first (Kubernetes' order).
+  const age = toAdd > 0 ? -1 : 1;
   const order = active.toSorted(
-    (a, b) => wantedReplicas(b) - wantedReplicas(a) || createdAt(a) - createdAt(b),
+    (a, b) => wantedReplicas(b) - wantedReplicas(a) || age * (createdAt(a) - createdAt(b)),
   );
   const changes: ScaleChanges = new Map();
   let added = 0;

@@ -7,34 +7,50 @@ import type {
 import { storedMeta, timestamp } from '../../../protocol/kinds/stored-object.ts';
 import { boundsOf } from './scaling.ts';
 
+/** The Deployment's status, with the conditions that `kubectl rollout status` reads. Pure. */
 export interface StatusFacts {
   newSet: Readonly<ReplicaSet> | undefined;
   oldSets: readonly Readonly<ReplicaSet>[];
-  /** A new set was made or found in this round. */
-  setEvent: { reason: 'NewReplicaSetCreated' | 'FoundNewReplicaSet'; name: string } | undefined;
-  collisionCount: number | undefined;
+  /** A new set was made, found or could not be made in this round. */
+  setEvent?: {
+    reason: 'NewReplicaSetCreated' | 'FoundNewReplicaSet' | 'ReplicaSetCreateError';
+    message: string;
+  };
+  collisionCount: number;
   nowMs: number;
 }
 
-/** The Deployment's next status, with the conditions that `kubectl rollout status` reads. */
 export function deploymentStatus(deployment: Readonly<Deployment>, facts: StatusFacts): DeploymentStatus {
-  const sets = facts.newSet ? [facts.newSet, ...facts.oldSets] : facts.oldSets;
+  const counts: DeploymentStatus = {
+    ...countReplicas(deployment, facts),
+    ...(facts.collisionCount === 0 ? {} : { collisionCount: facts.collisionCount }),
+  };
+  const conditions = [
+    availableCondition(deployment, counts, facts),
+    progressingCondition(deployment, counts, facts),
+    failureCondition(deployment, facts),
+  ];
+  return { ...counts, conditions: conditions.filter((condition) => condition !== undefined) };
+}
+
+/** What the sets count together. */
+export function countReplicas(
+  deployment: Readonly<Deployment>,
+  { newSet, oldSets }: Pick<StatusFacts, 'newSet' | 'oldSets'>,
+): DeploymentStatus {
+  const sets = newSet ? [newSet, ...oldSets] : oldSets;
   const sum = (pick: (set: Readonly<ReplicaSet>) => number | undefined) =>
     sets.reduce((count, set) => count + (pick(set) ?? 0), 0);
-  const replicas = sum((set) => set.status?.replicas);
   const availableReplicas = sum((set) => set.status?.availableReplicas);
-  const wanted = sum((set) => set.spec?.replicas);
-  const status: DeploymentStatus = {
+  return {
     observedGeneration: deployment.metadata?.generation ?? 0,
-    replicas,
-    updatedReplicas: facts.newSet?.status?.replicas ?? 0,
+    replicas: sum((set) => set.status?.replicas),
+    updatedReplicas: newSet?.status?.replicas ?? 0,
     readyReplicas: sum((set) => set.status?.readyReplicas),
     availableReplicas,
-    unavailableReplicas: Math.max(0, wanted - availableReplicas),
+    unavailableReplicas: Math.max(0, sum((set) => set.spec?.replicas) - availableReplicas),
     terminatingReplicas: sum((set) => set.status?.terminatingReplicas),
-    ...(facts.collisionCount === undefined ? {} : { collisionCount: facts.collisionCount }),
   };
-  return { ...status, conditions: conditionsOf(deployment, status, facts) };
 }
 
 /** Every replica is of the newest template, available, and no old one is left. */
@@ -47,95 +63,115 @@ export function isComplete(deployment: Readonly<Deployment>, status: Readonly<De
   );
 }
 
+/** When the rollout counts as stuck, milliseconds since 1970; undefined while nothing is under way. */
+export function deadlineMs(
+  { spec }: Readonly<Deployment>,
+  status: Readonly<DeploymentStatus> | undefined,
+): number | undefined {
+  const progress = status?.conditions?.find((entry) => entry.type === 'Progressing');
+  if (spec?.progressDeadlineSeconds === undefined || !progress?.lastUpdateTime) return undefined;
+  if (progress.status === 'False' || progress.reason === 'NewReplicaSetAvailable' || spec.paused)
+    return undefined;
+  return Date.parse(progress.lastUpdateTime) + spec.progressDeadlineSeconds * 1000;
+}
+
 type Untimed = Omit<DeploymentCondition, 'lastTransitionTime' | 'lastUpdateTime'>;
 
-function conditionsOf(
+function conditionOf(deployment: Readonly<Deployment>, type: string): DeploymentCondition | undefined {
+  return deployment.status?.conditions?.find((entry) => entry.type === type);
+}
+
+/** A condition that says the same as before stays as it was, its times and its message included. */
+function timed(
   deployment: Readonly<Deployment>,
-  status: Readonly<DeploymentStatus>,
-  facts: StatusFacts,
-): DeploymentCondition[] {
-  const before = deployment.status?.conditions ?? [];
+  condition: Untimed,
+  nowMs: number,
+  { isNews = false } = {},
+): DeploymentCondition {
+  const before = conditionOf(deployment, condition.type);
+  const same = before?.status === condition.status && before.reason === condition.reason;
+  if (before && same && !isNews) return before;
+  const now = timestamp(nowMs);
+  const lastTransitionTime = before?.status === condition.status ? (before.lastTransitionTime ?? now) : now;
+  return { ...condition, lastTransitionTime, lastUpdateTime: now };
+}
+
+function availableCondition(
+  deployment: Readonly<Deployment>,
+  counts: DeploymentStatus,
+  { nowMs }: StatusFacts,
+): DeploymentCondition {
   const { replicas, maxUnavailable } = boundsOf(deployment);
-  const isAvailable = (status.availableReplicas ?? 0) >= replicas - maxUnavailable;
-  const failure = facts.newSet?.status?.conditions?.find((condition) => condition.type === 'ReplicaFailure');
-  const wanted: (Untimed | undefined)[] = [
-    {
-      type: 'Available',
-      status: isAvailable ? 'True' : 'False',
-      reason: isAvailable ? 'MinimumReplicasAvailable' : 'MinimumReplicasUnavailable',
-      message: isAvailable
-        ? 'Deployment has minimum availability.'
-        : 'Deployment does not have minimum availability.',
-    },
-    progressing(deployment, status, facts),
-    failure && {
-      type: 'ReplicaFailure',
-      status: 'True',
-      reason: failure.reason ?? '',
-      message: failure.message ?? '',
-    },
-  ];
-  const now = timestamp(facts.nowMs);
-  return wanted.flatMap((condition): DeploymentCondition[] => {
-    if (!condition) return [];
-    const old = before.find((entry) => entry.type === condition.type);
-    const moved = condition.type === 'Progressing' && progressed(deployment.status, status);
-    if (old && !moved && old.status === condition.status && old.reason === condition.reason) {
-      return [{ ...old, message: condition.message ?? '' }];
-    }
-    const lastTransitionTime = old?.status === condition.status ? (old.lastTransitionTime ?? now) : now;
-    return [{ ...condition, lastTransitionTime, lastUpdateTime: now }];
-  });
+  const isAvailable = (counts.availableReplicas ?? 0) >= replicas - maxUnavailable;
+  const condition: Untimed = isAvailable
+    ? {
+        type: 'Available',
+        status: 'True',
+        reason: 'MinimumReplicasAvailable',
+        message: 'Deployment has minimum availability.',
+      }
+    : {
+        type: 'Available',
+        status: 'False',
+        reason: 'MinimumReplicasUnavailable',
+        message: 'Deployment does not have minimum availability.',
+      };
+  return timed(deployment, condition, nowMs);
 }
 
-function progressing(
+/** What hinders the newest set, or else any other. */
+function failureCondition(
   deployment: Readonly<Deployment>,
-  status: Readonly<DeploymentStatus>,
+  { newSet, oldSets, nowMs }: StatusFacts,
+): DeploymentCondition | undefined {
+  const sets = newSet ? [newSet, ...oldSets] : oldSets;
+  const failures = sets.flatMap((set) => set.status?.conditions ?? []);
+  const failure = failures.find((condition) => condition.type === 'ReplicaFailure');
+  if (!failure) return undefined;
+  const { reason = '', message = '' } = failure;
+  return timed(deployment, { type: 'ReplicaFailure', status: 'True', reason, message }, nowMs);
+}
+
+/** Follows Kubernetes' syncRolloutStatus, checkPausedConditions and getNewReplicaSet. */
+function progressingCondition(
+  deployment: Readonly<Deployment>,
+  counts: Readonly<DeploymentStatus>,
   facts: StatusFacts,
-): Untimed | undefined {
-  const deadlineSeconds = deployment.spec?.progressDeadlineSeconds;
-  if (deadlineSeconds === undefined) return undefined;
-  const condition = (value: string, reason: string, message: string) => ({
-    type: 'Progressing',
-    status: value,
-    reason,
-    message,
-  });
-  const name = facts.newSet ? storedMeta(facts.newSet).name : storedMeta(deployment).name;
-  const subject = facts.newSet ? `ReplicaSet "${name}"` : `Deployment "${name}"`;
-  const before = deployment.status?.conditions?.find((entry) => entry.type === 'Progressing');
-  if (deployment.spec?.paused) return condition('Unknown', 'DeploymentPaused', 'Deployment is paused');
+): DeploymentCondition | undefined {
+  const { spec, status } = deployment;
+  if (spec?.progressDeadlineSeconds === undefined) return undefined;
+  const before = conditionOf(deployment, 'Progressing');
+  const say = (value: string, reason: string, message: string, options?: { isNews: boolean }) =>
+    timed(deployment, { type: 'Progressing', status: value, reason, message }, facts.nowMs, options);
+  if (spec.paused) {
+    // That it hung is worth more than that it rests.
+    if (before?.reason === 'ProgressDeadlineExceeded') return before;
+    return say('Unknown', 'DeploymentPaused', 'Deployment is paused');
+  }
   if (before?.reason === 'DeploymentPaused')
-    return condition('Unknown', 'DeploymentResumed', 'Deployment is resumed');
-  if (facts.setEvent) {
-    const verb = facts.setEvent.reason === 'NewReplicaSetCreated' ? 'Created new' : 'Found new';
-    return condition('True', facts.setEvent.reason, `${verb} replica set "${facts.setEvent.name}"`);
+    return say('Unknown', 'DeploymentResumed', 'Deployment is resumed');
+  const { setEvent } = facts;
+  if (setEvent) {
+    const made = setEvent.reason !== 'ReplicaSetCreateError';
+    return say(made ? 'True' : 'False', setEvent.reason, setEvent.message, { isNews: made });
   }
-  if (isComplete(deployment, status)) {
-    return condition('True', 'NewReplicaSetAvailable', `${subject} has successfully progressed.`);
-  }
-  // A finished rollout whose pods fail later is not a rollout that hangs.
-  if (before?.reason === 'NewReplicaSetAvailable' && !progressed(deployment.status, status))
-    return stripTimes(before);
-  if (progressed(deployment.status, status))
-    return condition('True', 'ReplicaSetUpdated', `${subject} is progressing.`);
-  const deadline = deadlineMs(deployment);
-  if (deadline !== undefined && facts.nowMs >= deadline) {
-    return condition('False', 'ProgressDeadlineExceeded', `${subject} has timed out progressing.`);
-  }
-  return before ? stripTimes(before) : condition('True', 'ReplicaSetUpdated', `${subject} is progressing.`);
+  // A finished rollout whose pods come and go is not a rollout.
+  const isOver = before?.reason === 'NewReplicaSetAvailable' && counts.replicas === counts.updatedReplicas;
+  if (isOver) return before;
+  const subject = facts.newSet
+    ? `ReplicaSet "${storedMeta(facts.newSet).name}"`
+    : `Deployment "${storedMeta(deployment).name}"`;
+  if (isComplete(deployment, counts))
+    return say('True', 'NewReplicaSetAvailable', `${subject} has successfully progressed.`);
+  if (hasProgressed(status, counts))
+    return say('True', 'ReplicaSetUpdated', `${subject} is progressing.`, { isNews: true });
+  const deadline = deadlineMs(deployment, status);
+  if (deadline !== undefined && facts.nowMs >= deadline)
+    return say('False', 'ProgressDeadlineExceeded', `${subject} has timed out progressing.`);
+  return before;
 }
 
-/** When the rollout counts as stuck, milliseconds since 1970; undefined while nothing is under way. */
-export function deadlineMs(deployment: Readonly<Deployment>): number | undefined {
-  const seconds = deployment.spec?.progressDeadlineSeconds;
-  const progress = deployment.status?.conditions?.find((entry) => entry.type === 'Progressing');
-  if (seconds === undefined || !progress?.lastUpdateTime || progress.status === 'False') return undefined;
-  if (progress.reason === 'NewReplicaSetAvailable' || deployment.spec?.paused) return undefined;
-  return Date.parse(progress.lastUpdateTime) + seconds * 1000;
-}
-
-function progressed(
+function hasProgressed(
   before: Readonly<DeploymentStatus> | undefined,
   after: Readonly<DeploymentStatus>,
 ): boolean {
@@ -147,9 +183,4 @@ function progressed(
     (after.readyReplicas ?? 0) > (before?.readyReplicas ?? 0) ||
     (after.availableReplicas ?? 0) > (before?.availableReplicas ?? 0)
   );
-}
-
-function stripTimes(condition: DeploymentCondition): Untimed | undefined {
-  const { lastTransitionTime: _transition, lastUpdateTime: _update, ...rest } = condition;
-  return rest;
 }

@@ -17,26 +17,26 @@ export function templateHash(template: Readonly<PodTemplateSpec>, collisionCount
   return Array.from(digest.subarray(0, hashLength), (byte) => alphabet[byte % alphabet.length]).join('');
 }
 
-/** A text that is equal for templates that mean the same: keys sorted, the hash label left out, empty parts dropped. */
+/**
+ * A text that is equal for templates that mean the same: keys sorted, the hash label and empty metadata left out. Elsewhere
+ * an empty object stays, for it may mean something (an empty namespaceSelector is every namespace).
+ */
 export function canonicalTemplate(template: Readonly<PodTemplateSpec>): string {
   const { labels, ...metadata } = template.metadata ?? {};
   const { [templateHashLabel]: _hash, ...otherLabels } = labels ?? {};
-  return JSON.stringify(
-    sorted({ metadata: { ...metadata, labels: otherLabels }, spec: template.spec ?? {} }),
-  );
+  const parts = Object.entries({ ...metadata, labels: otherLabels }).filter(([, part]) => !isEmpty(part));
+  return JSON.stringify(sorted({ metadata: Object.fromEntries(parts), spec: template.spec ?? {} }));
 }
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value)
-    .filter(([, entry]) => entry !== undefined && entry !== null && !isEmptyObject(entry))
+    .filter(([, entry]) => entry !== undefined && entry !== null)
     .map(([key, entry]) => [key, sorted(entry)] as const);
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function isEmptyObject(value: unknown): boolean {
-  return (
-    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
-  );
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }

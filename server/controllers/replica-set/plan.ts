@@ -42,7 +42,7 @@ export function planReplicaSet(
   const minReadySeconds = replicaSet.spec?.minReadySeconds ?? 0;
   return {
     create: Math.min(Math.max(0, -surplus), burstReplicas),
-    remove: surplus > 0 ? active.toSorted(leastUsefulFirst).slice(0, Math.min(surplus, burstReplicas)) : [],
+    remove: surplus > 0 ? leastUseful(active).slice(0, Math.min(surplus, burstReplicas)) : [],
     status: statusOf(replicaSet, pods, active, nowMs),
     wakeAfterMs: nextAvailability(active, minReadySeconds, nowMs),
   };
@@ -70,22 +70,29 @@ function statusOf(
   };
 }
 
-/** The status with its ReplicaFailure condition set, or cleared when `failure` is undefined. */
+export interface ReplicaFailure {
+  reason: 'FailedCreate' | 'FailedDelete';
+  message: string;
+}
+
+/**
+ * The status with its ReplicaFailure condition set, or cleared when `failure` is undefined. While the reason stays, so does
+ * the whole condition: a message that names another pod each time would make every retry a change, and the change would
+ * queue the next retry without its back-off.
+ */
 export function withReplicaFailure(
   status: ReplicaSetStatus,
-  failure: { reason: 'FailedCreate' | 'FailedDelete'; message: string } | undefined,
+  failure: ReplicaFailure | undefined,
   nowMs: number,
 ): ReplicaSetStatus {
   const others = (status.conditions ?? []).filter((condition) => condition.type !== 'ReplicaFailure');
   const { conditions: _dropped, ...rest } = status;
   if (!failure) return others.length > 0 ? { ...rest, conditions: others } : rest;
   const before = status.conditions?.find((condition) => condition.type === 'ReplicaFailure');
-  const condition: ReplicaSetCondition = {
-    type: 'ReplicaFailure',
-    status: 'True',
-    lastTransitionTime: before?.lastTransitionTime ?? timestamp(nowMs),
-    ...failure,
-  };
+  const condition: ReplicaSetCondition =
+    before?.reason === failure.reason
+      ? before
+      : { type: 'ReplicaFailure', status: 'True', lastTransitionTime: timestamp(nowMs), ...failure };
   return { ...rest, conditions: [...others, condition] };
 }
 
@@ -103,25 +110,46 @@ function nextAvailability(
   return ahead.length > 0 ? Math.min(...ahead) : undefined;
 }
 
-/** Kubernetes' order (ActivePodsWithRanks): unbound, pending, not ready, cheap, newest, most restarted. */
-function leastUsefulFirst(a: Readonly<Pod>, b: Readonly<Pod>): number {
-  for (const [left, right] of ranks(a).map((rank, index) => [rank, ranks(b)[index] ?? 0] as const)) {
-    if (left !== right) return left - right;
+/**
+ * Kubernetes' order (ActivePodsWithRanks): unbound, pending, not ready, cheap, crowded on one node, freshly ready, often
+ * restarted, young.
+ */
+function leastUseful(active: readonly Readonly<Pod>[]): Readonly<Pod>[] {
+  const neighbours = new Map<string, number>();
+  for (const { spec } of active) {
+    const node = spec?.nodeName ?? '';
+    neighbours.set(node, (neighbours.get(node) ?? 0) + 1);
   }
-  return storedMeta(a).name < storedMeta(b).name ? -1 : 1;
+  return active
+    .map((pod) => ({ pod, ranks: ranks(pod, neighbours.get(pod.spec?.nodeName ?? '') ?? 0) }))
+    .sort(byRanks)
+    .map(({ pod }) => pod);
+}
+
+interface Ranked {
+  pod: Readonly<Pod>;
+  ranks: readonly number[];
+}
+
+function byRanks(a: Ranked, b: Ranked): number {
+  const at = a.ranks.findIndex((rank, index) => rank !== b.ranks[index]);
+  if (at >= 0) return (a.ranks[at] ?? 0) - (b.ranks[at] ?? 0);
+  return storedMeta(a.pod).name < storedMeta(b.pod).name ? -1 : 1;
 }
 
 const phaseRanks: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, Running: 2 };
 
-function ranks(pod: Readonly<Pod>): number[] {
+/** Lower goes first. */
+function ranks(pod: Readonly<Pod>, podsOnNode: number): number[] {
   const cost = Number(pod.metadata?.annotations?.['controller.kubernetes.io/pod-deletion-cost'] ?? 0);
   return [
     pod.spec?.nodeName ? 1 : 0,
     phaseRanks[pod.status?.phase ?? 'Pending'] ?? 0,
     isPodReady(pod) ? 1 : 0,
     Number.isFinite(cost) ? cost : 0,
+    -podsOnNode,
     -(readySinceMs(pod) ?? 0),
     -restartCount(pod),
-    -Date.parse(pod.metadata?.creationTimestamp ?? ''),
+    -Date.parse(storedMeta(pod).creationTimestamp),
   ];
 }

@@ -1,21 +1,16 @@
-import type { Pod, ReplicaSet } from '../../../protocol/generated/models.ts';
+import type { Pod, ReplicaSet, ReplicaSetStatus } from '../../../protocol/generated/models.ts';
+import { sameValue } from '../../../protocol/kinds/cause.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { replicaSetKind } from '../../../protocol/kinds/replica-set.ts';
-import {
-  controllerOf,
-  controllerReference,
-  objectKey,
-  splitKey,
-  storedMeta,
-} from '../../../protocol/kinds/stored-object.ts';
-import { compileLabelSelector } from '../../../protocol/selectors.ts';
-import { isStatus } from '../../../protocol/status.ts';
+import { controllerReference, splitKey, storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { adoptAndRelease } from '../adoption.ts';
 import { type ControllerContext, defineController } from '../define-controller.ts';
-import { ignoreGone } from '../ignore-gone.ts';
-import { addOnce, byControllerUid, byNamespace, orphansByNamespace } from '../indexes.ts';
+import { ignoreGone, isNamespaceEnding, messageOf } from '../expected-failures.ts';
+import { followControlled } from '../follow-controlled.ts';
+import { byControllerUid, orphansByNamespace } from '../indexes.ts';
+import { nameOf } from '../object-name.ts';
 import { WriteFence } from '../write-fence.ts';
-import { planReplicaSet, withReplicaFailure } from './plan.ts';
+import { planReplicaSet, type ReplicaFailure, withReplicaFailure } from './plan.ts';
 
 export const replicaSetController = defineController({
   name: 'replicaset',
@@ -24,118 +19,80 @@ export const replicaSetController = defineController({
     const { cache, clock } = context;
     const replicaSets = cache.informer(replicaSetKind);
     const pods = cache.informer(podKind);
-    addOnce(pods, byControllerUid);
-    addOnce(pods, orphansByNamespace);
-    addOnce(replicaSets, byNamespace);
     const fence = new WriteFence(pods);
-
-    replicaSets.onChange(({ object }) => enqueue(objectKey(object)));
-    pods.onChange(({ object }) => {
-      const owner = controllerOf(object);
-      const replicaSet = owner && replicaSets.getByUid(owner.uid);
-      if (replicaSet) enqueue(objectKey(replicaSet));
-      else if (!owner && object.metadata?.labels)
-        for (const match of matching(object)) enqueue(objectKey(match));
-    });
-
-    function* matching(pod: Readonly<Pod>): Iterable<Readonly<ReplicaSet>> {
-      for (const replicaSet of replicaSets.byIndex(byNamespace.name, pod.metadata?.namespace ?? '')) {
-        if (compileLabelSelector(replicaSet.spec?.selector)(pod.metadata?.labels)) yield replicaSet;
-      }
-    }
+    const selectorOf = ({ spec }: Readonly<ReplicaSet>) => spec?.selector;
+    followControlled(context, { owners: replicaSets, controlled: pods, selectorOf, enqueue });
 
     return async (key) => {
-      const at = splitKey(key);
-      const replicaSet = replicaSets.get(at.namespace, at.name);
+      const { namespace = '', name } = splitKey(key);
+      const replicaSet = replicaSets.get(namespace, name);
       if (!replicaSet) return fence.forget(key);
-      // The pod events that are still on their way queue the key again.
-      if (!fence.isOpen(key)) return { requeueAfterMs: 50 };
+      if (!fence.isOpen(key)) return WriteFence.retry;
       const owned = await adoptAndRelease(context, {
         kind: replicaSetKind,
         owner: replicaSet,
         selector: replicaSet.spec?.selector ?? {},
-        controlled: pods.byIndex(byControllerUid.name, storedMeta(replicaSet).uid),
-        orphans: pods.byIndex(orphansByNamespace.name, at.namespace ?? ''),
         targetKind: podKind,
+        controlled: pods.byIndex(byControllerUid.name, storedMeta(replicaSet).uid),
+        orphans: pods.byIndex(orphansByNamespace.name, namespace),
+        wrote: (pod) => fence.wrote(key, pod),
       });
       const plan = planReplicaSet(replicaSet, owned, clock.now());
-      const failure = await carryOut(context, replicaSet, plan, (written) => fence.wrote(key, written));
-      const status = withReplicaFailure(plan.status, failure, clock.now());
-      await context.registry.mutate(replicaSetKind, at, (draft) => void (draft.status = status), {
-        subresource: 'status',
-      });
+      const work: Work = { context, replicaSet, fence, key };
+      const failure = (await createPods(work, plan.create)) ?? (await removePods(work, plan.remove));
+      await writeStatus(context, replicaSet, withReplicaFailure(plan.status, failure, clock.now()));
       if (failure) throw new Error(failure.message);
       return plan.wakeAfterMs === undefined ? undefined : { requeueAfterMs: plan.wakeAfterMs };
     };
   },
 });
 
-type Failure = { reason: 'FailedCreate' | 'FailedDelete'; message: string };
-
-async function carryOut(
-  context: ControllerContext,
-  replicaSet: Readonly<ReplicaSet>,
-  plan: ReturnType<typeof planReplicaSet>,
-  wrote: (resourceVersion: string | undefined) => void,
-): Promise<Failure | undefined> {
-  const failure = await createInBatches(context, replicaSet, plan.create, wrote);
-  for (const pod of plan.remove) await removePod(context, replicaSet, pod, wrote);
-  return failure;
+interface Work {
+  context: ControllerContext;
+  replicaSet: Readonly<ReplicaSet>;
+  fence: WriteFence<Pod>;
+  key: string;
 }
 
 /**
- * Makes `count` pods in batches of 1, 2, 4, … and stops at the first batch with a failure (Kubernetes' slow start): a template that
- * is always refused costs one request, not a thousand.
+ * Makes `count` pods in batches of 1, 2, 4, … and stops at the first batch with a failure (Kubernetes' slow start): a
+ * template that is always refused costs one request, not a thousand.
  */
-async function createInBatches(
-  context: ControllerContext,
-  replicaSet: Readonly<ReplicaSet>,
-  count: number,
-  wrote: (resourceVersion: string | undefined) => void,
-): Promise<Failure | undefined> {
+async function createPods(work: Work, count: number): Promise<ReplicaFailure | undefined> {
   let remaining = count;
   for (let batch = 1; remaining > 0; batch = Math.min(batch * 2, remaining)) {
-    const results = await Promise.allSettled(
-      Array.from({ length: Math.min(batch, remaining) }, async () => {
-        const pod = await context.registry.create(podKind, podFromTemplate(replicaSet));
-        wrote(pod.metadata?.resourceVersion);
-        context.events.record(replicaSetKind, replicaSet, {
-          type: 'Normal',
-          reason: 'SuccessfulCreate',
-          message: `Created pod: ${storedMeta(pod).name}`,
-        });
-      }),
-    );
-    remaining -= results.length;
+    const results = await Promise.allSettled(Array.from({ length: batch }, () => createPod(work)));
+    remaining -= batch;
     const failed = results.find((result) => result.status === 'rejected');
-    if (failed) return createFailed(context, replicaSet, failed.reason);
+    if (!failed) continue;
+    if (isNamespaceEnding(failed.reason)) return undefined;
+    return failureOf(work, 'FailedCreate', `Error creating: ${messageOf(failed.reason)}`);
   }
   return undefined;
 }
 
-function createFailed(
-  context: ControllerContext,
-  replicaSet: Readonly<ReplicaSet>,
-  reason: unknown,
-): Failure | undefined {
-  const message = `Error creating: ${reason instanceof Error ? reason.message : String(reason)}`;
-  const terminating = isStatus(reason, 'Forbidden') && message.includes('being terminated');
-  if (terminating) return undefined;
-  context.events.record(replicaSetKind, replicaSet, { type: 'Warning', reason: 'FailedCreate', message });
-  return { reason: 'FailedCreate', message };
+async function createPod({ context, replicaSet, fence, key }: Work): Promise<void> {
+  const pod = await context.registry.create(podKind, podFromTemplate(replicaSet));
+  fence.wrote(key, pod);
+  context.events.record(replicaSetKind, replicaSet, {
+    type: 'Normal',
+    reason: 'SuccessfulCreate',
+    message: `Created pod: ${storedMeta(pod).name}`,
+  });
 }
 
-async function removePod(
-  context: ControllerContext,
-  replicaSet: Readonly<ReplicaSet>,
-  pod: Readonly<Pod>,
-  wrote: (resourceVersion: string | undefined) => void,
-): Promise<void> {
-  const { namespace, name, uid } = storedMeta(pod);
-  const at = { ...(namespace === undefined ? {} : { namespace }), name };
-  const deleted = await context.registry.delete(podKind, at, { preconditions: { uid } }).catch(ignoreGone);
+async function removePods(work: Work, pods: readonly Readonly<Pod>[]): Promise<ReplicaFailure | undefined> {
+  const results = await Promise.allSettled(pods.map((pod) => removePod(work, pod)));
+  const failed = results.find((result) => result.status === 'rejected');
+  return failed && failureOf(work, 'FailedDelete', `Error deleting: ${messageOf(failed.reason)}`);
+}
+
+async function removePod({ context, replicaSet, fence, key }: Work, pod: Readonly<Pod>): Promise<void> {
+  const { name, uid } = storedMeta(pod);
+  const preconditions = { uid };
+  const deleted = await context.registry.delete(podKind, nameOf(pod), { preconditions }).catch(ignoreGone);
+  fence.deleted(key, uid);
   if (!deleted) return;
-  wrote(deleted.metadata?.resourceVersion);
   context.events.record(replicaSetKind, replicaSet, {
     type: 'Normal',
     reason: 'SuccessfulDelete',
@@ -143,18 +100,42 @@ async function removePod(
   });
 }
 
+function failureOf(
+  { context, replicaSet }: Work,
+  reason: ReplicaFailure['reason'],
+  message: string,
+): ReplicaFailure {
+  context.events.record(replicaSetKind, replicaSet, { type: 'Warning', reason, message });
+  return { reason, message };
+}
+
+async function writeStatus(
+  { registry }: ControllerContext,
+  replicaSet: Readonly<ReplicaSet>,
+  status: ReplicaSetStatus,
+): Promise<void> {
+  if (sameValue(replicaSet.status, status)) return;
+  const { uid } = storedMeta(replicaSet);
+  const change = (draft: ReplicaSet) => {
+    if (draft.metadata?.uid === uid) draft.status = status;
+  };
+  await registry
+    .mutate(replicaSetKind, nameOf(replicaSet), change, { subresource: 'status' })
+    .catch(ignoreGone);
+}
+
 function podFromTemplate(replicaSet: Readonly<ReplicaSet>): Pod {
   const { name, namespace } = storedMeta(replicaSet);
-  const template = structuredClone(replicaSet.spec?.template);
+  const { metadata, spec } = structuredClone(replicaSet.spec?.template) ?? {};
   return {
     metadata: {
       ...(namespace === undefined ? {} : { namespace }),
       generateName: `${name}-`,
-      labels: template?.metadata?.labels ?? {},
-      annotations: template?.metadata?.annotations ?? {},
-      finalizers: template?.metadata?.finalizers ?? [],
+      ...(metadata?.labels ? { labels: metadata.labels } : {}),
+      ...(metadata?.annotations ? { annotations: metadata.annotations } : {}),
+      ...(metadata?.finalizers ? { finalizers: metadata.finalizers } : {}),
       ownerReferences: [controllerReference(replicaSetKind, replicaSet)],
     },
-    ...(template?.spec ? { spec: template.spec } : {}),
+    ...(spec ? { spec } : {}),
   };
 }

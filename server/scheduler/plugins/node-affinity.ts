@@ -6,17 +6,18 @@ import { definePlugin } from '../plugin.ts';
 export const nodeAffinity = definePlugin({
   name: 'NodeAffinity',
   weight: 2,
-  filter({ pod }, node) {
-    const labels = node.node.metadata?.labels ?? {};
-    const selects = Object.entries(pod.spec?.nodeSelector ?? {}).every(
-      ([key, value]) => labels[key] === value,
+  concerns: ({ pod: { spec } }) =>
+    Object.keys(spec?.nodeSelector ?? {}).length > 0 || spec?.affinity?.nodeAffinity !== undefined,
+  filter({ pod: { spec } }, node) {
+    const selects = Object.entries(spec?.nodeSelector ?? {}).every(
+      ([key, value]) => node.labels[key] === value,
     );
-    const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+    const required = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
     const inTerms = !required || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
     return selects && inTerms ? undefined : "node(s) didn't match Pod's node affinity/selector";
   },
-  score({ pod }, node) {
-    const preferred = pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  score({ pod: { spec } }, node) {
+    const preferred = spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
     const total = preferred.reduce((sum, term) => sum + term.weight, 0);
     if (total === 0) return 0;
     const met = preferred.reduce(
@@ -28,11 +29,10 @@ export const nodeAffinity = definePlugin({
 });
 
 /** A term without any requirement matches nothing (Kubernetes' rule). */
-function matchesTerm(term: Readonly<NodeSelectorTerm>, { name, node }: NodeState): boolean {
+function matchesTerm(term: Readonly<NodeSelectorTerm>, { name, labels }: NodeState): boolean {
   const expressions = term.matchExpressions ?? [];
   const fields = term.matchFields ?? [];
   if (expressions.length + fields.length === 0) return false;
-  const labels = node.metadata?.labels ?? {};
   return (
     expressions.every((requirement) => meets(requirement, labels[requirement.key])) &&
     fields.every((requirement) => requirement.key === 'metadata.name' && meets(requirement, name))
@@ -51,10 +51,24 @@ function meets(requirement: Readonly<NodeSelectorRequirement>, value: string | u
     case 'DoesNotExist':
       return value === undefined;
     case 'Gt':
-      return value !== undefined && Number(value) > Number(values[0]);
+      return compares(value, values[0], (left, right) => left > right);
     case 'Lt':
-      return value !== undefined && Number(value) < Number(values[0]);
+      return compares(value, values[0], (left, right) => left < right);
     default:
       return false;
   }
+}
+
+/** Only integers compare. */
+function compares(
+  value: string | undefined,
+  limit: string | undefined,
+  order: (left: bigint, right: bigint) => boolean,
+): boolean {
+  if (!isInteger(value) || !isInteger(limit)) return false;
+  return order(BigInt(value), BigInt(limit));
+}
+
+function isInteger(text: string | undefined): text is string {
+  return text !== undefined && /^-?\d{1,19}$/.test(text);
 }

@@ -5,8 +5,8 @@ const anyAddress = '0.0.0.0';
 /** No two pods on one node ask for the same host port on overlapping addresses. */
 export const nodePorts = definePlugin({
   name: 'NodePorts',
+  concerns: ({ hostPorts }) => hostPorts.length > 0,
   filter({ hostPorts }, node) {
-    if (hostPorts.length === 0 || node.hostPorts.size === 0) return undefined;
     const taken = hostPorts.some((wanted) =>
       [...node.hostPorts.keys()].some((used) => conflicts(wanted, used)),
     );

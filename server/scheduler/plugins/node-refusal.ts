@@ -1,10 +1,14 @@
-import { refusingNodes } from '../../registry/pods.ts';
 import { definePlugin } from '../plugin.ts';
 
-/** A device that refused this very pod is not asked again: it knows better what it can run. */
+/**
+ * A device that refused this very pod knows better what it can run: it is not asked again while the refusal holds, unless
+ * what it offers has changed since.
+ */
 export const nodeRefusal = definePlugin({
   name: 'NodeRefusal',
-  filter({ pod }, { name }) {
-    return refusingNodes(pod).includes(name) ? 'node(s) refused the pod' : undefined;
+  concerns: ({ refusals }) => refusals.size > 0,
+  filter({ refusals }, { name, changedAtMs }) {
+    const refusal = refusals.get(name);
+    return refusal && refusal.sinceMs >= changedAtMs ? 'node(s) refused the pod' : undefined;
   },
 });

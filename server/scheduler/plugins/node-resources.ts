@@ -1,11 +1,13 @@
 import { definePlugin } from '../plugin.ts';
 
+const scored = ['cpu', 'memory', 'pods'] as const;
+
 /** The pod's requests fit beside what is placed already; the emptier of two nodes is better (LeastAllocated). */
 export const nodeResources = definePlugin({
   name: 'NodeResourcesFit',
-  filter({ requests }, { allocatable, requested }) {
-    for (const [name, amount] of Object.entries(requests)) {
-      if (amount > 0 && (requested[name] ?? 0) + amount > (allocatable[name] ?? 0)) {
+  filter({ amounts }, { allocatable, requested }) {
+    for (const [name, amount] of amounts) {
+      if ((requested[name] ?? 0) + amount > (allocatable[name] ?? 0)) {
         return name === 'pods' ? 'Too many pods' : `Insufficient ${name}`;
       }
     }
@@ -13,11 +15,11 @@ export const nodeResources = definePlugin({
   },
   score({ requests }, { allocatable, requested }) {
     let sum = 0;
-    for (const name of ['cpu', 'memory', 'pods']) {
+    for (const name of scored) {
       const capacity = allocatable[name] ?? 0;
       if (capacity > 0)
         sum += 100 * Math.max(0, 1 - ((requested[name] ?? 0) + (requests[name] ?? 0)) / capacity);
     }
-    return sum / 3;
+    return sum / scored.length;
   },
 });

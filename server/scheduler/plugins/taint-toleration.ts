@@ -6,18 +6,22 @@ import { definePlugin } from '../plugin.ts';
 export const taintToleration = definePlugin({
   name: 'TaintToleration',
   weight: 3,
-  filter({ pod }, { node }) {
-    const hard = (node.spec?.taints ?? []).filter((taint) => taint.effect !== 'PreferNoSchedule');
-    const taint = hard.find((entry) => !isTolerated(pod.spec?.tolerations, entry));
-    return taint && `node(s) had untolerated taint {${taint.key}${taint.value ? `: ${taint.value}` : ''}}`;
+  filter({ pod }, { hardTaints }) {
+    if (hardTaints.length === 0) return undefined;
+    const taint = hardTaints.find((entry) => !isTolerated(pod.spec?.tolerations, entry));
+    return taint && untolerated(taint);
   },
-  score({ pod }, { node }) {
-    const soft = (node.spec?.taints ?? []).filter((taint) => taint.effect === 'PreferNoSchedule');
-    const against = soft.filter((taint) => !isTolerated(pod.spec?.tolerations, taint)).length;
+  score({ pod }, { softTaints }) {
+    if (softTaints.length === 0) return 100;
+    const against = softTaints.filter((taint) => !isTolerated(pod.spec?.tolerations, taint)).length;
     return 100 / (1 + against);
   },
 });
 
-function isTolerated(tolerations: readonly Toleration[] | undefined, taint: Readonly<Taint>): boolean {
+export function isTolerated(tolerations: readonly Toleration[] | undefined, taint: Readonly<Taint>): boolean {
   return (tolerations ?? []).some((toleration) => tolerates(toleration, taint));
+}
+
+export function untolerated({ key, value }: Readonly<Taint>): string {
+  return `node(s) had untolerated taint {${key}: ${value ?? ''}}`;
 }

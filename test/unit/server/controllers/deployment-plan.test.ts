@@ -67,7 +67,7 @@ function told(steps: readonly DeploymentStep[]): string[] {
     switch (step.type) {
       case 'createSet':
         return `create ${step.replicas} r${step.revision}`;
-      case 'setRevision':
+      case 'syncSet':
         return `revision ${step.set.metadata?.name} r${step.revision}`;
       case 'scale':
         return `scale ${step.set.metadata?.name} ${step.set.spec?.replicas}→${step.replicas}`;
@@ -170,7 +170,7 @@ test('templates that mean the same have one hash, whatever the order of keys and
 test('a rollout past its deadline without progress is reported, and progress clears it', () => {
   const owner = deployment('b', { progressDeadlineSeconds: 10 });
   const newSet = setOf(owner, 'new', 'b', { replicas: 1, available: 0, revision: 2 });
-  const facts = { newSet, oldSets: [], setEvent: undefined, collisionCount: undefined };
+  const facts = { newSet, oldSets: [], collisionCount: 0 };
   const reason = (status: ReturnType<typeof deploymentStatus>) =>
     status.conditions?.find((condition) => condition.type === 'Progressing')?.reason;
   owner.status = deploymentStatus(owner, { ...facts, nowMs: start });
@@ -231,8 +231,7 @@ function rollout(
     const status = deploymentStatus(owner, {
       newSet,
       oldSets,
-      setEvent: undefined,
-      collisionCount: undefined,
+      collisionCount: 0,
       nowMs: start,
     });
     if (newSet && isComplete(owner, status)) return true;

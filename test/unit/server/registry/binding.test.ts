@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { refusingNodes } from '../../../../server/registry/pods.ts';
+import { refusalsOf } from '../../../../server/registry/refusals.ts';
 import type { Registry } from '../../../../server/registry/registry.ts';
 import { openRegistry, refused, testPodKind } from './registry-fixture.ts';
 
@@ -71,5 +71,10 @@ test("a node's veto sets the pod free, remembers the node, and counts only from 
     await registry.bind(a, podUid, node);
     await registry.unbind(a, { ...veto, node });
   }
-  assert.deepEqual(refusingNodes(await registry.get(testPodKind, a)), ['n2', 'n1']);
+  const refusals = refusalsOf(await registry.get(testPodKind, a));
+  const told = refusals.map(({ node, count, sinceMs, untilMs }) => [node, count, untilMs - sinceMs]);
+  assert.deepEqual(told, [
+    ['n2', 1, 30_000],
+    ['n1', 2, 60_000],
+  ]);
 });

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node, Pod, PodSpec } from '../../../../protocol/generated/models.ts';
+import { addRefusal } from '../../../../server/registry/refusals.ts';
 import { chooseNode, explainNone } from '../../../../server/scheduler/choose-node.ts';
 import {
   createNodeState,
   type NodeState,
   placePod,
-  podRequest,
   removePod,
+  updateNode,
 } from '../../../../server/scheduler/node-state.ts';
+import { liveRefusals, podRequest } from '../../../../server/scheduler/pod-request.ts';
 import { schedulerPlugins } from '../../../../server/scheduler/registry.ts';
 
 interface NodeFacts {
@@ -33,18 +35,16 @@ function node(name: string, facts: NodeFacts = {}): NodeState {
       conditions: [{ type: 'Ready', status: facts.ready ?? 'True' }],
     },
   };
-  return createNodeState(object);
+  const state = createNodeState(name);
+  updateNode(state, object, 0);
+  return state;
 }
 
 let serial = 0;
-function pod(
-  requests: Record<string, string> = {},
-  spec: Partial<PodSpec> = {},
-  annotations: Record<string, string> = {},
-): Pod {
+function pod(requests: Record<string, string> = {}, spec: Partial<PodSpec> = {}): Pod {
   serial += 1;
   return {
-    metadata: { name: `p${serial}`, namespace: 'default', uid: `p${serial}`, annotations },
+    metadata: { name: `p${serial}`, namespace: 'default', uid: `p${serial}` },
     spec: { containers: [{ name: 'c', image: 'i', resources: { requests } }], ...spec },
   };
 }
@@ -83,8 +83,8 @@ test('why a pod fits nowhere is told as Kubernetes tells it', () => {
   ];
   assert.equal(
     chosen(pod({ memory: '2Gi' }), nodes),
-    '0/6 nodes are available: 1 Too many pods, 1 node(s) had untolerated taint {site: barn}, ' +
-      '1 node(s) were not ready, 1 node(s) were unschedulable, 2 Insufficient memory.',
+    '0/6 nodes are available: 1 Too many pods, 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, ' +
+      '1 node(s) had untolerated taint {site: barn}, 1 node(s) were unschedulable, 2 Insufficient memory.',
   );
   assert.equal(chosen(pod(), []), 'no nodes available to schedule pods');
 });
@@ -113,9 +113,33 @@ test('node selector and required affinity choose by label, preferred affinity by
   assert.equal(chosen(pod({}, { affinity: preferred }), nodes), 'pi');
 });
 
-test('a device that refused the pod is not asked again', () => {
-  const nodes = [node('a'), node('b')];
-  assert.equal(chosen(pod({}, {}, { 'flotilla.dev/refused-by': 'a' }), nodes), 'b');
+test('a pod goes to a node that is not ready, cordoned or silent only when it tolerates that', () => {
+  const nodes = [node('silent', { ready: 'Unknown' }), node('unwell', { ready: 'False' })];
+  const tolerating = (key: string) =>
+    pod({}, { tolerations: [{ key, operator: 'Exists', effect: 'NoSchedule' }] });
+  assert.equal(chosen(tolerating('node.kubernetes.io/unreachable'), nodes), 'silent');
+  assert.equal(chosen(tolerating('node.kubernetes.io/not-ready'), nodes), 'unwell');
+  const cordoned = [node('cordoned', { unschedulable: true })];
+  assert.match(chosen(tolerating('node.kubernetes.io/not-ready'), cordoned), /unschedulable/);
+  assert.equal(chosen(tolerating('node.kubernetes.io/unschedulable'), cordoned), 'cordoned');
+  assert.equal(chosen(pod({}, { tolerations: [{ operator: 'Exists' }] }), cordoned), 'cordoned');
+});
+
+test('a device that refused the pod is asked again when the refusal has ended or the device has changed', () => {
+  const refused = pod();
+  addRefusal(refused, 'a', 1_000);
+  const placed = (nodes: NodeState[], nowMs: number) =>
+    chooseNode(podRequest(refused, liveRefusals(refused, nowMs)), nodes, schedulerPlugins, 0);
+  const [a, b] = [node('a'), node('b', { unschedulable: true })];
+  const choice = placed([a, b], 2_000);
+  assert.equal(choice.type === 'none' && choice.reasons.get('node(s) refused the pod'), 1);
+  assert.equal(placed([a, b], 31_000).type, 'node');
+  const allocatable = { cpu: '8', memory: '8Gi', pods: '110' };
+  const changed = { ...a.node, status: { ...a.node?.status, allocatable } };
+  updateNode(a, changed, 3_000);
+  assert.equal(placed([a, b], 4_000).type, 'node');
+  addRefusal(refused, 'a', 5_000);
+  assert.equal(placed([a, b], 60_000).type, 'none', 'the second refusal holds for longer');
 });
 
 test('a host port is given once per node and address', () => {

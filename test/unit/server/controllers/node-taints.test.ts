@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node, Toleration } from '../../../../protocol/generated/models.ts';
-import { evictionTimeMs, planTaints } from '../../../../server/controllers/node-lifecycle.ts';
+import { evictionTimeMs, planTaints } from '../../../../server/controllers/node-lifecycle/taints.ts';
 
 const now = Date.UTC(2026, 0, 1);
 

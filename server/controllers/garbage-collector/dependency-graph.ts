@@ -1,0 +1,97 @@
+import {
+  apiVersionOf,
+  type KindDefinition,
+  type KubernetesObject,
+  type OwnerReference,
+} from '../../../protocol/kinds/define-kind.ts';
+import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
+import { isStatus } from '../../../protocol/status.ts';
+import type { Informer } from '../../cache/informer.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { byOwnerUid } from '../indexes.ts';
+
+export const foregroundFinalizer = 'foregroundDeletion';
+export const orphanFinalizer = 'orphan';
+
+export interface Found {
+  kind: KindDefinition;
+  object: Readonly<KubernetesObject>;
+}
+
+/** `waiting`: being deleted in the foreground, so its dependents shall go. */
+export type OwnerState = 'present' | 'waiting' | 'gone';
+
+/**
+ * Who owns whom, over the informers of all kinds. Every look-up costs its answer, never the number of objects. Owners are
+ * found where Kubernetes looks for them: by kind and name, in the dependent's own namespace unless the kind has none.
+ */
+export class DependencyGraph {
+  readonly #registry: Registry;
+  readonly #informers: ReadonlyMap<string, Informer<KubernetesObject>>;
+
+  constructor(registry: Registry, informers: readonly Informer<KubernetesObject>[]) {
+    this.#registry = registry;
+    this.#informers = new Map(informers.map((informer) => [placeOf(informer.kind), informer]));
+  }
+
+  get kinds(): readonly KindDefinition[] {
+    return [...this.#informers.values()].map(({ kind }) => kind);
+  }
+
+  find(uid: string): Found | undefined {
+    for (const informer of this.#informers.values()) {
+      const object = informer.getByUid(uid);
+      if (object) return { kind: informer.kind, object };
+    }
+    return undefined;
+  }
+
+  dependentsOf(ownerUid: string): Found[] {
+    return [...this.#informers.values()].flatMap((informer) =>
+      informer.byIndex(byOwnerUid.name, ownerUid).map((object) => ({ kind: informer.kind, object })),
+    );
+  }
+
+  /** Believes an owner gone only when the registry itself says so, never because the cache has not seen it yet. */
+  async ownerState(reference: OwnerReference, dependent: Readonly<KubernetesObject>): Promise<OwnerState> {
+    const informer = this.#informers.get(`${reference.apiVersion}/${reference.kind}`);
+    // An owner of a kind that this server does not know may live elsewhere: leave its dependents alone.
+    if (!informer) return 'present';
+    const namespace = informer.kind.namespaced ? dependent.metadata?.namespace : undefined;
+    // Nobody can tell in which namespace the owner of a cluster-scoped object is (Kubernetes leaves it alone, too).
+    if (informer.kind.namespaced && namespace === undefined) return 'present';
+    const cached = informer.get(namespace, reference.name);
+    if (cached?.metadata?.uid === reference.uid) return stateOf(cached);
+    try {
+      const at = { ...(namespace === undefined ? {} : { namespace }), name: reference.name };
+      const owner = await this.#registry.get(informer.kind, at);
+      return owner.metadata?.uid === reference.uid ? stateOf(owner) : 'gone';
+    } catch (error) {
+      if (isStatus(error, 'NotFound')) return 'gone';
+      throw error;
+    }
+  }
+}
+
+export function isDeletingDependents({ metadata }: Readonly<KubernetesObject>): boolean {
+  return (
+    metadata?.deletionTimestamp !== undefined && (metadata.finalizers ?? []).includes(foregroundFinalizer)
+  );
+}
+
+export function isOrphaningDependents({ metadata }: Readonly<KubernetesObject>): boolean {
+  return metadata?.deletionTimestamp !== undefined && (metadata.finalizers ?? []).includes(orphanFinalizer);
+}
+
+/** Whether the dependent and the owner can belong together: names of owners are looked up in one's own namespace. */
+export function isWithin(owner: Found, dependent: Readonly<KubernetesObject>): boolean {
+  return !owner.kind.namespaced || storedMeta(owner.object).namespace === dependent.metadata?.namespace;
+}
+
+function stateOf(owner: Readonly<KubernetesObject>): OwnerState {
+  return isDeletingDependents(owner) ? 'waiting' : 'present';
+}
+
+function placeOf(kind: KindDefinition): string {
+  return `${apiVersionOf(kind)}/${kind.kind}`;
+}
