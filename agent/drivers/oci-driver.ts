@@ -77,7 +77,7 @@ class OciDriver implements RuntimeDriver {
   readonly #watch: PidWatch;
   readonly #hints = new Set<(podUid: string) => void>();
   /** Created and not yet started, by name. */
-  readonly #created = new Map<string, ContainerSpec>();
+  readonly #created = new Map<string, { spec: ContainerSpec; sandbox: string }>();
   /** What `pull` found, by the image's name as the pod writes it. */
   readonly #imageIds = new Map<string, string>();
   #engine: Promise<Engine> | undefined;
@@ -110,23 +110,23 @@ class OciDriver implements RuntimeDriver {
     const names = await this.#namesWhere(`label=${labels.owner}=${this.#options.owner}`);
     const parsed = names.map(parseName);
     return {
-      sandboxes: parsed.flatMap((name) => (name?.kind === 'sandbox' ? [sandboxHandle(name.podUid)] : [])),
+      sandboxes: parsed.flatMap((name) => (name?.kind === 'sandbox' ? [sandboxHandle(name)] : [])),
       containers: parsed.flatMap((name) => (name?.kind === 'container' ? [containerHandle(name)] : [])),
     };
   }
 
   async createSandbox(pod: SandboxSpec): Promise<SandboxHandle> {
     const engine = await this.#findEngine();
+    const name = sandboxName(pod);
     const args = runSandboxArguments(engine, pod, { ...this.#options, image: pauseImage });
     let answer = await this.#call(args);
-    if (answer.exitCode !== 0 && (await this.#exists(sandboxName(pod.podUid))))
-      answer = await this.#call(['start', sandboxName(pod.podUid)]);
+    if (answer.exitCode !== 0 && (await this.#exists(name))) answer = await this.#call(['start', name]);
     else if (answer.exitCode !== 0 && (await this.#imageId(pauseImage)) === undefined) {
       await this.#loadPauseImage(engine);
       answer = await this.#call(args);
     }
-    if (answer.exitCode === 0) return sandboxHandle(pod.podUid);
-    await this.#removeAll([sandboxName(pod.podUid)]);
+    if (answer.exitCode === 0) return sandboxHandle(pod);
+    await this.#removeAll([name]);
     throw new DriverError('CreatePodSandboxError', answer.message);
   }
 
@@ -141,16 +141,16 @@ class OciDriver implements RuntimeDriver {
   }
 
   async inspectSandbox(handle: SandboxHandle): Promise<SandboxState> {
-    const text = await this.#inspectText(sandboxName(handle.podUid));
+    const text = await this.#inspectText(handle.id);
     return text === undefined ? { state: 'missing' } : parseSandboxState(text, hostAddresses);
   }
 
   async removeSandbox(handle: SandboxHandle): Promise<void> {
     const names = await this.#namesWhere(`label=${labels.podUid}=${handle.podUid}`);
-    const pause = sandboxName(handle.podUid);
+    const isPause = (name: string) => parseName(name)?.kind === 'sandbox';
     // The pause container by itself and last: an engine refuses to remove what others depend on.
-    await this.#removeAll(names.filter((name) => name !== pause));
-    await this.#removeAll(names.filter((name) => name === pause));
+    await this.#removeAll(names.filter((name) => !isPause(name)));
+    await this.#removeAll(names.filter(isPause));
   }
 
   async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {
@@ -158,17 +158,19 @@ class OciDriver implements RuntimeDriver {
     if (spec.command[0] === '')
       throw new DriverError('CreateContainerConfigError', 'the first word of command is empty');
     if (!isImageReference(spec.image)) throw invalidName(spec.image);
-    this.#created.set(name, spec);
+    this.#created.set(name, { spec, sandbox: sandbox.id });
     return containerHandle({ ...spec, podUid: sandbox.podUid });
   }
 
   async start(handle: ContainerHandle): Promise<void> {
     const name = containerName(handle);
-    const spec = this.#created.get(name);
-    if (!spec) return this.#startExisting(handle, name);
+    const created = this.#created.get(name);
+    if (!created) return this.#startExisting(handle, name);
+    const { spec, sandbox } = created;
     const engine = await this.#findEngine();
     const image = this.#imageIds.get(spec.image) ?? spec.image;
-    const { args, environment } = runContainerArguments(engine, spec, { ...this.#options, image });
+    const options = { ...this.#options, image, sandbox };
+    const { args, environment } = runContainerArguments(engine, spec, options);
     const answer = await this.#call(args, { environment });
     if (answer.exitCode !== 0) await this.#explainFailedRun(name, spec, answer);
     this.#created.delete(name);
@@ -374,8 +376,8 @@ function logArguments(options: LogOptions): string[] {
   ];
 }
 
-function sandboxHandle(podUid: string): SandboxHandle {
-  return { driver: 'oci', podUid, id: sandboxName(podUid), data: {} };
+function sandboxHandle(pod: Pick<SandboxSpec, 'podUid' | 'hostNetwork'>): SandboxHandle {
+  return { driver: 'oci', podUid: pod.podUid, id: sandboxName(pod), data: {} };
 }
 
 function containerHandle(spec: { podUid: string; container: string; attempt: number }): ContainerHandle {

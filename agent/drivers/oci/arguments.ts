@@ -20,17 +20,23 @@ export const labels = {
   attempt: 'flotilla.dev/attempt',
 } as const;
 
+const prefix = 'flotilla';
+const hostPrefix = 'flotilla-host';
 const runDetached = ['run', '--detach', '--pull', 'never', '--name'];
 const hostnameLengthMax = 63;
 const logSize = '10m';
 
-/** Names are the identity: the same after a restart, and refused by the engine when used twice. */
-export function sandboxName(podUid: string): string {
-  return `flotilla.${safePart(podUid)}`;
+/**
+ * Names are the identity: the same after a restart, and refused by the engine when used twice. A sandbox on the host's network
+ * says so in its name, because what runs in it then has to ask for the host's network itself: an engine without root's rights
+ * cannot join it by way of the pause container.
+ */
+export function sandboxName(pod: Pick<SandboxSpec, 'podUid' | 'hostNetwork'>): string {
+  return `${pod.hostNetwork ? hostPrefix : prefix}.${safePart(pod.podUid)}`;
 }
 
 export function containerName(spec: { podUid: string; container: string; attempt: number }): string {
-  return `${sandboxName(spec.podUid)}.${safePart(spec.container)}.${spec.attempt}`;
+  return `${prefix}.${safePart(spec.podUid)}.${safePart(spec.container)}.${spec.attempt}`;
 }
 
 function safePart(part: string): string {
@@ -39,14 +45,15 @@ function safePart(part: string): string {
 }
 
 export type ParsedName =
-  | { kind: 'sandbox'; podUid: string }
+  | { kind: 'sandbox'; podUid: string; hostNetwork: boolean }
   | { kind: 'container'; podUid: string; container: string; attempt: number };
 
 export function parseName(name: string): ParsedName | undefined {
-  const [prefix, podUid, container, attempt, ...rest] = name.split('.');
-  if (prefix !== 'flotilla' || !podUid || rest.length > 0) return undefined;
-  if (container === undefined) return { kind: 'sandbox', podUid };
-  if (!container || !/^\d+$/.test(attempt ?? '')) return undefined;
+  const [first, podUid, container, attempt, ...rest] = name.split('.');
+  const hostNetwork = first === hostPrefix;
+  if ((first !== prefix && !hostNetwork) || !podUid || rest.length > 0) return undefined;
+  if (container === undefined) return { kind: 'sandbox', podUid, hostNetwork };
+  if (hostNetwork || !container || !/^\d+$/.test(attempt ?? '')) return undefined;
   return { kind: 'container', podUid, container, attempt: Number(attempt) };
 }
 
@@ -59,7 +66,7 @@ export function runSandboxArguments(
   const userLabels = Object.entries(pod.labels).filter(([name]) => !name.startsWith('flotilla.dev/'));
   return [
     ...runDetached,
-    sandboxName(pod.podUid),
+    sandboxName(pod),
     ...labelArguments([
       ...userLabels,
       [labels.owner, owner],
@@ -98,9 +105,8 @@ export interface RunContainer {
 export function runContainerArguments(
   engine: Engine,
   spec: ContainerSpec,
-  { owner, cluster, image }: Ownership & { image: string },
+  { owner, cluster, image, sandbox }: Ownership & { image: string; sandbox: string },
 ): RunContainer {
-  const sandbox = `container:${sandboxName(spec.podUid)}`;
   const variables = environmentArguments(spec.environment);
   const [entrypoint, ...beforeArgs] = spec.command;
   return {
@@ -133,8 +139,10 @@ export function runContainerArguments(
 }
 
 function joinArguments({ command }: Engine, sandbox: string): string[] {
+  const joined = `container:${sandbox}`;
+  if (sandbox.startsWith(`${hostPrefix}.`)) return ['--network', 'host', '--ipc', joined];
   // Docker gives the host name of the network's owner by itself and has no such option.
-  return ['--network', sandbox, '--ipc', sandbox, ...(command === 'podman' ? ['--uts', sandbox] : [])];
+  return ['--network', joined, '--ipc', joined, ...(command === 'podman' ? ['--uts', joined] : [])];
 }
 
 /** One file of this size, or two where the engine can: an SD card must not fill up. */

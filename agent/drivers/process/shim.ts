@@ -110,11 +110,13 @@ function exists(file: string): boolean {
 }
 
 function requireFolder(cwd: string): void {
-  if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) return;
-  throw new DriverError(
-    'RunContainerError',
-    `chdir to cwd (${JSON.stringify(cwd)}): no such file or directory`,
-  );
+  let problem = 'not a directory';
+  try {
+    if (statSync(cwd).isDirectory()) return;
+  } catch (error) {
+    problem = codeOf(error) === 'EACCES' ? 'permission denied' : 'no such file or directory';
+  }
+  throw new DriverError('RunContainerError', `chdir to cwd (${JSON.stringify(cwd)}): ${problem}`);
 }
 
 /** A shell drops variables whose names it could not use itself; Kubernetes allows dots and dashes, so `env` hands those on. */
@@ -142,21 +144,28 @@ export function resolveProgram(
   const found = candidates.map((file) => ({ file, problem: problemOf(file) }));
   const usable = found.find(({ problem }) => problem === undefined);
   if (usable) return [program.includes('/') ? program : usable.file, ...args];
-  const denied = found.some(({ problem }) => problem === 'denied');
-  const reason = denied
-    ? 'permission denied'
-    : program.includes('/')
-      ? 'no such file or directory'
-      : 'executable file not found in $PATH';
+  const named = program.includes('/');
+  const denied = found.some(({ problem }) => problem === 'denied' || (named && problem === 'hidden'));
+  const absence = named ? 'no such file or directory' : 'executable file not found in $PATH';
+  const reason = denied ? 'permission denied' : absence;
   throw new DriverError('RunContainerError', `exec: ${JSON.stringify(program)}: ${reason}`);
 }
 
-function problemOf(file: string): 'absent' | 'denied' | undefined {
-  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return 'absent';
+/** `hidden`: in a folder that we may not enter. */
+function problemOf(file: string): 'absent' | 'hidden' | 'denied' | undefined {
+  try {
+    if (!statSync(file).isFile()) return 'absent';
+  } catch (error) {
+    return codeOf(error) === 'EACCES' ? 'hidden' : 'absent';
+  }
   try {
     accessSync(file, constants.X_OK);
     return undefined;
   } catch {
     return 'denied';
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readlink } from 'node:fs/promises';
+import { hostAddresses } from '../../../agent/drivers/host-addresses.ts';
 import {
   type BenchTraits,
   containerSpec,
@@ -78,6 +80,25 @@ export function isolationRules(use: () => DriverBench, traits: BenchTraits): voi
       assert.ok(state.state === 'ready' && state.podIps.length > 0, 'the pod has an address');
     },
   );
+
+  testWhen(traits.isolates)("a pod on the host's network has that network and its addresses", async () => {
+    const bench = use();
+    const driver = bench.open();
+    const sandbox = await driver.createSandbox(sandboxSpec({ hostNetwork: true }));
+    const spec = containerSpec(bench, sandbox, { script: 'readlink /proc/self/ns/net' });
+    const handle = await driver.create(spec, sandbox);
+    await driver.start(handle);
+    assert.equal((await exited(driver, handle)).exitCode, 0);
+    assert.equal((await logText(driver, handle)).trim(), await readlink('/proc/self/ns/net'));
+    const state = await driver.inspectSandbox(sandbox);
+    assert.ok(state.state === 'ready' && state.podIps.every((ip) => hostAddresses().includes(ip)));
+    assert.deepEqual(
+      (await bench.open().list()).sandboxes.filter(({ id }) => id === sandbox.id),
+      [sandbox],
+    );
+    await driver.removeSandbox(sandbox);
+    assert.deepEqual(await driver.inspectSandbox(sandbox), { state: 'missing' });
+  });
 
   testWhen(traits.limitsMemory)(
     'a container that takes more memory than its limit is killed, and that is told',

@@ -5,7 +5,7 @@ import type { HollowBehaviour } from '../../../agent/drivers/hollow-driver.ts';
 export const scripts = {
   runs: 'while :; do sleep 1000; done',
   exits3: 'exit 3',
-  exitsSoon: 'sleep 0.3; exit 4',
+  exitsSoon: 'sleep 1; exit 4',
   obeysWith5: 'trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done',
   ignoresTerm: 'trap "" TERM; echo ready; while :; do sleep 1000; done',
   prints: 'echo one; echo two; echo three',
@@ -16,7 +16,7 @@ export function hollowBehaviour(spec: ContainerSpec): HollowBehaviour {
   const behaviours: Record<keyof typeof scripts, HollowBehaviour> = {
     runs: {},
     exits3: { exitAfterMs: 0, exitCode: 3 },
-    exitsSoon: { exitAfterMs: 300, exitCode: 4 },
+    exitsSoon: { exitAfterMs: 1_000, exitCode: 4 },
     obeysWith5: { onTerminate: 5, output: 'ready\n' },
     ignoresTerm: { onTerminate: 'never', output: 'ready\n' },
     prints: { output: 'one\ntwo\nthree\n', exitAfterMs: 0 },

@@ -22,7 +22,7 @@ const podman: Engine = {
   limitsMemory: true,
 };
 const docker: Engine = { ...podman, command: 'docker' };
-const ours = { owner: 'me', cluster: 'fleet', image: 'localhost/x:1' };
+const ours = { owner: 'me', cluster: 'fleet', image: 'localhost/x:1', sandbox: 'flotilla.uid-1' };
 
 const container: ContainerSpec = {
   podUid: 'uid-1',
@@ -63,7 +63,12 @@ suite('names', () => {
       container: 'main-2',
       attempt: 3,
     });
-    assert.deepEqual(parseName(sandboxName('uid-1')), { kind: 'sandbox', podUid: 'uid-1' });
+    for (const hostNetwork of [false, true])
+      assert.deepEqual(parseName(sandboxName({ podUid: 'uid-1', hostNetwork })), {
+        kind: 'sandbox',
+        podUid: 'uid-1',
+        hostNetwork,
+      });
   });
 
   test("other people's containers are not ours", () => {
@@ -81,7 +86,9 @@ suite('names', () => {
 
   test('what would change the meaning of a name is refused', () => {
     for (const podUid of ['', '-x', 'a.b', 'a/b', 'a b'])
-      assert.throws(() => sandboxName(podUid), { code: 'CreateContainerConfigError' });
+      assert.throws(() => sandboxName({ podUid, hostNetwork: false }), {
+        code: 'CreateContainerConfigError',
+      });
   });
 });
 
@@ -119,6 +126,14 @@ suite('run', () => {
     assert.deepEqual(after(run({}, docker).args, '--uts'), []);
     assert.ok(after(args, '--label').includes('flotilla.dev/attempt=3'));
     assert.ok(after(args, '--label').includes('flotilla.dev/owner=me'));
+  });
+
+  test("a container of a pod on the host's network asks for that itself", () => {
+    const onHost = { ...ours, sandbox: sandboxName({ podUid: 'uid-1', hostNetwork: true }) };
+    const { args } = runContainerArguments(podman, container, onHost);
+    assert.deepEqual(after(args, '--network'), ['host']);
+    assert.deepEqual(after(args, '--ipc'), ['container:flotilla-host.uid-1']);
+    assert.deepEqual(after(args, '--uts'), []);
   });
 
   test('limits are those of the pod, without swap; an engine that has none is not asked', () => {

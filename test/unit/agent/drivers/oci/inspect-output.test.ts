@@ -12,7 +12,7 @@ const startedAtMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 const zero = '0001-01-01T00:00:00Z';
 
 function state(fields: object): string {
-  return JSON.stringify([{ Image: hex, State: fields }]);
+  return JSON.stringify([{ Id: 'c0ffee', Image: hex, State: fields }]);
 }
 
 suite('container inspect', () => {
@@ -23,6 +23,7 @@ suite('container inspect', () => {
         pid: 7,
         startedAtMs,
         imageId: `sha256:${hex}`,
+        engineId: 'c0ffee',
       });
   });
 
@@ -36,6 +37,7 @@ suite('container inspect', () => {
         startedAtMs,
         finishedAtMs: Date.UTC(2026, 0, 2, 4, 4, 5, 100),
         imageId: `sha256:${hex}`,
+        engineId: 'c0ffee',
       });
   });
 
