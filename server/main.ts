@@ -115,8 +115,8 @@ async function startWork(
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const cache = parts.use(createCache({ registry, clock, log }));
-  parts.use(await startNodes({ registry, cache, bus, clock, random, log }));
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
+  parts.use(await startNodes({ registry, cache, bus, clock, random, log, events }));
   parts.use(await runControllers(controllers, { registry, cache, kinds, clock, log, events }));
   parts.use(await startScheduler({ registry, cache, clock, log, events, plugins: schedulerPlugins }));
 }

@@ -7,7 +7,7 @@ import { podKind } from '../../protocol/kinds/pod.ts';
 import { secretKind } from '../../protocol/kinds/secret.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Cache } from '../cache/informer.ts';
-import { createEventRecorder } from '../registry/event-recorder.ts';
+import type { EventRecorder } from '../registry/event-recorder.ts';
 import type { Registry } from '../registry/registry.ts';
 import { FleetSessions } from './fleet-sessions.ts';
 
@@ -24,6 +24,8 @@ export interface NodesOptions {
   clock: Clock;
   random: Random;
   log: Logger;
+  /** The server's recorder. */
+  events: EventRecorder;
 }
 
 /** Resolves when devices are served: the cache is synced and everyone was called. */
@@ -36,7 +38,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     secrets: cache.informer(secretKind),
   };
   await cache.synced();
-  const events = createEventRecorder({ registry, clock, log, component: 'flotilla-nodes' });
+  const events = options.events.from('node-sessions');
   const sessions = new FleetSessions({ ...options, ...informers, events });
   sessions.start();
   return {

@@ -5,6 +5,7 @@ import { kinds } from '../../protocol/kinds/registry.ts';
 import { createCache } from '../../server/cache/create-cache.ts';
 import { type Nodes, startNodes } from '../../server/nodes/start-nodes.ts';
 import { createRegistry } from '../../server/registry/create-registry.ts';
+import { createEventRecorder } from '../../server/registry/event-recorder.ts';
 import type { Registry } from '../../server/registry/registry.ts';
 import { StoreError } from '../../server/store/errors.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
@@ -56,7 +57,9 @@ export class SimServer {
     running.use(cache);
     const bus = this.#network.openBus();
     running.use(bus);
-    const options = { registry, cache, bus, clock: this.#clock, random: this.#random, log };
+    const clock = this.#clock;
+    const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
+    const options = { registry, cache, bus, clock, random: this.#random, log, events };
     this.nodes = running.use(await startNodes(options));
   }
 
