@@ -8,7 +8,7 @@ export interface EventBuffer {
   readonly size: number;
 }
 
-const eventsMax = 64;
+const eventsMax = 32;
 const messageCharactersMax = 1024;
 
 export function createEventBuffer(): EventBuffer {
