@@ -282,3 +282,17 @@ test('a binding that the cache never showed, for it was taken back meanwhile, do
   assert.equal(fleet.applyPod({ type: 'updated', object: unbound('9'), old: unbound('6') }), 'n1');
   assert.ok(!fleet.isPlaced('p'));
 });
+
+test('an answer that comes after the cache has passed the binding leaves nothing behind', () => {
+  const fleet = new Fleet();
+  fleet.applyNode({ type: 'added', object: nodeObject(1) }, 0);
+  const unbound = (resourceVersion: string): Pod => ({
+    metadata: { name: 'p', namespace: 'default', uid: 'p', resourceVersion },
+    spec: { containers: [] },
+  });
+  fleet.applyPod({ type: 'added', object: unbound('5') });
+  fleet.place('n1', podRequest(unbound('5')));
+  fleet.applyPod({ type: 'updated', object: unbound('9'), old: unbound('5') });
+  assert.equal(fleet.confirm('p', 7), 'n1');
+  assert.ok(!fleet.isPlaced('p'));
+});
