@@ -54,7 +54,7 @@ export class Fleet {
     return this.#track(uid, ({ bound, placed }) => {
       const seen = Number(resourceVersion);
       const node = isFinished(object) ? undefined : object.spec?.nodeName;
-      if (!node) return { seen, placed: isOutdated(placed, seen) || isFinished(object) ? undefined : placed };
+      if (!node) return { seen, placed: isOutdated(placed, seen) ? undefined : placed };
       // What a pod asks for does not change once it is bound.
       return { seen, bound: bound?.node === node ? bound : { node, request: podRequest(object) } };
     });
