@@ -10,16 +10,16 @@ import { namespaceKind } from '../protocol/kinds/namespace.ts';
 import { kinds } from '../protocol/kinds/registry.ts';
 import { isStatus } from '../protocol/status.ts';
 import { flotillaVersion } from '../protocol/version.ts';
-import { type ApiServer, startApiServer } from './api/api-server.ts';
-import { authenticateByFirst } from './api/authenticator.ts';
-import { authorizeByGroup } from './api/authorizer.ts';
+import { authenticateByFirst } from './api/access/authenticator.ts';
+import { authorizeByGroup } from './api/access/authorizer.ts';
 import {
   parseTokenFile,
   refuseUnknownTokens,
   type StaticToken,
   staticTokenAuthenticator,
-} from './api/bearer-tokens.ts';
-import { clientCertificateAuthenticator } from './api/client-certificate.ts';
+} from './api/access/bearer-tokens.ts';
+import { clientCertificateAuthenticator } from './api/access/client-certificate.ts';
+import { type ApiServer, startApiServer } from './api/api-server.ts';
 import { versionInfo } from './api/version.ts';
 import type { Authenticator } from './bus/broker-hooks.ts';
 import type { Bus } from './bus/bus.ts';

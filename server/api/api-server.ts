@@ -8,17 +8,17 @@ import { createObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import { schemas } from '../../protocol/schema/schemas.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Authenticator } from './access/authenticator.ts';
+import type { Authorizer } from './access/authorizer.ts';
 import { apiLimits } from './api-limits.ts';
-import type { Authenticator } from './authenticator.ts';
-import type { Authorizer } from './authorizer.ts';
 import { ConnectionGuard } from './connection-guard.ts';
-import { Documents } from './documents.ts';
-import { EncodedEvents } from './encoded-events.ts';
+import { Documents } from './discovery/documents.ts';
 import type { HealthCheck } from './health.ts';
 import { indexKinds } from './kind-index.ts';
 import { RequestListener } from './request-listener.ts';
+import { EncodedEvents } from './response/encoded-events.ts';
+import { isWebSocketUpgrade } from './subresources/web-socket.ts';
 import type { VersionInfo } from './version.ts';
-import { isWebSocketUpgrade } from './web-socket.ts';
 
 export interface ApiServerOptions {
   registry: Registry;

@@ -1,14 +1,14 @@
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
-import { deleteCollection, deleteObject } from './delete.ts';
 import type { Exchange, ResourceHandler } from './exchange.ts';
-import { listKind } from './list.ts';
-import { patchObject } from './patch.ts';
 import { servePath } from './path-routes.ts';
-import { getObject } from './read.ts';
-import { methodNotAllowed, pathNotFound, type ResourceRequest } from './request-info.ts';
-import { type SubresourceVerb, subresourceOf } from './subresources.ts';
-import { watchKind } from './watch.ts';
-import { createObject, updateObject } from './write.ts';
+import { methodNotAllowed, pathNotFound, type ResourceRequest } from './request/request-info.ts';
+import { type SubresourceVerb, subresourceOf } from './subresources/subresources.ts';
+import { deleteCollection, deleteObject } from './verbs/delete.ts';
+import { listKind } from './verbs/list.ts';
+import { patchObject } from './verbs/patch.ts';
+import { getObject } from './verbs/read.ts';
+import { watchKind } from './verbs/watch.ts';
+import { createObject, updateObject } from './verbs/write.ts';
 
 const verbHandlers: Readonly<Record<ResourceRequest['verb'], ResourceHandler>> = {
   create: createObject,

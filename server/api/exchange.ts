@@ -7,12 +7,12 @@ import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import type { ObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { Documents } from './documents.ts';
-import type { EncodedEvents } from './encoded-events.ts';
+import type { User } from './access/user.ts';
+import type { Documents } from './discovery/documents.ts';
 import type { HealthCheck } from './health.ts';
 import type { KindIndex } from './kind-index.ts';
-import type { RequestInfo, ResourceRequest } from './request-info.ts';
-import type { User } from './user.ts';
+import type { RequestInfo, ResourceRequest } from './request/request-info.ts';
+import type { EncodedEvents } from './response/encoded-events.ts';
 import type { VersionInfo } from './version.ts';
 
 /** What every request handler may use. */

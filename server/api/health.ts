@@ -1,6 +1,6 @@
-import { sendText } from './answer.ts';
 import type { ApiServices, Exchange } from './exchange.ts';
-import { isTrue } from './request-info.ts';
+import { isTrue } from './request/request-info.ts';
+import { sendText } from './response/answer.ts';
 
 /** One thing that must be well for the server to be. */
 export interface HealthCheck {

@@ -1,4 +1,3 @@
-import { sendPlain, sendValue } from './answer.ts';
 import {
   aggregatedDiscovery,
   coreVersions,
@@ -6,14 +5,15 @@ import {
   groupNames,
   oneGroup,
   resourceList,
-} from './discovery.ts';
-import { sendDocument } from './documents.ts';
+} from './discovery/discovery.ts';
+import { sendDocument } from './discovery/documents.ts';
+import { openApiV2 } from './discovery/openapi-v2.ts';
+import { openApiIndex, openApiV3 } from './discovery/openapi-v3.ts';
 import type { Exchange } from './exchange.ts';
 import { sendHealth } from './health.ts';
-import { negotiate, notAcceptable, parseAccept } from './negotiation.ts';
-import { openApiV2 } from './openapi-v2.ts';
-import { openApiIndex, openApiV3 } from './openapi-v3.ts';
-import { methodNotAllowed, pathNotFound } from './request-info.ts';
+import { negotiate, notAcceptable, parseAccept } from './request/negotiation.ts';
+import { methodNotAllowed, pathNotFound } from './request/request-info.ts';
+import { sendPlain, sendValue } from './response/answer.ts';
 
 /** Everything that is no object: discovery, OpenAPI, version and health. Throws NotFound and MethodNotAllowed. */
 export async function servePath(exchange: Exchange): Promise<void> {

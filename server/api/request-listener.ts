@@ -1,14 +1,14 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { StatusError } from '../../protocol/status.ts';
-import { sendError } from './answer.ts';
+import { type Authenticator, identify } from './access/authenticator.ts';
+import { type Authorizer, enforce } from './access/authorizer.ts';
 import { apiLimits } from './api-limits.ts';
-import { type Authenticator, identify } from './authenticator.ts';
-import { type Authorizer, enforce } from './authorizer.ts';
 import { dispatch } from './dispatch.ts';
-import { asStatusError } from './errors.ts';
 import type { ApiServices, Exchange } from './exchange.ts';
-import { type RequestInfo, readRequestInfo } from './request-info.ts';
+import { type RequestInfo, readRequestInfo } from './request/request-info.ts';
+import { sendError } from './response/answer.ts';
+import { asStatusError } from './response/errors.ts';
 
 export interface RequestListenerOptions {
   authenticate: Authenticator;

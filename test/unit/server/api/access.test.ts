@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import { after, before, describe, test } from 'node:test';
-import { authenticateByFirst } from '../../../../server/api/authenticator.ts';
-import { parseTokenFile } from '../../../../server/api/bearer-tokens.ts';
-import { clientCertificateAuthenticator } from '../../../../server/api/client-certificate.ts';
+import { authenticateByFirst } from '../../../../server/api/access/authenticator.ts';
+import { parseTokenFile } from '../../../../server/api/access/bearer-tokens.ts';
+import { clientCertificateAuthenticator } from '../../../../server/api/access/client-certificate.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
 import { type ApiFixture, openApi } from './api-fixture.ts';
 import { createTestAuthority } from './test-certificates.ts';

@@ -6,15 +6,15 @@ import { seededRandom } from '../../../../lib/random.ts';
 import type { KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
 import { namespaceKind } from '../../../../protocol/kinds/namespace.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
-import { type ApiServer, type ApiServerOptions, startApiServer } from '../../../../server/api/api-server.ts';
-import { authenticateByFirst } from '../../../../server/api/authenticator.ts';
-import { authorizeByGroup } from '../../../../server/api/authorizer.ts';
+import { authenticateByFirst } from '../../../../server/api/access/authenticator.ts';
+import { authorizeByGroup } from '../../../../server/api/access/authorizer.ts';
 import {
   parseTokenFile,
   refuseUnknownTokens,
   staticTokenAuthenticator,
-} from '../../../../server/api/bearer-tokens.ts';
-import { clientCertificateAuthenticator } from '../../../../server/api/client-certificate.ts';
+} from '../../../../server/api/access/bearer-tokens.ts';
+import { clientCertificateAuthenticator } from '../../../../server/api/access/client-certificate.ts';
+import { type ApiServer, type ApiServerOptions, startApiServer } from '../../../../server/api/api-server.ts';
 import { versionInfo } from '../../../../server/api/version.ts';
 import { createRegistry } from '../../../../server/registry/create-registry.ts';
 import type { Registry } from '../../../../server/registry/registry.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StatusError } from '../../../../protocol/status.ts';
-import { acceptsGzip, negotiate } from '../../../../server/api/negotiation.ts';
+import { acceptsGzip, negotiate } from '../../../../server/api/request/negotiation.ts';
 
 const transforms = { transforms: true };
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { schemas } from '../../../../protocol/schema/schemas.ts';
-import { decodeMessage } from '../../../../server/api/protobuf/decode-message.ts';
-import { fieldTable } from '../../../../server/api/protobuf/field-table.ts';
-import { readEnvelope } from '../../../../server/api/protobuf/read-envelope.ts';
-import { WireError } from '../../../../server/api/protobuf/wire-reader.ts';
+import { decodeMessage } from '../../../../server/api/request/protobuf/decode-message.ts';
+import { fieldTable } from '../../../../server/api/request/protobuf/field-table.ts';
+import { readEnvelope } from '../../../../server/api/request/protobuf/read-envelope.ts';
+import { WireError } from '../../../../server/api/request/protobuf/wire-reader.ts';
 
 type Part = [number, bigint | number | string | Buffer];
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { StatusError } from '../../../../protocol/status.ts';
-import { readRequestInfo } from '../../../../server/api/request-info.ts';
+import { readRequestInfo } from '../../../../server/api/request/request-info.ts';
 
 function read(method: string, target: string) {
   const [path = '', query = ''] = target.split('?');

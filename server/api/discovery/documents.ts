@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import type { Exchange } from '../exchange.ts';
+import { sendBytes } from '../response/answer.ts';
+
+export interface Document {
+  bytes: Buffer;
+  /** Hexadecimal, also the entity tag. */
+  hash: string;
+}
+
+/** Answers that only change with the program: discovery and OpenAPI, each serialised at its first use. */
+export class Documents {
+  readonly #documents = new Map<string, Document>();
+
+  /** `key` must come from the served kinds, never from a request, so that this cannot grow. */
+  get(key: string, build: () => object): Document {
+    let document = this.#documents.get(key);
+    if (!document) {
+      const bytes = Buffer.from(JSON.stringify(build()));
+      document = { bytes, hash: createHash('sha256').update(bytes).digest('hex').toUpperCase().slice(0, 64) };
+      this.#documents.set(key, document);
+    }
+    return document;
+  }
+}
+
+/** Answers with a document, or with 304 when the client has it. */
+export async function sendDocument(
+  exchange: Exchange,
+  { bytes, hash }: Document,
+  { contentType = 'application/json', cacheControl = 'public' } = {},
+): Promise<void> {
+  const { request, response } = exchange;
+  const etag = `"${hash}"`;
+  response.setHeader('ETag', etag);
+  response.setHeader('Cache-Control', cacheControl);
+  response.appendHeader('Vary', 'Accept');
+  const known = (request.headers['if-none-match'] ?? '')
+    .split(',')
+    .map((tag) => tag.trim().replace(/^W\//, ''));
+  if (known.includes(etag)) {
+    response.writeHead(304);
+    response.end();
+    return;
+  }
+  await sendBytes(exchange, 200, bytes, contentType);
+}

@@ -1,0 +1,53 @@
+import { refOf, type Schema } from '../../../protocol/schema/schema.ts';
+import { schemas } from '../../../protocol/schema/schemas.ts';
+import type { ApiServices } from '../exchange.ts';
+import type { GroupVersion } from '../kind-index.ts';
+import type { Document } from './documents.ts';
+import { pathsOf } from './openapi-paths.ts';
+
+/** `/openapi/v3`: where each group version's document is, with its hash so that clients keep it. */
+export function openApiIndex(services: ApiServices) {
+  const paths = services.kinds.groupVersions.map(({ path }) => [
+    path,
+    { serverRelativeURL: `/openapi/v3/${path}?hash=${openApiV3(services, path)?.hash ?? ''}` },
+  ]);
+  return { paths: Object.fromEntries(paths) as Record<string, { serverRelativeURL: string }> };
+}
+
+/** The OpenAPI 3 document of a group version, `api/v1` or `apis/<group>/<version>`; undefined when not served. */
+export function openApiV3(services: ApiServices, path: string): Document | undefined {
+  const groupVersion = services.kinds.groupVersions.find((candidate) => candidate.path === path);
+  if (!groupVersion) return undefined;
+  return services.documents.get(`openapi/v3/${path}`, () => documentOf(services, groupVersion));
+}
+
+function documentOf({ version }: ApiServices, groupVersion: GroupVersion) {
+  const { paths, schemaNames } = pathsOf(groupVersion);
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: version.gitVersion },
+    paths,
+    components: { schemas: schemasReachableFrom(schemaNames) },
+  };
+}
+
+/** The named schemas and all that they refer to, sorted by name. */
+export function schemasReachableFrom(names: Iterable<string>): Record<string, Schema> {
+  const reached = new Set<string>();
+  const waiting = [...names];
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    const schema = schemas[name];
+    if (reached.has(name) || !schema) continue;
+    reached.add(name);
+    collectReferences(schema, waiting);
+  }
+  return Object.fromEntries([...reached].sort().map((name) => [name, schemas[name] ?? {}]));
+}
+
+function collectReferences(schema: Schema, into: string[]): void {
+  const name = refOf(schema);
+  if (name !== undefined) into.push(name);
+  const { properties, items, additionalProperties, oneOf } = schema;
+  for (const part of [...Object.values(properties ?? {}), items, additionalProperties, ...(oneOf ?? [])])
+    if (part) collectReferences(part, into);
+}

@@ -1,0 +1,101 @@
+import { StatusError } from '../../../protocol/status.ts';
+import type { ListRequest, Selection } from '../../registry/registry.ts';
+import type { ResourceExchange } from '../exchange.ts';
+import { isTrue } from './request-info.ts';
+
+/** What a list asks for, from its path and query. Throws BadRequest. */
+export function readListOptions(exchange: ResourceExchange): ListRequest {
+  const { query } = exchange;
+  const limit = readCount(query, 'limit');
+  const from = query.get('continue') ?? '';
+  return {
+    ...readSelection(exchange),
+    ...(limit ? { limit } : {}),
+    ...(from ? { continue: from } : {}),
+    ...readVersion(query),
+  };
+}
+
+function readVersion(query: URLSearchParams): Pick<ListRequest, 'resourceVersion' | 'resourceVersionMatch'> {
+  const version = readResourceVersion(query);
+  const match = query.get('resourceVersionMatch') ?? '';
+  if (match === '') return version ? { resourceVersion: version } : {};
+  if (match !== 'Exact' && match !== 'NotOlderThan')
+    throw new StatusError('BadRequest', `resourceVersionMatch: Unsupported value: ${JSON.stringify(match)}`);
+  if (query.get('resourceVersion') === null)
+    throw new StatusError(
+      'BadRequest',
+      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
+    );
+  return version ? { resourceVersion: version, resourceVersionMatch: match } : {};
+}
+
+export interface WatchOptions {
+  selection: Selection;
+  /** Absent: first everything there is, as ADDED. */
+  resourceVersion?: string;
+  /** The client marks where the initial events end by a bookmark; false: start with what comes next. */
+  sendInitialEvents: boolean | undefined;
+  bookmarks: boolean;
+  timeoutSeconds: number | undefined;
+}
+
+/** What a watch asks for. Throws BadRequest. */
+export function readWatchOptions(exchange: ResourceExchange): WatchOptions {
+  const { query } = exchange;
+  const initial = query.get('sendInitialEvents');
+  const match = query.get('resourceVersionMatch') ?? '';
+  if (initial === null && match !== '')
+    throw new StatusError(
+      'BadRequest',
+      'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+    );
+  if (initial !== null && match !== 'NotOlderThan')
+    throw new StatusError(
+      'BadRequest',
+      'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+    );
+  const version = readResourceVersion(query);
+  return {
+    selection: readSelection(exchange),
+    ...(version ? { resourceVersion: version } : {}),
+    sendInitialEvents: initial === null ? undefined : isTrue(initial),
+    bookmarks: isTrue(query.get('allowWatchBookmarks')),
+    timeoutSeconds: readCount(query, 'timeoutSeconds'),
+  };
+}
+
+/** Labels and fields as in the query; a watch of one named object is a watch with a field selector. */
+export function readSelection({ query, info, kind }: ResourceExchange): Selection {
+  const labelSelector = query.get('labelSelector') ?? '';
+  const byName = info.name === undefined ? [] : [`metadata.name=${info.name}`];
+  const fieldSelector = [query.get('fieldSelector') ?? '', ...byName].filter((part) => part !== '').join(',');
+  return {
+    ...(kind.namespaced && info.namespace !== undefined ? { namespace: info.namespace } : {}),
+    ...(labelSelector ? { labelSelector } : {}),
+    ...(fieldSelector ? { fieldSelector } : {}),
+  };
+}
+
+/** Undefined for `0` too: "any version will do", and the newest is the one we have. */
+function readResourceVersion(query: URLSearchParams): string | undefined {
+  const version = query.get('resourceVersion') ?? '';
+  if (version !== '' && !/^\d{1,16}$/.test(version))
+    throw new StatusError(
+      'BadRequest',
+      `Invalid value: ${JSON.stringify(version)}: resourceVersion must be a number`,
+    );
+  return version === '' || /^0+$/.test(version) ? undefined : version;
+}
+
+/** A non-negative whole number; undefined when absent or empty. Throws BadRequest. */
+export function readCount(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name) ?? '';
+  if (text === '') return undefined;
+  if (!/^\d{1,15}$/.test(text))
+    throw new StatusError(
+      'BadRequest',
+      `${name}: Invalid value: ${JSON.stringify(text)}: must be a whole number, 0 or more`,
+    );
+  return Number(text);
+}

@@ -1,0 +1,36 @@
+import type { FieldValidation } from '../../../protocol/schema/decode-object.ts';
+import type { Exchange } from '../exchange.ts';
+import { invalidOption } from '../response/errors.ts';
+
+export interface WriteQuery {
+  dryRun: boolean;
+  fieldValidation: FieldValidation;
+}
+
+/** Reads `dryRun` and `fieldValidation`; `optionsKind` names the options in a refusal, e.g. `CreateOptions`. */
+export function readWriteQuery({ query }: Pick<Exchange, 'query'>, optionsKind: string): WriteQuery {
+  const fieldValidation = query.get('fieldValidation') || 'Warn';
+  if (!isFieldValidation(fieldValidation))
+    throw invalidOption(optionsKind, {
+      reason: 'FieldValueNotSupported',
+      field: 'fieldValidation',
+      message: `Unsupported value: ${JSON.stringify(fieldValidation)}: supported values: "Ignore", "Strict", "Warn"`,
+    });
+  return { dryRun: readDryRun(query.getAll('dryRun'), optionsKind), fieldValidation };
+}
+
+export function readDryRun(values: readonly unknown[], optionsKind: string): boolean {
+  const given = values.filter((value) => value !== '');
+  for (const value of given)
+    if (value !== 'All')
+      throw invalidOption(optionsKind, {
+        reason: 'FieldValueNotSupported',
+        field: 'dryRun',
+        message: `Unsupported value: ${JSON.stringify(value)}: supported values: "All"`,
+      });
+  return given.length > 0;
+}
+
+function isFieldValidation(text: string): text is FieldValidation {
+  return text === 'Ignore' || text === 'Warn' || text === 'Strict';
+}

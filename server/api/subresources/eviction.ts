@@ -1,0 +1,24 @@
+import type { Eviction } from '../../../protocol/generated/models.ts';
+import { objectName, type ResourceExchange } from '../exchange.ts';
+import { parseTyped } from '../request/body-object.ts';
+import { deleteRequest } from '../request/delete-options.ts';
+import { readBody } from '../request/request-body.ts';
+import { sendCreatedStatus } from '../response/answer.ts';
+
+export const evictionType = {
+  group: 'policy',
+  version: 'v1',
+  apiVersion: 'policy/v1',
+  kind: 'Eviction',
+  schema: 'io.k8s.api.policy.v1.Eviction',
+};
+
+/** `POST pods/<name>/eviction` deletes the pod, as `kubectl drain` asks for; there are no disruption budgets yet. */
+export async function evictPod(exchange: ResourceExchange): Promise<void> {
+  const { decoder, registry } = exchange.services;
+  const value = parseTyped(await readBody(exchange.request), evictionType);
+  const { object } = decoder.decodeAs(evictionType.schema, value, { fieldValidation: 'Ignore' });
+  const { deleteOptions } = object as Eviction;
+  await registry.delete(exchange.kind, objectName(exchange), deleteRequest(deleteOptions ?? {}));
+  await sendCreatedStatus(exchange);
+}

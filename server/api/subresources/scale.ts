@@ -1,0 +1,98 @@
+import type { Scale } from '../../../protocol/generated/models.ts';
+import type { KindDefinition, KubernetesObject, ScaleAccess } from '../../../protocol/kinds/define-kind.ts';
+import { StatusError } from '../../../protocol/status.ts';
+import { conflict, modifiedMeanwhile } from '../../registry/failures.ts';
+import { objectName, type ResourceExchange } from '../exchange.ts';
+import { parseTyped } from '../request/body-object.ts';
+import { readBody } from '../request/request-body.ts';
+import { pathNotFound } from '../request/request-info.ts';
+import { readWriteQuery } from '../request/write-options.ts';
+import { sendPlain } from '../response/answer.ts';
+import { applyPatch, readPatch } from '../verbs/patch-document.ts';
+
+export const scaleType = {
+  group: 'autoscaling',
+  version: 'v1',
+  apiVersion: 'autoscaling/v1',
+  kind: 'Scale',
+  schema: 'io.k8s.api.autoscaling.v1.Scale',
+};
+
+/** `…/scale`: an object's replica count in a form that is the same for all kinds. */
+export async function getScale(exchange: ResourceExchange): Promise<void> {
+  const object = await exchange.services.registry.get(exchange.kind, objectName(exchange));
+  await sendPlain(exchange, 200, scaleOf(exchange.kind, object));
+}
+
+export async function updateScale(exchange: ResourceExchange): Promise<void> {
+  const { dryRun } = readWriteQuery(exchange, 'UpdateOptions');
+  const wanted = parseTyped(await readBody(exchange.request), scaleType);
+  await setScale(exchange, dryRun, () => wanted);
+}
+
+export async function patchScale(exchange: ResourceExchange): Promise<void> {
+  const { dryRun } = readWriteQuery(exchange, 'PatchOptions');
+  const patch = await readPatch(exchange);
+  await setScale(exchange, dryRun, (current) => applyPatch(patch, current, scaleType.schema));
+}
+
+async function setScale(
+  exchange: ResourceExchange,
+  dryRun: boolean,
+  next: (current: object) => unknown,
+): Promise<void> {
+  const { kind, services } = exchange;
+  const access = accessOf(kind);
+  const changed = await services.registry.mutate(
+    kind,
+    objectName(exchange),
+    (draft) => {
+      const current = scaleOf(kind, draft);
+      const { replicas, resourceVersion } = readScale(exchange, next(current));
+      if (resourceVersion !== undefined && resourceVersion !== draft.metadata?.resourceVersion)
+        throw conflict(kind, draft.metadata?.name ?? '', modifiedMeanwhile);
+      access.setReplicas(draft, replicas);
+    },
+    { dryRun },
+  );
+  await sendPlain(exchange, 200, scaleOf(kind, changed));
+}
+
+function readScale({ services }: ResourceExchange, value: unknown) {
+  const { object } = services.decoder.decodeAs(scaleType.schema, value, { fieldValidation: 'Ignore' });
+  const { spec, metadata } = object as Scale;
+  const replicas = spec?.replicas ?? 0;
+  if (replicas >= 0) return { replicas, resourceVersion: metadata?.resourceVersion || undefined };
+  const message = `Invalid value: ${replicas}: must be greater than or equal to 0`;
+  const { group, kind } = scaleType;
+  const name = metadata?.name ?? '';
+  throw new StatusError(
+    'Invalid',
+    `${kind}.${group} ${JSON.stringify(name)} is invalid: spec.replicas: ${message}`,
+    {
+      details: {
+        name,
+        group,
+        kind,
+        causes: [{ reason: 'FieldValueInvalid', field: 'spec.replicas', message }],
+      },
+    },
+  );
+}
+
+function scaleOf(kind: KindDefinition, object: KubernetesObject) {
+  const access = accessOf(kind);
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {};
+  return {
+    kind: scaleType.kind,
+    apiVersion: scaleType.apiVersion,
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: access.replicas(object) },
+    status: { replicas: access.statusReplicas(object), selector: access.selector(object) },
+  };
+}
+
+function accessOf({ scale }: KindDefinition): ScaleAccess<KubernetesObject> {
+  if (!scale) throw pathNotFound();
+  return scale;
+}

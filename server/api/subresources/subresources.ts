@@ -1,0 +1,60 @@
+import type { KindDefinition } from '../../../protocol/kinds/define-kind.ts';
+import type { ResourceHandler } from '../exchange.ts';
+import { patchObject } from '../verbs/patch.ts';
+import { getObject } from '../verbs/read.ts';
+import { updateObject } from '../verbs/write.ts';
+import { bindingType, bindPod } from './binding.ts';
+import { evictionType, evictPod } from './eviction.ts';
+import { execInPod } from './exec.ts';
+import { readLog } from './log.ts';
+import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
+
+/** What lies under an object's path. One entry here serves it for every kind that names it in `subresources`. */
+export interface Subresource {
+  verbs: readonly SubresourceVerb[];
+  /** What it answers with, where that is not the kind itself. */
+  responseKind?: { group: string; version: string; kind: string };
+  /** Schema of request and answer where `responseKind` has one. */
+  schema?: string;
+  handlers: Partial<Record<SubresourceVerb, ResourceHandler>>;
+}
+
+export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update';
+
+const subresources: Readonly<Record<string, Subresource>> = {
+  status: {
+    verbs: ['get', 'patch', 'update'],
+    handlers: { get: getObject, patch: patchObject, update: updateObject },
+  },
+  scale: {
+    verbs: ['get', 'patch', 'update'],
+    responseKind: scaleType,
+    schema: scaleType.schema,
+    handlers: { get: getScale, patch: patchScale, update: updateScale },
+  },
+  finalize: { verbs: ['update'], handlers: { update: updateObject } },
+  binding: {
+    verbs: ['create'],
+    responseKind: bindingType,
+    schema: bindingType.schema,
+    handlers: { create: bindPod },
+  },
+  eviction: {
+    verbs: ['create'],
+    responseKind: evictionType,
+    schema: evictionType.schema,
+    handlers: { create: evictPod },
+  },
+  log: { verbs: ['get'], handlers: { get: readLog } },
+  exec: {
+    verbs: ['create', 'get'],
+    responseKind: { group: '', version: 'v1', kind: 'PodExecOptions' },
+    handlers: { create: execInPod, get: execInPod },
+  },
+};
+
+/** Undefined when the kind has no such subresource, or nobody serves it yet. */
+export function subresourceOf(kind: KindDefinition, name: string): Subresource | undefined {
+  if (!kind.subresources.includes(name) || !Object.hasOwn(subresources, name)) return undefined;
+  return subresources[name];
+}

@@ -1,0 +1,61 @@
+import { applyJsonPatch } from '../../../protocol/patch/json-patch.ts';
+import { applyMergePatch } from '../../../protocol/patch/merge-patch.ts';
+import { applyStrategicMergePatch } from '../../../protocol/patch/strategic-merge-patch.ts';
+import { StatusError } from '../../../protocol/status.ts';
+import type { Exchange } from '../exchange.ts';
+import { parseJson, readBody, textOf, unsupportedMediaType } from '../request/request-body.ts';
+
+/** A patch as it was sent; what it does to an object is `applyPatch`. */
+export interface Patch {
+  type: PatchType;
+  document: unknown;
+  text: string;
+}
+
+type PatchType = 'json' | 'merge' | 'strategic';
+
+export const patchMediaTypes: Readonly<Record<string, PatchType>> = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+};
+
+/** Throws UnsupportedMediaType, BadRequest and RequestEntityTooLarge. */
+export async function readPatch({ request }: Pick<Exchange, 'request'>): Promise<Patch> {
+  const body = await readBody(request);
+  const { mediaType } = body;
+  const type = Object.hasOwn(patchMediaTypes, mediaType) ? patchMediaTypes[mediaType] : undefined;
+  if (mediaType === 'application/apply-patch+yaml')
+    throw new StatusError(
+      'UnsupportedMediaType',
+      'server-side apply is not served yet: leave out --server-side, or send one of the media types ' +
+        Object.keys(patchMediaTypes).join(', '),
+    );
+  if (type === undefined) throw unsupportedMediaType(Object.keys(patchMediaTypes));
+  const text = textOf(body);
+  const document = parseJson(text);
+  if (type === 'json' ? !Array.isArray(document) : !isObject(document))
+    throw new StatusError(
+      'BadRequest',
+      `a ${mediaType} body must be ${type === 'json' ? 'an array' : 'an object'}`,
+    );
+  return { type, document, text };
+}
+
+/** The patched value; `current` stays as it is. `schema` tells a strategic patch how lists merge. */
+export function applyPatch({ type, document }: Patch, current: object, schema: string): unknown {
+  switch (type) {
+    case 'json':
+      return applyJsonPatch(current, document);
+    case 'merge':
+      return applyMergePatch(current, document);
+    case 'strategic':
+      return applyStrategicMergePatch(current, document, schema);
+    default:
+      return type satisfies never;
+  }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
