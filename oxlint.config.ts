@@ -141,6 +141,7 @@ export default defineConfig({
         'max-lines-per-function': 'off',
         'typescript/no-floating-promises': 'off',
         'typescript/unbound-method': 'off',
+        'typescript/require-array-sort-compare': 'off',
       },
     },
   ],
