@@ -30,7 +30,7 @@ export interface NodesOptions {
 
 /** Resolves when devices are served: the cache is synced and everyone was called. */
 export async function startNodes(options: NodesOptions): Promise<Nodes> {
-  const { registry, cache, clock, log } = options;
+  const { cache } = options;
   const informers = {
     pods: cache.informer(podKind),
     nodes: cache.informer(nodeKind),

@@ -80,12 +80,7 @@ class Simulation {
       await device.start();
       device.connect();
     }
-    this.#network.faults = {
-      lossFraction: 0.3,
-      duplicateFraction: 0.1,
-      staleFraction: 0.05,
-      delayMsMax: 400,
-    };
+    this.#network.faults = this.#someFaults();
     for (let step = 0; step < steps; step++) {
       await this.#disturb();
       for (let acts = this.#random.fraction() * 4; acts > 0; acts--) await this.#workload.act();

@@ -29,14 +29,14 @@ export interface HandServer {
   desired: WritableDesiredSet;
   sync: Sync;
   disk: MemoryDisk;
-  heard<D extends TopicDefinition>(topic: D): Message<D>[];
+  heard: <D extends TopicDefinition>(topic: D) => Message<D>[];
   /** Everything that went up, encoded, in bytes. */
-  bytesUp(): number;
-  say<D extends TopicDefinition>(topic: D, message: Message<D>): Promise<void>;
-  answerHello(more?: { session?: string; report?: boolean }): Promise<void>;
+  bytesUp: () => number;
+  say: <D extends TopicDefinition>(topic: D, message: Message<D>) => Promise<void>;
+  answerHello: (more?: { session?: string; report?: boolean }) => Promise<void>;
   /** Sends what a device that holds nothing of epoch `e1` needs. */
-  sendSnapshot(to: number, entries: SetEntry[], epoch?: string): Promise<void>;
-  acknowledge(seq: number): Promise<void>;
+  sendSnapshot: (to: number, entries: SetEntry[], epoch?: string) => Promise<void>;
+  acknowledge: (seq: number) => Promise<void>;
 }
 
 export async function openHandServer(): Promise<HandServer> {

@@ -27,10 +27,10 @@ export interface Hand {
   registry: Registry;
   server: SimServer;
   network: LossyNetwork;
-  device(node: string): HandDevice;
-  bindPod(name: string, node: string, more?: Partial<Pod>): Promise<Pod>;
-  pod(name: string): Promise<Pod | undefined>;
-  node(name: string): Promise<Node | undefined>;
+  device: (node: string) => HandDevice;
+  bindPod: (name: string, node: string, more?: Partial<Pod>) => Promise<Pod>;
+  pod: (name: string) => Promise<Pod | undefined>;
+  node: (name: string) => Promise<Node | undefined>;
 }
 
 export interface HandDevice {
