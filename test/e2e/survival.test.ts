@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Cluster, type PodFacts } from './support/cluster.ts';
 import { busyboxImage, containersMissing } from './support/images.ts';
@@ -19,12 +19,16 @@ describe('server and agent killed', { timeout: 300_000 }, () => {
     for (const pid of await pidsOf(cluster, before))
       assert.ok(isAlive(pid), `process ${pid} goes on without a server`);
     await cluster.startServer();
-    const started = performance.now();
     await until('kubectl answers', async () => (await cluster.kubectl(['get', 'nodes'])).code === 0);
-    await cluster.waitForNode('one', 'True');
+    const answered = performance.now();
     assert.deepEqual(await facts(cluster, apps), before, 'same pods, same containers, same restart counts');
-    const tookMs = performance.now() - started;
-    assert.ok(tookMs < 10_000, `the truth was seen after ${tookMs} ms`);
+    const tookMs = performance.now() - answered;
+    assert.ok(tookMs < 2_000, `the truth was seen after ${tookMs} ms`);
+    await until(
+      'the device is back',
+      async () => (await cluster.kubectl(['exec', before[0]?.name ?? '', '--', 'true'])).code === 0,
+    );
+    assert.deepEqual(await facts(cluster, apps), before, 'and nothing restarts when the link returns');
   });
 
   test('workloads outlive a killed agent and are adopted: same pids, same restart counts', async (t) => {
@@ -114,13 +118,25 @@ async function pidsOf(cluster: Cluster, pods: readonly PodFacts[]): Promise<numb
         const id = containerId.slice('podman://'.length);
         return Number((await finish('podman', ['inspect', '--format', '{{.State.Pid}}', id])).stdout);
       }
-      const found = await finish('sh', [
-        '-c',
-        `grep -lsaE 'FLOTILLA_POD_UID=${uid}|${uid}' /proc/[0-9]*/environ | head -n 1`,
-      ]);
-      return Number(/\d+/.exec(found.stdout)?.[0]);
+      return oldestProcessOf(uid);
     }),
   );
+}
+
+/** The first of the processes that carry the pod's uid in their environment: its children come and go. */
+function oldestProcessOf(uid: string): number {
+  const processes = readdirSync('/proc').flatMap((entry) => {
+    try {
+      if (!/^\d+$/.test(entry) || !readFileSync(`/proc/${entry}/environ`, 'latin1').includes(uid)) return [];
+      const afterName = readFileSync(`/proc/${entry}/stat`, 'latin1').split(') ').at(-1) ?? '';
+      return [{ pid: Number(entry), startTime: Number(afterName.split(' ')[19]) }];
+    } catch {
+      return [];
+    }
+  });
+  const [oldest] = processes.sort((a, b) => a.startTime - b.startTime || a.pid - b.pid);
+  assert.ok(oldest, `a process of pod ${uid}`);
+  return oldest.pid;
 }
 
 function isAlive(pid: number): boolean {
