@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { type IClientOptions, MqttClient, type Packet } from 'mqtt';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Limits } from '../../protocol/limits.ts';
-import { LinkError } from './link-error.ts';
+import { LinkError, type LinkErrorCode } from './link-error.ts';
 
 export interface MqttConnectionOptions {
   /** Connected and verified; the connection owns it from now on. */
@@ -196,9 +196,21 @@ function clientOptions(options: MqttConnectionOptions): IClientOptions {
 function refusal(error: Error | undefined): LinkError | undefined {
   const code: unknown = error && 'code' in error ? error.code : undefined;
   if (typeof code !== 'number' || code < 1 || code > 6) return undefined;
-  if (code === 3)
-    return new LinkError('TooManyAttempts', 'the server takes no attempts from here now', { cause: error });
-  if (code === 4)
-    return new LinkError('TokenUnknown', 'the server does not know this token', { cause: error });
+  const explained = explanations[code];
+  if (explained) return new LinkError(explained.code, explained.message, { cause: error });
   return new LinkError('Refused', `the broker refused the connection (code ${code})`, { cause: error });
 }
+
+const explanations: Readonly<Record<number, { code: LinkErrorCode; message: string }>> = {
+  3: {
+    code: 'TooManyAttempts',
+    message: 'the server takes no connection from here now: too many attempts, or a fault of its own',
+  },
+  4: { code: 'TokenUnknown', message: 'the server does not know this token' },
+  5: {
+    code: 'Refused',
+    message:
+      'the server does not accept this device as this node: another device may have joined under its name, ' +
+      'or its certificate is of another cluster',
+  },
+};

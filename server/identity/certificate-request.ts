@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { readDer, readDerAll } from '../../lib/der.ts';
+import { type DerNode, readDer, readDerAll } from '../../lib/der.ts';
 
 /** A certificate request that cannot be taken; the message says why and may be shown. */
 export class CertificateRequestError extends Error {
@@ -37,12 +37,13 @@ export function readCertificateRequest(pem: string): KeyObject {
 
 function parts(der: Uint8Array): { info: Uint8Array; publicKey: KeyObject; signature: Uint8Array } {
   try {
-    const [info, algorithm, signature] = readDerAll(readDer(der).content);
-    const spki = info && readDerAll(info.content)[2];
-    if (!info || !spki || signature?.tag !== 0x03 || signature.content[0] !== 0) {
+    const request = sequence(readDer(der));
+    const [info, algorithm, signature] = request;
+    const spki = sequence(info)[2];
+    if (!info || !spki || request.length !== 3 || signature?.tag !== 0x03 || signature.content[0] !== 0) {
       throw new RangeError('not a certificate request');
     }
-    if (!algorithm || !Buffer.from(algorithm.content).equals(ecdsaWithSha256)) {
+    if (algorithm?.tag !== 0x30 || !Buffer.from(algorithm.content).equals(ecdsaWithSha256)) {
       throw new CertificateRequestError('the certificate request is not signed by ECDSA with SHA-256');
     }
     const publicKey = createPublicKey({ key: Buffer.from(spki.raw), format: 'der', type: 'spki' });
@@ -51,4 +52,9 @@ function parts(der: Uint8Array): { info: Uint8Array; publicKey: KeyObject; signa
     if (cause instanceof CertificateRequestError) throw cause;
     throw new CertificateRequestError('the certificate request cannot be read', { cause });
   }
+}
+
+function sequence(node: DerNode | undefined): DerNode[] {
+  if (node?.tag !== 0x30) throw new RangeError('not a DER sequence');
+  return readDerAll(node.content);
 }

@@ -114,15 +114,16 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     log.info('the server certificate was renewed');
     for (const handle of handlers) handle(next);
   };
+  let isDisposed = false;
   const schedule = () => {
-    timer = clock.after(
-      checkEveryMs,
-      () => {
-        schedule();
-        renew().catch((error: unknown) => log.error('cannot renew the server certificate', { error }));
-      },
-      { unref: true },
-    );
+    // The next one only after this one: two at a time would write the same file.
+    const check = () =>
+      void renew()
+        .catch((error: unknown) => log.error('cannot renew the server certificate', { error }))
+        .then(() => {
+          if (!isDisposed) schedule();
+        });
+    timer = clock.after(checkEveryMs, check, { unref: true });
   };
   schedule();
   return {
@@ -145,7 +146,10 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
         cert: admin.certificate,
         key: admin.key,
       }),
-    [Symbol.dispose]: () => timer.cancel(),
+    [Symbol.dispose]: () => {
+      isDisposed = true;
+      timer.cancel();
+    },
   };
 }
 
