@@ -42,13 +42,20 @@ const total = (sets: readonly Readonly<ReplicaSet>[]) =>
   sets.reduce((sum, set) => sum + wantedReplicas(set), 0);
 const available = (set: Readonly<ReplicaSet>) => set.status?.availableReplicas ?? 0;
 
-/** How many replicas a new set may ask for beside `others`. */
+/**
+ * How many replicas a new set may ask for beside `others`. A pod of theirs counts until it has been told to go, not only
+ * until its set was: on a small board the surge is room that is really there (Kubernetes counts what is asked for only).
+ */
 export function newSetReplicas(
   bounds: Bounds,
   current: number,
   others: readonly Readonly<ReplicaSet>[],
 ): number {
-  const room = bounds.replicas + bounds.maxSurge - total(others) - current;
+  const taken = others.reduce(
+    (sum, set) => sum + Math.max(wantedReplicas(set), set.status?.replicas ?? 0),
+    0,
+  );
+  const room = bounds.replicas + bounds.maxSurge - taken - current;
   return room <= 0 ? current : current + Math.min(room, Math.max(0, bounds.replicas - current));
 }
 

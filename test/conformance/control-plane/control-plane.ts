@@ -42,6 +42,8 @@ export class ControlPlane implements AsyncDisposable {
   readonly registry: Registry;
   readonly kubelets: HollowKubelets;
   readonly random: Random;
+  /** Why the control plane may not create an object of this kind now; asked for each. */
+  refusesCreate: (kind: string) => Error | undefined = () => undefined;
   #running: { parts: AsyncDisposableStack; kill: () => void } | undefined;
 
   private constructor(seed: number) {
@@ -72,15 +74,25 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   async startWork(): Promise<void> {
-    const { clock } = this;
-    const { registry, kill } = mortalRegistry(this.registry);
+    const { clock, random } = this;
+    const { registry, kill } = mortalRegistry(this.registry, {
+      clock,
+      random,
+      refusesCreate: (kind) => this.refusesCreate(kind),
+    });
     const log = silentLogger;
     const parts = new AsyncDisposableStack();
     this.#running = { parts, kill };
     const cache = parts.use(createCache({ registry, clock, log }));
     const events = createEventRecorder({ registry, clock, log, component: 'flotilla' });
-    parts.use(await runControllers(controllers, { registry, cache, kinds, clock, log, events }));
-    parts.use(await startScheduler({ registry, cache, clock, log, events, plugins: schedulerPlugins }));
+    const work = { registry, cache, clock, log, events };
+    const starting = (async () => {
+      parts.use(await runControllers(controllers, { ...work, kinds }));
+      parts.use(await startScheduler({ ...work, plugins: schedulerPlugins }));
+    })();
+    let started = false;
+    void starting.then(() => (started = true));
+    await this.until('the control plane has started', () => started);
   }
 
   /** As a power cut: what was under way gets no further. */
@@ -154,6 +166,10 @@ export class ControlPlane implements AsyncDisposable {
       if (isStatus(error, 'NotFound')) return undefined;
       throw error;
     });
+  }
+
+  async podUids(): Promise<Set<string>> {
+    return new Set((await this.pods()).map(({ metadata }) => metadata?.uid ?? ''));
   }
 
   async pods(labelSelector = ''): Promise<Pod[]> {

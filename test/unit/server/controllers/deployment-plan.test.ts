@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { Deployment, DeploymentSpec, ReplicaSet } from '../../../../protocol/generated/models.ts';
+import { bringInStep } from '../../../../server/controllers/deployment/new-set.ts';
 import { type DeploymentStep, planDeployment } from '../../../../server/controllers/deployment/plan.ts';
 import { boundsOf, sizeAnnotations } from '../../../../server/controllers/deployment/scaling.ts';
 import { deploymentStatus, isComplete } from '../../../../server/controllers/deployment/status.ts';
@@ -124,6 +125,35 @@ test('Recreate makes nothing new before the last old pod is gone, terminating on
   assert.deepEqual(plan(owner, setOf(owner, 'old', 'a', { replicas: 4 })), ['scale old 4→0']);
   assert.deepEqual(plan(owner, setOf(owner, 'old', 'a', { replicas: 0, running: 0, terminating: 2 })), []);
   assert.deepEqual(plan(owner, setOf(owner, 'old', 'a', { replicas: 0 })), ['create 4 r2']);
+  const unseen = setOf(owner, 'old', 'a', { replicas: 0 });
+  unseen.metadata = { ...unseen.metadata, generation: 2 };
+  assert.deepEqual(plan(owner, unseen), [], 'it may still be making pods');
+});
+
+test('the newest set gets the annotations and minReadySeconds of its Deployment, once', () => {
+  const owner = deployment('a', { minReadySeconds: 5 });
+  owner.metadata = { ...owner.metadata, annotations: { 'kubernetes.io/change-cause': 'why' } };
+  const set = setOf(owner, 'now', 'a', { replicas: 4 });
+  assert.deepEqual(plan(owner, set), ['revision now r1']);
+  bringInStep(owner, set, 1);
+  assert.deepEqual(plan(owner, set), []);
+});
+
+test('the surge counts pods that have not been told to go yet', () => {
+  const owner = deployment('b', { strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } } });
+  const old = setOf(owner, 'old', 'a', { replicas: 3, running: 4, ageSeconds: 100 });
+  const next = setOf(owner, 'new', 'b', { replicas: 1, available: 0, revision: 2 });
+  assert.deepEqual(plan(owner, old, next), []);
+  const gone = setOf(owner, 'old', 'a', { replicas: 3, running: 3, ageSeconds: 100 });
+  assert.deepEqual(plan(owner, gone, next), ['scale new 1→2']);
+});
+
+test('a saturated new set ends the old ones when the Deployment is resized', () => {
+  const before = deployment('b', { replicas: 6 });
+  const owner = deployment('b', { replicas: 4 });
+  const old = setOf(before, 'old', 'a', { replicas: 2, ageSeconds: 100 });
+  const next = setOf(before, 'new', 'b', { replicas: 4, revision: 2 });
+  assert.deepEqual(plan(owner, old, next), ['scale new 4→4', 'scale old 2→0']);
 });
 
 test('going back to an old template takes its set again under a new revision', () => {

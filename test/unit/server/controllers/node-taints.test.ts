@@ -74,3 +74,16 @@ test('a pod that does not tolerate the taint goes at once, and NoSchedule evicts
   assert.equal(evictionTimeMs([], unreachable, now), now);
   assert.equal(evictionTimeMs([], [{ key: 'x', effect: 'NoSchedule' }], now), undefined);
 });
+
+test('a NoExecute taint of people gets the time from which it counts, and keeps it', () => {
+  const tainted = node('True', { taints: [{ key: 'wet', effect: 'NoExecute' }] });
+  const taints = planTaints(tainted, now);
+  assert.deepEqual(taints, [{ key: 'wet', effect: 'NoExecute', timeAdded: '2026-01-01T00:00:00Z' }]);
+  tainted.spec = { taints };
+  assert.deepEqual(planTaints(tainted, now + 60_000), taints);
+});
+
+test('of several tolerations for one taint the first counts', () => {
+  assert.equal(evictionTimeMs([...tolerate(), ...tolerate(60)], unreachable, now), undefined);
+  assert.equal(evictionTimeMs([...tolerate(60), ...tolerate()], unreachable, now), now + 60_000);
+});

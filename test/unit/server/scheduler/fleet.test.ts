@@ -82,7 +82,7 @@ class World {
 
   /** Everything under way is answered and heard. */
   settle(): void {
-    for (const uid of [...this.#asked.keys()]) {
+    for (const uid of Array.from(this.#asked.keys())) {
       this.#store(uid, true);
       this.#answer(uid);
     }
