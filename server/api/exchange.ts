@@ -56,7 +56,6 @@ export interface ResourceExchange extends Exchange {
 }
 
 /** Answers a request; what it throws is answered as a Status. */
-type Handler = (exchange: Exchange) => Promise<void> | void;
 export type ResourceHandler = (exchange: ResourceExchange) => Promise<void> | void;
 
 /** The name in the path, where the route guarantees one. */

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
 import { schemas } from '../../../../protocol/schema/schemas.ts';
 import type { FieldMode, FieldTable, MessageField } from './field-table.ts';
