@@ -15,7 +15,6 @@ const confined = [
   { name: 'node:timers/promises', homes: ['lib'] },
   { name: 'systeminformation', homes: ['agent/host'] },
   { name: 'ws', homes: ['server/api'] },
-  { name: '@peculiar/x509', homes: ['server/identity', 'agent/link'] },
 ];
 
 const inServer = [
