@@ -9,6 +9,7 @@ import { untilAborted } from '../until-aborted.ts';
 import { applyExample } from '../up/apply-example.ts';
 import { type Child, startChild } from '../up/child.ts';
 import { ensureHelloImage } from '../up/hello-image.ts';
+import { answersHttp, freePortFrom } from '../up/ports.ts';
 import { printSummary, type RunningExample } from '../up/summary.ts';
 import { waitUntil } from '../up/wait-until.ts';
 
@@ -35,7 +36,7 @@ export const command = defineCommand({
     'hello-port': {
       type: 'integer',
       placeholder: 'PORT',
-      description: 'port of the example; the container takes the next (8480)',
+      description: 'port of the example; the container takes the next (8480, or the next free one)',
     },
     runtime: { type: 'string', placeholder: 'RUNTIME', description: 'auto, oci or process (auto)' },
   },
@@ -75,6 +76,9 @@ interface Settings {
 async function bringUp(context: CommandContext, settings: Settings, children: Child[]): Promise<void> {
   const { directory } = settings;
   const step = progress(context);
+  // Before the agent starts, which may have the example running again at once.
+  const helloPort = await freePortFrom(settings.helloPort);
+  const containerPort = await freePortFrom(helloPort + 1);
   const server = await startChild('server', serverArguments(settings), directory);
   children.push(server);
   const client = await Promise.race([waitForServer(context, directory, settings.apiPort), server.failed]);
@@ -83,14 +87,15 @@ async function bringUp(context: CommandContext, settings: Settings, children: Ch
   const name = hostname().toLowerCase();
   const agent = await startChild('agent', await agentArguments(context, client, settings, name), directory);
   children.push(agent);
-  const node = await Promise.race([waitForNode(context, client, name), server.failed, agent.failed]);
+  const joined = agent.saying(/connected to the server/).then(() => waitForNode(context, client, name));
+  const node = await Promise.race([joined, server.failed, agent.failed]);
   step(`agent ready: node ${name}, ${node.status?.nodeInfo?.containerRuntimeVersion ?? 'no runtime'}`);
 
-  const examples = [await runExample(context, client, 'process', settings.helloPort)];
+  const examples = [await runExample(context, client, 'process', helloPort)];
   const engine = engineOf(node);
   if (engine) {
     await ensureHelloImage(engine, context.signal);
-    examples.push(await runExample(context, client, 'container', settings.helloPort + 1));
+    examples.push(await runExample(context, client, 'container', containerPort));
   }
   step('example running');
   await printSummary(context, { client, directory, node, examples });
@@ -187,7 +192,14 @@ async function runExample(
       signal: context.signal,
     },
   );
-  return { variant, deployment: name, pod: pod.metadata?.name ?? '', url: `http://127.0.0.1:${port}` };
+  const url = `http://127.0.0.1:${port}`;
+  await waitUntil(() => answersHttp(url), {
+    what: `an answer of ${url}`,
+    timeoutMs: helloTimeoutMs,
+    clock: context.clock,
+    signal: context.signal,
+  });
+  return { variant, deployment: name, pod: pod.metadata?.name ?? '', url };
 }
 
 function isReady(pod: Pod): boolean {

@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type ChildStream, stream } from '../../lib/exec.ts';
 import { CommandError } from '../command.ts';
 
@@ -9,6 +10,8 @@ export interface Child {
   logFile: string;
   /** Rejects with the child's last words when it ends before `stop` was called; never resolves. */
   readonly failed: Promise<never>;
+  /** Resolves when it has printed a line like that. */
+  saying(pattern: RegExp): Promise<void>;
   /** Asks it to end and waits. */
   stop(): Promise<void>;
 }
@@ -20,7 +23,7 @@ const launcher = join(import.meta.dirname, '../flotilla');
 export async function startChild(name: string, args: readonly string[], directory: string): Promise<Child> {
   const logFile = join(directory, `${name}.log`);
   const child = await stream(launcher, args);
-  const lastWords = keepLog(child, logFile);
+  const { lastWords, saying } = keepLog(child, logFile);
   let stopping = false;
   const failed = child.exit.then(async ({ exitCode }) => {
     if (stopping) return new Promise<never>(() => {});
@@ -33,6 +36,7 @@ export async function startChild(name: string, args: readonly string[], director
     name,
     logFile,
     failed,
+    saying,
     async stop() {
       stopping = true;
       child.kill('SIGTERM');
@@ -41,21 +45,20 @@ export async function startChild(name: string, args: readonly string[], director
   };
 }
 
-/** Copies both streams to the file; returns a live list of the last lines. */
-function keepLog(child: ChildStream, logFile: string): string[] {
+/** Copies both streams to the file; keeps the last lines and tells of lines that somebody waits for. */
+function keepLog(child: ChildStream, logFile: string): { lastWords: string[] } & Pick<Child, 'saying'> {
   const file = createWriteStream(logFile);
-  const lines: string[] = [];
-  const keep = (chunk: Buffer) => {
-    file.write(chunk);
-    lines.push(
-      ...chunk
-        .toString('utf8')
-        .split('\n')
-        .filter((line) => line !== ''),
-    );
-    lines.splice(0, Math.max(0, lines.length - lastWordsMax));
+  const lastWords: string[] = [];
+  const waiting = new Set<{ pattern: RegExp; resolve: () => void }>();
+  const keep = (line: string) => {
+    file.write(`${line}\n`);
+    lastWords.push(line);
+    if (lastWords.length > lastWordsMax) lastWords.shift();
+    for (const { pattern, resolve } of waiting) if (pattern.test(line)) resolve();
   };
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
-  return lines;
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', keep);
+  return {
+    lastWords,
+    saying: (pattern) => new Promise((resolve) => waiting.add({ pattern, resolve })),
+  };
 }

@@ -2,6 +2,8 @@ import type { ExecRequest, LogsRequest } from '../../protocol/topics/streams.ts'
 
 /** Streams into pods, as the API sees them. Failures are `StatusError`s with a message for a person. */
 export interface PodStreams {
+  /** Throws ServiceUnavailable when the node cannot be asked for a stream now. */
+  assertReachable(node: string): void;
   /** Log bytes as they come; ends at the end of the log, or with `signal` when following. */
   logs(node: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Resolves once the device has accepted the session. */

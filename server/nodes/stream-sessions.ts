@@ -43,6 +43,7 @@ export function createPodStreams(options: StreamSessionsOptions): PodStreams & D
     }),
   ];
   return {
+    assertReachable: (node) => assertReachable(options.bus, node),
     async *logs(node, request, signal) {
       const session = await openSession(node, request, signal);
       for await (const chunk of session.output) yield chunk.data;
@@ -92,9 +93,7 @@ class Session {
 
   static async open(options: SessionOptions): Promise<Session> {
     const { bus, clock, node, request, random, sessions, signal } = options;
-    if (!bus.connectedNodes().includes(node)) {
-      throw unavailable(`node ${node} is not connected; try again when \`kubectl get nodes\` shows it Ready`);
-    }
+    assertReachable(bus, node);
     const openOnNode = [...sessions.values()].filter((session) => session.node === node).length;
     if (openOnNode >= limits.streamsPerNodeMax) {
       throw new StatusError(
@@ -184,6 +183,11 @@ class Session {
       log.warn('stream frame not sent', { node: this.node, error });
     });
   }
+}
+
+function assertReachable(bus: Bus, node: string): void {
+  if (bus.connectedNodes().includes(node)) return;
+  throw unavailable(`node ${node} is not connected; try again when \`kubectl get nodes\` shows it Ready`);
 }
 
 function unavailable(message: string): StatusError {

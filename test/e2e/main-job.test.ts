@@ -120,6 +120,8 @@ describe('the main job with kubectl', { timeout: 300_000 }, () => {
     await until('CrashLoopBackOff', async () =>
       /CrashLoopBackOff/.test(await cluster.ok(['get', 'pods', '-l', 'app=crash'])),
     );
+    const refused = await cluster.kubectl(['exec', pod.name, '--', 'true']);
+    assert.match(refused.stderr, /container main of pod \S+ is not running \(CrashLoopBackOff\)/);
     const described = await cluster.ok(['describe', 'pod', pod.name]);
     assert.match(described, /Exit Code: +3/);
     assert.match(described, /Scheduled/);

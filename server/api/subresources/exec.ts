@@ -19,6 +19,8 @@ export async function execInPod(exchange: ResourceExchange): Promise<void> {
   const node = pod.spec?.nodeName;
   if (!node)
     throw new StatusError('BadRequest', `pod ${pod.metadata?.name ?? ''} does not have a host assigned`);
+  assertRunning(pod, request.container);
+  services.podStreams.assertReachable(node);
   if (!isWebSocketUpgrade(exchange.request)) throw upgradeRequired(exchange);
   const session = await services.podStreams.exec(node, request, abort.signal);
   const socket = await acceptWebSocket(exchange);
@@ -44,6 +46,18 @@ function execRequest(query: URLSearchParams, pod: Pod): ExecRequest {
     stdin,
     tty: isTrue(query.get('tty')),
   };
+}
+
+/** Refuses what the device has said does not run; where it has said nothing, it has the word when the session is opened. */
+function assertRunning({ metadata, status }: Pod, container: string): void {
+  const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
+  const state = statuses.find(({ name }) => name === container)?.state;
+  if (!state || state.running) return;
+  const reason = state.waiting?.reason ?? state.terminated?.reason ?? 'not started';
+  throw new StatusError(
+    'BadRequest',
+    `container ${container} of pod ${metadata?.name ?? ''} is not running (${reason})`,
+  );
 }
 
 function upgradeRequired({ request }: ResourceExchange): StatusError {

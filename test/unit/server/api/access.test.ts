@@ -39,21 +39,21 @@ describe('who may do what', () => {
   });
 
   test('a client certificate gives its common name and organisations', async () => {
-    const admin = await api.authority.client('anna', ['system:masters', 'people']);
+    const admin = api.authority.client('anna', ['system:masters', 'people']);
     assert.equal((await api.send('GET', '/api/v1/pods', { client: admin })).code, 200);
-    const other = await api.authority.client('otto', ['people']);
+    const other = api.authority.client('otto', ['people']);
     const answer = await api.send('GET', '/api/v1/pods', { client: other });
     assert.equal(answer.code, 403);
     assert.match(answer.json().message, /User "otto"/);
   });
 
   test('a certificate of another authority is 401, also when it claims to be an admin', async () => {
-    const stranger = await (await createTestAuthority()).client('anna', ['system:masters']);
+    const stranger = (await createTestAuthority()).client('anna', ['system:masters']);
     assert.equal((await api.send('GET', '/api/v1/pods', { client: stranger })).code, 401);
   });
 
   test('a resumed TLS session is still the same user', async () => {
-    const { key, certificate } = await api.authority.client('anna', ['system:masters']);
+    const { key, certificate } = api.authority.client('anna', ['system:masters']);
     const agent = new Agent({
       keepAlive: false,
       maxCachedSessions: 10,
@@ -126,7 +126,7 @@ test('a certificate that has run out is refused on a connection that still stand
   await using api = await openApi({
     authenticate: authenticateByFirst([clientCertificateAuthenticator(clock)]),
   });
-  const { key, certificate } = await api.authority.client('anna', ['system:masters']);
+  const { key, certificate } = api.authority.client('anna', ['system:masters']);
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: api.authority.ca, key, cert: certificate });
   assert.equal((await api.send('GET', '/api/v1/pods', { token: null, agent })).code, 200);
   clock.jumpWall(2 * 3_600_000);

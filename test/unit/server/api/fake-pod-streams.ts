@@ -13,6 +13,9 @@ export class FakePodStreams implements PodStreams {
   log: (request: LogsRequest, signal: AbortSignal) => AsyncIterable<Uint8Array> = async function* () {};
   refusal: StatusError | undefined;
 
+  /** Always: refusals of a device come when it is asked. */
+  assertReachable(): void {}
+
   logs(_node: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<Uint8Array> {
     this.logRequests.push(request);
     if (this.refusal) return failing(this.refusal);
