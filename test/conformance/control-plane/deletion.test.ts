@@ -82,6 +82,24 @@ suite('deleting with --cascade', () => {
   });
 });
 
+test('an orphaned dependent survives also when no cache had seen it yet', async () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    await using plane = await ControlPlane.start([], seed);
+    const owner = await configMap(plane, 'owner');
+    await plane.untilQuiet();
+    const metadata = { name: 'child', namespace: 'default', ownerReferences: [owner] };
+    await plane.registry.create(serviceAccountKind, { metadata });
+    await plane.registry.delete(
+      configMapKind,
+      { namespace: 'default', name: 'owner' },
+      { propagationPolicy: 'Orphan' },
+    );
+    await plane.untilQuiet();
+    assert.equal(await plane.find(configMapKind, 'owner'), undefined);
+    assert.ok(await plane.find(serviceAccountKind, 'child'), `seed ${seed}`);
+  }
+});
+
 suite('owners', () => {
   test('that are gone when their dependent comes take it with them', async () => {
     await using plane = await ControlPlane.start();
@@ -128,6 +146,22 @@ suite('owners', () => {
     await plane.registry.delete(nodeKind, { name: 'a' });
     await plane.until('it follows its node', async () => !(await plane.find(configMapKind, 'of-node')));
     assert.ok(await plane.find(configMapKind, 'of-stranger'));
+  });
+
+  test('in a namespace cannot own what is in none, nor what is in another', async () => {
+    await using plane = await ControlPlane.start();
+    const owner = await configMap(plane, 'owner');
+    await plane.registry.create(namespaceKind, { metadata: { name: 'owned', ownerReferences: [owner] } });
+    await plane.registry.create(namespaceKind, { metadata: { name: 'other' } });
+    const abroad = { name: 'abroad', namespace: 'other', ownerReferences: [owner] };
+    await plane.registry.create(configMapKind, { metadata: abroad });
+    await plane.until('one is collected', async () => {
+      const { items } = await plane.registry.list(configMapKind, { namespace: 'other' });
+      return items.length === 0;
+    });
+    await plane.registry.delete(configMapKind, { namespace: 'default', name: 'owner' });
+    await plane.untilQuiet();
+    assert.ok(await plane.find(namespaceKind, 'owned'), 'nobody can say that its owner is gone');
   });
 
   test('that own each other go together in the foreground', async () => {

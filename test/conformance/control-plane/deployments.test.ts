@@ -8,7 +8,15 @@ import { replicaSetKind } from '../../../protocol/kinds/replica-set.ts';
 import { controllerOf } from '../../../protocol/kinds/stored-object.ts';
 import { ControlPlane, isActive, isReady } from './control-plane.ts';
 import { brokenImage } from './hollow-kubelets.ts';
-import { changeDeployment, deployment, rolloutStatus, setImage, untilRolledOut } from './workloads.ts';
+import {
+  changeDeployment,
+  deployment,
+  pod,
+  podSpec,
+  rolloutStatus,
+  setImage,
+  untilRolledOut,
+} from './workloads.ts';
 
 const images = async (plane: ControlPlane) =>
   (await plane.pods('app=web'))
@@ -300,6 +308,42 @@ suite('a ReplicaSet', () => {
     await plane.untilQuiet();
     assert.equal((await plane.pods('app=web')).filter(isReady).length, 2);
   });
+
+  for (let seed = 1; seed <= 6; seed += 1) {
+    test(`that wants the same orphans as another shares no pod with it (seed ${seed})`, async () => {
+      await using plane = await ControlPlane.start(['a'], seed);
+      const abort = new AbortController();
+      const shared: string[] = [];
+      void (async () => {
+        for await (const change of plane.registry.watch(podKind, { signal: abort.signal })) {
+          if (change.type === 'BOOKMARK') continue;
+          const { name, ownerReferences = [] } = change.object.metadata ?? {};
+          if (ownerReferences.filter(({ controller }) => controller).length > 1) shared.push(name ?? '');
+        }
+      })();
+      const labels = { app: 'web' };
+      const template = { metadata: { labels }, spec: podSpec() };
+      const set = (name: string): ReplicaSet => ({
+        metadata: { name, namespace: 'default' },
+        spec: { replicas: 3, selector: { matchLabels: labels }, template },
+      });
+      for (const name of ['one', 'two', 'three', 'four']) {
+        await plane.registry.create(podKind, {
+          ...pod(name),
+          metadata: { name, namespace: 'default', labels },
+        });
+      }
+      await plane.registry.create(replicaSetKind, set('left'));
+      await plane.registry.create(replicaSetKind, set('right'));
+      await plane.until('both have three', async () => (await plane.pods()).filter(isReady).length === 6);
+      await plane.untilQuiet();
+      abort.abort();
+      assert.deepEqual(shared, []);
+      const owners = (await plane.pods()).map((one) => controllerOf(one)?.name);
+      assert.equal(owners.filter((name) => name === 'left').length, 3);
+      assert.equal(owners.filter((name) => name === 'right').length, 3);
+    });
+  }
 
   test('replaces a pod that is deleted, and one that ended', async () => {
     await using plane = await ControlPlane.start();
