@@ -33,9 +33,11 @@ install_kubectl() {
     echo "prepare: fetching kubectl from Debian trixie" >&2
     work=$(mktemp -d)
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$kubectl_cache"
+    : >"$work/status"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" >"$work/sources.list"
-    apt="apt-get -qq -o Dir::Etc::sourcelist=$work/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$work/lists -o Dir::Cache=$work/cache -o APT::Sandbox::User=root"
-    $apt update && (cd "$work" && $apt download kubernetes-client && dpkg-deb -x kubernetes-client_*.deb "$kubectl_cache")
+    apt="apt-get -qq -o Dir::Etc::sourcelist=$work/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$work/lists -o Dir::State::status=$work/status -o Dir::Cache=$work/cache -o APT::Sandbox::User=root"
+    # kubernetes-client has become an empty package that needs kubectl.
+    $apt update && (cd "$work" && $apt download kubectl && dpkg-deb -x kubectl_*.deb "$kubectl_cache")
     rm -rf "$work"
   fi
   PATH="$kubectl_cache/usr/bin:$PATH"
