@@ -1,4 +1,4 @@
-# Sourced by test/run: makes the real programs that the tests drive available, installing only what is missing.
+# Sourced by test/run and .ci/run, with $root set to the checkout: makes the real programs that the tests drive available, installing only what is missing.
 # On a machine where it may not install (no apt-get or not root), tests that lack their program say so and are skipped.
 
 kubectl_minor_min=27
@@ -10,6 +10,8 @@ may_install() { have apt-get && [ "$(id -u)" = 0 ]; }
 
 install_packages() {
   missing=""
+  # What Node 26 is linked to and a minimal Debian lacks.
+  ldconfig -p | grep -q 'libatomic\.so\.1' || missing=" libatomic1"
   for pair in podman:podman runc:runc busybox:busybox-static ip:iproute2 script:bsdutils curl:curl; do
     have "${pair%%:*}" || missing="$missing ${pair#*:}"
   done
