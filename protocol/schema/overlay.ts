@@ -90,6 +90,7 @@ export const quantityFields = [
   'V1PodSpec.overhead',
   'V1PodStatus.allocatedResources',
   'V1ContainerStatus.allocatedResources',
+  'V1NodeAllocatableResourceClaimStatus.resources',
 ];
 
 type Marks = Pick<

@@ -4,6 +4,8 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import { createProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
+import { messageTable } from '../../protocol/protobuf/message-table.ts';
 import { createObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import { schemas } from '../../protocol/schema/schemas.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
@@ -67,6 +69,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       encodedEvents: new EncodedEvents(apiLimits.encodedEventsBytesMax),
       documents: new Documents(),
       decoder: createObjectDecoder(schemas),
+      protobuf: createProtobufDecoder(messageTable),
       longRunning: new Set(),
       stopping: stopping.signal,
     },

@@ -2,7 +2,7 @@ import { apiVersionOf, type KubernetesObject } from '../../../protocol/kinds/def
 import type { FieldValidation } from '../../../protocol/schema/decode-object.ts';
 import { findDuplicateFields } from '../../../protocol/schema/duplicate-fields.ts';
 import { StatusError } from '../../../protocol/status.ts';
-import type { ResourceExchange } from '../exchange.ts';
+import type { ApiServices, ResourceExchange } from '../exchange.ts';
 import { addWarning } from '../response/answer.ts';
 import { type BodyType, isJson, parseBody, type RequestBody, textOf } from './request-body.ts';
 
@@ -16,7 +16,7 @@ export function decodeBody(
   fieldValidation: FieldValidation,
 ): KubernetesObject {
   const { kind, services } = exchange;
-  const value = parseTyped(body, { ...kind, apiVersion: apiVersionOf(kind) });
+  const value = parseTyped(services, body, { ...kind, apiVersion: apiVersionOf(kind) });
   const looksForDuplicates = fieldValidation !== 'Ignore' && isJson(body);
   const { object, warnings } = services.decoder.decode(kind, value, {
     fieldValidation,
@@ -33,9 +33,9 @@ interface ExpectedType extends BodyType {
 }
 
 /** The parsed body, an object of no other kind than the expected one. */
-export function parseTyped(body: RequestBody, type: ExpectedType): object {
+export function parseTyped(services: Decoders, body: RequestBody, type: ExpectedType): object {
   const { kind, version, apiVersion } = type;
-  const value = parseObject(body, type);
+  const value = parseObject(services, body, type);
   if (value.apiVersion && value.apiVersion !== apiVersion)
     throw new StatusError(
       'BadRequest',
@@ -49,11 +49,18 @@ export function parseTyped(body: RequestBody, type: ExpectedType): object {
   return value;
 }
 
+/** What parsing a body needs of the server. */
+type Decoders = Pick<ApiServices, 'protobuf'>;
+
 /** The parsed body, an object. */
-export function parseObject(body: RequestBody, type: BodyType): Record<string, unknown> {
+export function parseObject(
+  { protobuf }: Decoders,
+  body: RequestBody,
+  type: BodyType,
+): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseBody(body, type);
+    value = parseBody(body, type, protobuf);
   } catch (error) {
     if (!(error instanceof StatusError) || error.reason !== 'BadRequest') throw error;
     throw unrecognised(type.kind, error.message);

@@ -12,7 +12,7 @@ import { readDryRun } from './write-options.ts';
 export async function readDeleteOptions({ request, query, services }: Exchange): Promise<DeleteRequest> {
   const body = await readBody(request);
   if (body.bytes.length === 0) return deleteRequest(optionsOfQuery(query));
-  const value = parseObject(body, deleteOptionsType);
+  const value = parseObject(services, body, deleteOptionsType);
   if (value.kind && value.kind !== 'DeleteOptions')
     throw new StatusError('BadRequest', `the body is a ${JSON.stringify(value.kind)}, want DeleteOptions`);
   const { object } = services.decoder.decodeAs(deleteOptionsType.schema, value, {

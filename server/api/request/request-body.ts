@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import * as yaml from 'yaml';
 import { limits } from '../../../protocol/limits.ts';
+import type { ProtobufDecoder } from '../../../protocol/protobuf/decode-protobuf.ts';
+import { protobufMediaType } from '../../../protocol/protobuf/envelope.ts';
+import { ProtobufError } from '../../../protocol/protobuf/protobuf-error.ts';
 import { StatusError } from '../../../protocol/status.ts';
 import { apiLimits } from '../api-limits.ts';
 import { parseMediaType } from './negotiation.ts';
-import { protobufType, readEnvelope } from './protobuf/read-envelope.ts';
 
 /** A request body as it was sent. */
 export interface RequestBody {
@@ -76,18 +78,20 @@ export interface BodyType {
 }
 
 /** A JSON, YAML or protobuf body as plain data. Throws BadRequest and UnsupportedMediaType. */
-export function parseBody(body: RequestBody, type: BodyType): unknown {
+export function parseBody(body: RequestBody, type: BodyType, protobuf: ProtobufDecoder): unknown {
   if (isJson(body)) return parseJson(textOf(body));
   if (yamlTypes.has(body.mediaType)) return parseYaml(textOf(body));
-  if (body.mediaType === protobufType) return parseProtobuf(body, type);
-  throw unsupportedMediaType(['application/json', 'application/yaml', protobufType]);
+  if (body.mediaType === protobufMediaType && protobuf.knows(type.schema))
+    return parseProtobuf(body, type, protobuf);
+  throw unsupportedMediaType(['application/json', 'application/yaml', protobufMediaType]);
 }
 
-function parseProtobuf({ bytes }: RequestBody, type: BodyType): unknown {
+function parseProtobuf({ bytes }: RequestBody, type: BodyType, protobuf: ProtobufDecoder): unknown {
   let value: unknown;
   try {
-    value = readEnvelope(bytes, type);
+    value = protobuf.decodeEnveloped(type, bytes);
   } catch (cause) {
+    if (!(cause instanceof ProtobufError)) throw cause;
     throw malformed('protobuf error', cause);
   }
   refuseHostile(value);

@@ -18,7 +18,7 @@ export const bindingType = {
 export async function bindPod(exchange: ResourceExchange): Promise<void> {
   const { services, kind, request } = exchange;
   const { dryRun, fieldValidation } = readWriteQuery(exchange, 'CreateOptions');
-  const value = parseTyped(await readBody(request), bindingType);
+  const value = parseTyped(services, await readBody(request), bindingType);
   const { object } = services.decoder.decodeAs(bindingType.schema, value, { fieldValidation });
   const binding = object as Binding;
   checkPlace(exchange, binding, { named: true });

@@ -15,10 +15,10 @@ export const evictionType = {
 
 /** `POST pods/<name>/eviction` deletes the pod, as `kubectl drain` asks for; there are no disruption budgets yet. */
 export async function evictPod(exchange: ResourceExchange): Promise<void> {
-  const { decoder, registry } = exchange.services;
-  const value = parseTyped(await readBody(exchange.request), evictionType);
-  const { object } = decoder.decodeAs(evictionType.schema, value, { fieldValidation: 'Ignore' });
+  const { services, request } = exchange;
+  const value = parseTyped(services, await readBody(request), evictionType);
+  const { object } = services.decoder.decodeAs(evictionType.schema, value, { fieldValidation: 'Ignore' });
   const { deleteOptions } = object as Eviction;
-  await registry.delete(exchange.kind, objectName(exchange), deleteRequest(deleteOptions ?? {}));
+  await services.registry.delete(exchange.kind, objectName(exchange), deleteRequest(deleteOptions ?? {}));
   await sendCreatedStatus(exchange);
 }

@@ -26,7 +26,7 @@ export async function getScale(exchange: ResourceExchange): Promise<void> {
 
 export async function updateScale(exchange: ResourceExchange): Promise<void> {
   const { dryRun } = readWriteQuery(exchange, 'UpdateOptions');
-  const wanted = parseTyped(await readBody(exchange.request), scaleType);
+  const wanted = parseTyped(exchange.services, await readBody(exchange.request), scaleType);
   await setScale(exchange, dryRun, () => wanted);
 }
 
