@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
-import { execa } from 'execa';
 
 /**
  * The only place that starts child processes. No shell is ever involved: `command` is a program, arguments arrive as they are.
@@ -58,6 +57,7 @@ const forceKillAfterMs = 1_000;
  * @throws ExecError when it cannot be started, takes or says too much, or is aborted.
  */
 export async function run(command: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
+  const { execa } = await import('execa');
   const result = await execa(command, [...args], {
     ...placement(options),
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
@@ -109,6 +109,7 @@ export async function stream(
   args: readonly string[],
   options: ChildOptions & { signal?: AbortSignal | undefined } = {},
 ): Promise<ChildStream> {
+  const { execa } = await import('execa');
   const child = execa(command, [...args], {
     ...placement(options),
     ...(options.signal ? { cancelSignal: options.signal } : {}),
@@ -164,6 +165,7 @@ export async function spawnDetached(
   args: readonly string[],
   options: DetachedOptions = {},
 ): Promise<DetachedChild> {
+  const { execa } = await import('execa');
   const child = execa(command, [...args], {
     ...placement(options),
     // execa types further descriptors as 3 to 9 and takes any.

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { Packr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack';
 import type { Logger } from '../../lib/log.ts';
 import { type Disk, type DiskFile, systemDisk } from './disk.ts';
 

@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { run } from '../../lib/exec.ts';
 import type { HostFiles } from './host-files.ts';
 import { tidy } from './host-files.ts';
@@ -45,7 +46,8 @@ export async function readHostDescription(files: HostFiles): Promise<HostDescrip
  * (docs/decisions/0071). Undefined when that does not work; nothing depends on it.
  */
 export async function describeHardware(signal: AbortSignal): Promise<HardwareDescription | undefined> {
-  const program = new URL('./describe-hardware.ts', import.meta.url).href;
+  // Next to this file, among the sources (.ts) as in the bundle (.mjs).
+  const program = new URL(`./describe-hardware${extname(import.meta.filename)}`, import.meta.url).href;
   const script =
     'const program = await import(process.argv[1]); console.log(JSON.stringify(await program.describeHardware()));';
   try {

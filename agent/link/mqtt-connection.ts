@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
-import { type IClientOptions, MqttClient, type Packet } from 'mqtt';
+import type { IClientOptions, MqttClient, Packet } from 'mqtt';
+// Not the package's root, which also loads transports that are not used here: WebSocket, SOCKS.
+import mqttClient from 'mqtt/lib/client';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
@@ -54,7 +56,7 @@ export class MqttConnection {
 
   private constructor(options: MqttConnectionOptions) {
     this.#options = options;
-    this.#client = new MqttClient(() => options.stream, clientOptions(options));
+    this.#client = new mqttClient.default(() => options.stream, clientOptions(options));
     this.#listen();
   }
 

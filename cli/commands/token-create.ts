@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { openApiClient } from '../api-client.ts';
+import { checkoutDirectory } from '../checkout.ts';
 import { CommandError, defineCommand } from '../command.ts';
 import { createToken } from '../create-token.ts';
 
@@ -36,7 +37,7 @@ export const command = defineCommand({
     const kubeconfig =
       options.kubeconfig ??
       context.environment.KUBECONFIG ??
-      join(import.meta.dirname, '../../.flotilla/kubeconfig');
+      join(checkoutDirectory(), '.flotilla/kubeconfig');
     const hours = options.hours ?? hoursDefault;
     if (options.nodes !== undefined && !/^[a-z0-9.*-]+$/.test(options.nodes)) {
       throw new CommandError(

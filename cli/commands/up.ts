@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Node, Pod } from '../../protocol/generated/models.ts';
 import { type ApiClient, expectSuccess, openApiClient } from '../api-client.ts';
+import { checkoutDirectory } from '../checkout.ts';
 import { type CommandContext, CommandError, defineCommand } from '../command.ts';
 import { createToken } from '../create-token.ts';
 import { untilAborted } from '../until-aborted.ts';
@@ -16,7 +17,6 @@ import { waitUntil } from '../up/wait-until.ts';
 const readyTimeoutMs = 30_000;
 const helloTimeoutMs = 60_000;
 const tokenMs = 600_000;
-const checkout = join(import.meta.dirname, '../..');
 
 export const command = defineCommand({
   name: 'up',
@@ -41,7 +41,7 @@ export const command = defineCommand({
     runtime: { type: 'string', placeholder: 'RUNTIME', description: 'auto, oci or process (auto)' },
   },
   async run(context, options) {
-    const directory = resolve(options.data ?? join(checkout, '.flotilla'));
+    const directory = resolve(options.data ?? join(checkoutDirectory(), '.flotilla'));
     const settings: Settings = {
       directory,
       apiPort: options['api-port'] ?? 6443,

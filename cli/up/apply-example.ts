@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { type ApiClient, expectSuccess } from '../api-client.ts';
-
-const examples = join(import.meta.dirname, '../../examples/hello');
+import { checkoutDirectory } from '../checkout.ts';
 
 interface Manifest {
   metadata: { name: string };
@@ -25,7 +24,9 @@ export async function applyExample(
   variant: 'process' | 'container',
   port: number,
 ): Promise<string> {
-  const manifest = parseYaml(await readFile(join(examples, `${variant}.yaml`), 'utf8')) as Manifest;
+  const manifest = parseYaml(
+    await readFile(join(checkoutDirectory(), `examples/hello/${variant}.yaml`), 'utf8'),
+  ) as Manifest;
   setPort(manifest, variant, port);
   const { name } = manifest.metadata;
   const collection = '/apis/apps/v1/namespaces/default/deployments';

@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ChildStream, stream } from '../../lib/exec.ts';
+import { checkoutDirectory } from '../checkout.ts';
 import { CommandError } from '../command.ts';
 
 /** A server or agent that `flotilla up` runs; its log goes to a file in the data folder. */
@@ -17,12 +18,11 @@ export interface Child {
 }
 
 const lastWordsMax = 8;
-const launcher = join(import.meta.dirname, '../flotilla');
 
 /** Runs `flotilla <args>`, logging to `<directory>/<name>.log`. */
 export async function startChild(name: string, args: readonly string[], directory: string): Promise<Child> {
   const logFile = join(directory, `${name}.log`);
-  const child = await stream(launcher, args);
+  const child = await stream(join(checkoutDirectory(), 'cli/flotilla'), args);
   const { lastWords, saying } = keepLog(child, logFile);
   let stopping = false;
   const failed = child.exit.then(async ({ exitCode }) => {
