@@ -27,7 +27,7 @@ export async function applyExample(
   const manifest = parseYaml(
     await readFile(join(checkoutDirectory(), `examples/hello/${variant}.yaml`), 'utf8'),
   ) as Manifest;
-  setPort(manifest, variant, port);
+  fitToMachine(manifest, variant, port);
   const { name } = manifest.metadata;
   const collection = '/apis/apps/v1/namespaces/default/deployments';
   const exists = (await client.request('GET', `${collection}/${name}`)).code === 200;
@@ -38,7 +38,7 @@ export async function applyExample(
   return name;
 }
 
-function setPort(manifest: Manifest, variant: 'process' | 'container', port: number): void {
+function fitToMachine(manifest: Manifest, variant: 'process' | 'container', port: number): void {
   for (const container of manifest.spec.template.spec.containers) {
     const [first] = container.ports;
     if (variant === 'container') {
@@ -47,5 +47,8 @@ function setPort(manifest: Manifest, variant: 'process' | 'container', port: num
     }
     if (first) first.containerPort = port;
     for (const variable of container.env) if (variable.name === 'PORT') variable.value = String(port);
+    // Where Node needed a library that the machine lacks (cli/flotilla), the example's Node does too.
+    const libraries = process.env.LD_LIBRARY_PATH;
+    if (libraries) container.env.push({ name: 'LD_LIBRARY_PATH', value: libraries });
   }
 }
