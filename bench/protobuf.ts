@@ -1,4 +1,4 @@
-/** What a pod's body costs to read, in protobuf and in JSON: node bench/protobuf.ts. Compare ratios. */
+/** What a pod's body costs to read, in protobuf and in JSON: npm run bench -- bench/protobuf.ts. Compare ratios. */
 import { createProtobufDecoder } from '../protocol/protobuf/decode-protobuf.ts';
 import { messageTable } from '../protocol/protobuf/message-table.ts';
 import { findDuplicateFields } from '../protocol/schema/duplicate-fields.ts';

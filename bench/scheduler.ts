@@ -20,7 +20,7 @@ import { openLevelStore } from '../server/store/level-store.ts';
  * Bindings a second, each durable on disk (LevelDB, synced), over fleets of hollow nodes. The pods wait in the store before
  * the scheduler starts; the clock runs until the last is bound. Events are recorded as in a server.
  *
- *   node bench/scheduler.ts [pods = 10000] [nodes...  = 100 1000 5000]
+ *   npm run bench -- bench/scheduler.ts [pods = 10000] [nodes...  = 100 1000 5000]
  */
 const [pods = 10_000, ...sizes] = process.argv.slice(2).map(Number);
 const writers = 256;

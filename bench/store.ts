@@ -1,4 +1,4 @@
-/** What the store costs: node bench/store.ts [directory]. The figures are of this disk; compare ratios. */
+/** What the store costs: npm run bench -- bench/store.ts [directory]. The figures are of this disk; compare ratios. */
 import { mkdtempDisposable, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
