@@ -48,13 +48,16 @@ function groupVersionKinds(models: ClientModels): Map<string, GroupVersionKind[]
   for (const [prefix, list] of Object.entries(extraModels)) {
     for (const model of list) {
       const kind = model.replace(/^(?:[A-Z][a-z]+)?V1/, '');
-      if (kind === 'LabelSelector' || kind === 'Condition') continue;
+      if (parts.includes(kind)) continue;
       const group = groups[prefix] ?? '';
       all.set(model, [{ group, version: 'v1', kind }]);
     }
   }
   return all;
 }
+
+/** Extra models that are part of others and no objects by themselves. */
+const parts = ['Condition', 'FieldSelectorRequirement', 'LabelSelector'];
 
 const groups: Record<string, string> = {
   [metaPrefix]: '',

@@ -189,13 +189,6 @@ export interface FieldSelectorAttributes {
   requirements?: FieldSelectorRequirement[];
 }
 
-/** io.k8s.api.authorization.v1.FieldSelectorRequirement */
-export interface FieldSelectorRequirement {
-  key: string;
-  operator: string;
-  values?: string[];
-}
-
 /** io.k8s.api.authorization.v1.LabelSelectorAttributes */
 export interface LabelSelectorAttributes {
   rawSelector?: string;
@@ -2000,6 +1993,13 @@ export interface DeleteOptions {
   orphanDependents?: boolean;
   preconditions?: Preconditions;
   propagationPolicy?: string;
+}
+
+/** io.k8s.apimachinery.pkg.apis.meta.v1.FieldSelectorRequirement */
+export interface FieldSelectorRequirement {
+  key: string;
+  operator: string;
+  values?: string[];
 }
 
 /** io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery */

@@ -54,11 +54,11 @@ function segmentFaults(name: string): string[] {
 }
 
 function validateSubject(subject: Subject, field: string, namespaced: boolean): StatusCause[] {
-  const { kind, name = '', namespace = '', apiGroup = '' } = subject;
-  const causes = name === '' ? [required(`${field}.name`)] : [];
+  const { kind, name, namespace = '', apiGroup = '' } = subject;
+  const causes = !name ? [required(`${field}.name`)] : [];
   switch (kind) {
     case 'ServiceAccount':
-      if (name !== '') causes.push(...invalidFor(`${field}.name`, name, dnsSubdomain(name)));
+      if (name) causes.push(...invalidFor(`${field}.name`, name, dnsSubdomain(name)));
       if (apiGroup !== '') causes.push(notSupported(`${field}.apiGroup`, apiGroup, ['']));
       if (!namespaced && namespace === '') causes.push(required(`${field}.namespace`));
       return causes;
