@@ -58,7 +58,9 @@ function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler
 function checkScope(kind: KindDefinition, { namespace, name, subresource, verb }: ResourceRequest): void {
   if (verb === 'create' && name !== undefined && subresource === undefined) throw methodNotAllowed();
   if (!kind.namespaced) {
-    if (namespace !== undefined && namespace !== name) throw pathNotFound();
+    // Authorised in a namespace means no more than that: only a namespace itself lies in one by its own name.
+    const isOwn = kind.group === '' && kind.plural === 'namespaces' && namespace === name;
+    if (namespace !== undefined && !isOwn) throw pathNotFound();
     return;
   }
   if (namespace !== undefined) return;

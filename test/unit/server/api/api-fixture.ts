@@ -19,6 +19,7 @@ import { createRegistry } from '../../../../server/registry/create-registry.ts';
 import type { Registry } from '../../../../server/registry/registry.ts';
 import { createMemoryStore } from '../../../../server/store/memory-store.ts';
 import type { Store } from '../../../../server/store/store.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { FakePodStreams } from './fake-pod-streams.ts';
 import { createTestAuthority, type TestAuthority, type TestCertificate } from './test-certificates.ts';
 
@@ -40,6 +41,8 @@ export interface ApiFixture extends AsyncDisposable {
   send(method: string, path: string, options?: SendOptions): Promise<Answer>;
   /** Creates an object through the API and returns it. */
   create(path: string, object: object): Promise<KubernetesObject>;
+  /** As `create`, and waits until the server's own cache has it: from then on it counts for what is allowed. */
+  createSeen(path: string, object: object): Promise<KubernetesObject>;
 }
 
 export interface SendOptions {
@@ -110,6 +113,12 @@ export async function openApi(
     return sendRequest({ port: server.port, ca: authority.ca, agent }, method, path, options);
   }
 
+  async function create(path: string, object: object): Promise<KubernetesObject> {
+    const answer = await send('POST', path, { body: object });
+    if (answer.code !== 201) throw new Error(answer.text);
+    return answer.json() as KubernetesObject;
+  }
+
   return {
     server,
     registry,
@@ -119,10 +128,15 @@ export async function openApi(
     podStreams,
     authority,
     send,
-    async create(path, object) {
-      const answer = await send('POST', path, { body: object });
-      if (answer.code !== 201) throw new Error(answer.text);
-      return answer.json() as KubernetesObject;
+    create,
+    async createSeen(path, object) {
+      const created = await create(path, object);
+      const { namespace, name = '' } = created.metadata ?? {};
+      const kind = kinds.find((candidate) => candidate.kind === created.kind);
+      if (!kind) throw new Error(`no kind ${created.kind}`);
+      const informer = cache.informer(kind);
+      await eventually(() => informer.get(namespace, name) !== undefined, `${name} in the cache`);
+      return created;
     },
     async [Symbol.asyncDispose]() {
       agent.destroy();

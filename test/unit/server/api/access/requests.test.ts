@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import { after, before, describe, test } from 'node:test';
-import { parseTokenFile } from '../../../../server/api/access/bearer-tokens.ts';
-import { ManualClock } from '../../../support/manual-clock.ts';
-import { type ApiFixture, openApi } from './api-fixture.ts';
-import { createTestAuthority } from './test-certificates.ts';
+import { parseTokenFile } from '../../../../../server/api/access/bearer-tokens.ts';
+import { ManualClock } from '../../../../support/manual-clock.ts';
+import { type ApiFixture, openApi } from '../api-fixture.ts';
+import { createTestAuthority } from '../test-certificates.ts';
 
 describe('who may do what', () => {
   let api: ApiFixture;
