@@ -34,14 +34,14 @@ export function checkedRegistry(registry: Registry, check: WriteCheck): Registry
     },
     epoch: registry.epoch,
     create: async (kind, object, options) => {
-      check({ kind: kind, next: object, subresource: options?.subresource ?? '' });
+      check({ kind, next: object, subresource: options?.subresource ?? '' });
       return registry.create(kind, object, options);
     },
     update: async (kind, object, options) => {
       const { name = '', namespace, resourceVersion } = object.metadata ?? {};
       for (let attempt = 1; ; attempt++) {
         const old = await registry.get(kind, { name, ...(namespace ? { namespace } : {}) });
-        check({ kind: kind, next: object, old, subresource: options?.subresource ?? '' });
+        check({ kind, next: object, old, subresource: options?.subresource ?? '' });
         try {
           return await registry.update(kind, pinned(object, resourceVersion || versionOf(old)), options);
         } catch (error) {
@@ -56,13 +56,13 @@ export function checkedRegistry(registry: Registry, check: WriteCheck): Registry
         (draft) => {
           const old = structuredClone(draft);
           change(draft);
-          check({ kind: kind, next: draft, old, subresource: options?.subresource ?? '' });
+          check({ kind, next: draft, old, subresource: options?.subresource ?? '' });
         },
         options,
       ),
     delete: async (kind, at, request = {}) => {
       const old = await registry.get(kind, at);
-      check({ kind: kind, old, subresource: '' });
+      check({ kind, old, subresource: '' });
       const uid = old.metadata?.uid;
       const preconditions = { ...(uid === undefined ? {} : { uid }), ...request.preconditions };
       return registry.delete(kind, at, { ...request, preconditions });
