@@ -1,5 +1,6 @@
 import type { SelfSubjectRulesReview } from '../../../../protocol/generated/models.ts';
 import { StatusError } from '../../../../protocol/status.ts';
+import { nodeOfUser } from '../node-authorizer.ts';
 import type { ReviewAnswer } from './review-handlers.ts';
 
 /** `kubectl auth can-i --list`: what the asker may do in a namespace, by the rules of their roles. */
@@ -11,7 +12,10 @@ export const answerRules: ReviewAnswer = ({ services, user }, object) => {
   return {
     ...review,
     status: {
-      incomplete: false,
+      incomplete: nodeOfUser(user) !== undefined,
+      ...(nodeOfUser(user) === undefined
+        ? {}
+        : { evaluationError: 'node authorizer does not support user rule resolution' }),
       resourceRules: rules
         .filter(({ resources }) => resources && resources.length > 0)
         .map(({ verbs, apiGroups, resources, resourceNames }) => ({
