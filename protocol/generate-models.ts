@@ -4,6 +4,7 @@ import { closureOf, modelOf, nameSchemas } from './generate/schema-names.ts';
 import { writeModels } from './generate/write-models.ts';
 import { checkOverlay, writeSchemas } from './generate/write-schemas.ts';
 import { kinds } from './kinds/registry.ts';
+import { reviewKinds } from './kinds/reviews.ts';
 import { extraModels } from './schema/overlay.ts';
 import type { GroupVersionKind } from './schema/schema.ts';
 import { metaPrefix } from './schema/well-known.ts';
@@ -15,8 +16,12 @@ import { metaPrefix } from './schema/well-known.ts';
 export function generateModels(): { models: string; schemas: string } {
   const models = openClientModels();
   checkOverlay(models);
-  const schemas = kinds.map((kind) => kind.schema).filter((schema) => schema.startsWith('io.k8s.'));
-  const roots = schemas.flatMap((schema) => [schema, `${schema}List`]);
+  const schemasOf = (list: typeof kinds) =>
+    list.map((kind) => kind.schema).filter((schema) => schema.startsWith('io.k8s.'));
+  const roots = [
+    ...schemasOf(kinds).flatMap((schema) => [schema, `${schema}List`]),
+    ...schemasOf(reviewKinds),
+  ];
   const names = nameSchemas(roots, models);
   const rootModels = [
     ...Object.values(extraModels).flat(),
@@ -38,16 +43,21 @@ function groupVersionKinds(models: ClientModels): Map<string, GroupVersionKind[]
     all.set(modelOf(schema, models), [{ group, version, kind }]);
     all.set(modelOf(`${schema}List`, models), [{ group, version, kind: `${kind}List` }]);
   }
+  for (const { schema, group, version, kind } of reviewKinds)
+    all.set(modelOf(schema, models), [{ group, version, kind }]);
   for (const [prefix, list] of Object.entries(extraModels)) {
     for (const model of list) {
       const kind = model.replace(/^(?:[A-Z][a-z]+)?V1/, '');
-      if (kind === 'LabelSelector' || kind === 'Condition') continue;
+      if (parts.includes(kind)) continue;
       const group = groups[prefix] ?? '';
       all.set(model, [{ group, version: 'v1', kind }]);
     }
   }
   return all;
 }
+
+/** Extra models that are part of others and no objects by themselves. */
+const parts = ['Condition', 'FieldSelectorRequirement', 'LabelSelector'];
 
 const groups: Record<string, string> = {
   [metaPrefix]: '',

@@ -10,21 +10,16 @@ import { namespaceKind } from '../protocol/kinds/namespace.ts';
 import { kinds } from '../protocol/kinds/registry.ts';
 import { isStatus } from '../protocol/status.ts';
 import { flotillaVersion } from '../protocol/version.ts';
-import { authenticateByFirst } from './api/access/authenticator.ts';
-import { authorizeByGroup } from './api/access/authorizer.ts';
-import {
-  parseTokenFile,
-  refuseUnknownTokens,
-  type StaticToken,
-  staticTokenAuthenticator,
-} from './api/access/bearer-tokens.ts';
-import { clientCertificateAuthenticator } from './api/access/client-certificate.ts';
+import { type ApiAccess, createAccess } from './api/access/access.ts';
+import { parseTokenFile, type StaticToken } from './api/access/bearer-tokens.ts';
+import { ensureDefaultRoles } from './api/access/rbac/ensure-defaults.ts';
 import { type ApiServer, startApiServer } from './api/api-server.ts';
 import { versionInfo } from './api/version.ts';
 import type { Authenticator } from './bus/broker-hooks.ts';
 import type { Bus } from './bus/bus.ts';
 import { type EmbeddedBroker, startEmbeddedBroker } from './bus/embedded-broker.ts';
 import { createCache } from './cache/create-cache.ts';
+import type { Cache } from './cache/informer.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import { controllers } from './controllers/registry.ts';
 import { runControllers } from './controllers/run-controllers.ts';
@@ -87,6 +82,7 @@ async function startParts(
   void compactPeriodically(store, { clock, log, signal: stopping.signal });
   const registry = createRegistry({ store, clock, random, log, kinds });
   await ensureNamespaces(registry);
+  await ensureDefaultRoles(registry);
   const names = [hostname(), config.bind, ...config.advertise];
   const { cluster } = config;
   const identity = parts.use(
@@ -96,25 +92,28 @@ async function startParts(
   const bus = parts.use(await startBus(config, context, { identity, authenticator: joining }));
   parts.use(joining.serve(bus));
   const podStreams = parts.use(createPodStreams({ bus, clock, random, log }));
-  const tokens = await readTokens(config.tokenAuthFile);
+  const cache = parts.use(createCache({ registry, clock, log }));
+  const staticTokens = await readTokens(config.tokenAuthFile);
+  const { tokenSigner: signer } = identity;
+  const access = createAccess({ registry, cache, signer, staticTokens, clock, random });
+  await cache.synced();
   const api = parts.adopt(
-    await startApi(config, context, { registry, identity, podStreams, tokens }),
+    await startApi(config, context, { registry, identity, podStreams, access }),
     (server) => server.close(),
   );
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
-  await startWork(context, { registry, bus }, parts);
+  await startWork(context, { registry, cache, bus }, parts);
   return { apiUrl, mqttPort: bus.port, kubeconfig };
 }
 
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 async function startWork(
   { clock, random, log }: ServerContext,
-  { registry, bus }: { registry: Registry; bus: Bus },
+  { registry, cache, bus }: { registry: Registry; cache: Cache; bus: Bus },
   parts: AsyncDisposableStack,
 ): Promise<void> {
-  const cache = parts.use(createCache({ registry, clock, log }));
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
   parts.use(await startNodes({ registry, cache, bus, clock, random, log, events }));
   parts.use(await runControllers(controllers, { registry, cache, kinds, clock, log, events }));
@@ -136,13 +135,13 @@ interface ApiParts {
   registry: Registry;
   identity: Identity;
   podStreams: PodStreams;
-  tokens: readonly StaticToken[];
+  access: ApiAccess;
 }
 
 async function startApi(
   { bind, apiPort }: ServerConfig,
   { clock, random, log }: ServerContext,
-  { registry, identity, podStreams, tokens }: ApiParts,
+  { registry, identity, podStreams, access }: ApiParts,
 ): Promise<ApiServer> {
   const { key, cert, ca } = identity.server;
   const api = await startApiServer({
@@ -150,12 +149,7 @@ async function startApi(
     kinds,
     podStreams,
     tls: { key, certificate: cert, ca },
-    authenticate: authenticateByFirst([
-      clientCertificateAuthenticator(clock),
-      staticTokenAuthenticator(tokens),
-      refuseUnknownTokens,
-    ]),
-    authorize: authorizeByGroup,
+    access,
     bind,
     port: apiPort,
     clock,

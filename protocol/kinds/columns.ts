@@ -20,6 +20,14 @@ export const ageColumn: Column<KubernetesObject> = {
   value: ({ metadata }, now) => ageSince(metadata?.creationTimestamp, now),
 };
 
+/** For kinds that Kubernetes shows with a date instead of an age. */
+export const createdColumn: Column<KubernetesObject> = {
+  name: 'Created At',
+  type: 'date',
+  description: 'When the object was created.',
+  value: ({ metadata }) => metadata?.creationTimestamp ?? null,
+};
+
 /** Containers and Images of the kinds that keep pods running, for `-o wide`. */
 export function containerColumns<T>(specOf: (object: T) => PodSpec | undefined): Column<T>[] {
   const joined = (object: T, part: 'name' | 'image') =>

@@ -12,6 +12,9 @@ const labelValuePattern = `(${qualifiedPattern})?`;
 const configKeyPattern = '[-._a-zA-Z0-9]+';
 const percentPattern = '[0-9]+%';
 
+/** For kinds whose names are anything that can stand in a path, which the registry sees to. */
+export const anyName: NameRule = () => [];
+
 export const dnsLabel = rule({
   lengthMax: 63,
   pattern: labelPattern,

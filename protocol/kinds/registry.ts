@@ -1,3 +1,5 @@
+import { clusterRoleKind } from './cluster-role.ts';
+import { clusterRoleBindingKind } from './cluster-role-binding.ts';
 import { configMapKind } from './config-map.ts';
 import type { KindDefinition } from './define-kind.ts';
 import { deploymentKind } from './deployment.ts';
@@ -7,6 +9,8 @@ import { namespaceKind } from './namespace.ts';
 import { nodeKind } from './node.ts';
 import { podKind } from './pod.ts';
 import { replicaSetKind } from './replica-set.ts';
+import { roleKind } from './role.ts';
+import { roleBindingKind } from './role-binding.ts';
 import { secretKind } from './secret.ts';
 import { serviceKind } from './service.ts';
 import { serviceAccountKind } from './service-account.ts';
@@ -24,6 +28,10 @@ export const kinds: readonly KindDefinition[] = [
   deploymentKind,
   replicaSetKind,
   leaseKind,
+  roleKind,
+  roleBindingKind,
+  clusterRoleKind,
+  clusterRoleBindingKind,
 ];
 
 /** The kind that a request's path names, or undefined. */

@@ -20,6 +20,7 @@ export const extraModels = {
     'V1APIGroupList',
     'V1APIVersions',
     'V1LabelSelector',
+    'V1FieldSelectorRequirement',
     'V1Condition',
   ],
   'io.k8s.api.core.v1': ['V1Binding'],

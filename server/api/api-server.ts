@@ -4,14 +4,14 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import { reviewKinds } from '../../protocol/kinds/reviews.ts';
 import { createProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
 import { messageTable } from '../../protocol/protobuf/message-table.ts';
 import { createObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import { schemas } from '../../protocol/schema/schemas.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { Authenticator } from './access/authenticator.ts';
-import type { Authorizer } from './access/authorizer.ts';
+import type { ApiAccess } from './access/access.ts';
 import { apiLimits } from './api-limits.ts';
 import { ConnectionGuard } from './connection-guard.ts';
 import { Documents } from './discovery/documents.ts';
@@ -24,12 +24,12 @@ import type { VersionInfo } from './version.ts';
 
 export interface ApiServerOptions {
   registry: Registry;
+  /** The stored kinds; reviews are served beside them. */
   kinds: readonly KindDefinition[];
   podStreams: PodStreams;
   /** PEM. Client certificates are believed when `ca` signed them. */
   tls: { key: string; certificate: string; ca: string };
-  authenticate: Authenticator;
-  authorize: Authorizer;
+  access: ApiAccess;
   /** Address to listen on. */
   bind: string;
   /** 0: any free one. */
@@ -55,8 +55,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const { registry, podStreams, clock, log, version, checks, random = systemRandom } = options;
   const stopping = new AbortController();
   const listener = new RequestListener({
-    authenticate: options.authenticate,
-    authorize: options.authorize,
     services: {
       registry,
       podStreams,
@@ -65,7 +63,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       version,
       checks,
       random,
-      kinds: indexKinds(options.kinds),
+      kinds: indexKinds([...options.kinds, ...reviewKinds]),
+      access: options.access,
       encodedEvents: new EncodedEvents(apiLimits.encodedEventsBytesMax),
       documents: new Documents(),
       decoder: createObjectDecoder(schemas),

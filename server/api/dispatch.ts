@@ -1,5 +1,7 @@
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
-import type { Exchange, ResourceHandler } from './exchange.ts';
+import { checkedRegistry } from './access/checked-registry.ts';
+import { reviewHandler } from './access/reviews/review-handlers.ts';
+import type { ApiServices, Exchange, ResourceHandler } from './exchange.ts';
 import { servePath } from './path-routes.ts';
 import { methodNotAllowed, pathNotFound, type ResourceRequest } from './request/request-info.ts';
 import { type SubresourceVerb, subresourceOf } from './subresources/subresources.ts';
@@ -28,14 +30,22 @@ export async function dispatch(exchange: Exchange): Promise<void> {
   const kind = services.kinds.find(info.group, info.version, info.resource);
   if (!kind) throw pathNotFound();
   const handle = handlerOf(kind, info);
-  await handle({ ...exchange, info, kind });
+  await handle({ ...exchange, info, kind, services: servicesFor(exchange, kind) });
+}
+
+/** What a user writes passes the checks of that user, whichever way it is written. */
+function servicesFor({ services, user }: Exchange, kind: KindDefinition): ApiServices {
+  const checks = services.access.writeChecks(user, kind);
+  if (checks.length === 0) return services;
+  const registry = checkedRegistry(services.registry, (change) => checks.forEach((check) => check(change)));
+  return { ...services, registry };
 }
 
 function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler {
   checkScope(kind, info);
   if (info.subresource === undefined) {
     if (!kind.verbs.includes(info.verb)) throw methodNotAllowed();
-    return verbHandlers[info.verb];
+    return reviewHandler(kind) ?? verbHandlers[info.verb];
   }
   const subresource = subresourceOf(kind, info.subresource);
   if (!subresource || info.name === undefined) throw pathNotFound();
@@ -48,7 +58,9 @@ function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler
 function checkScope(kind: KindDefinition, { namespace, name, subresource, verb }: ResourceRequest): void {
   if (verb === 'create' && name !== undefined && subresource === undefined) throw methodNotAllowed();
   if (!kind.namespaced) {
-    if (namespace !== undefined && namespace !== name) throw pathNotFound();
+    // Authorised in a namespace means no more than that: only a namespace itself lies in one by its own name.
+    const isOwn = kind.group === '' && kind.plural === 'namespaces' && namespace === name;
+    if (namespace !== undefined && !isOwn) throw pathNotFound();
     return;
   }
   if (namespace !== undefined) return;

@@ -8,6 +8,7 @@ import type { ProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts
 import type { ObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { ApiAccess } from './access/access.ts';
 import type { User } from './access/user.ts';
 import type { Documents } from './discovery/documents.ts';
 import type { HealthCheck } from './health.ts';
@@ -20,6 +21,7 @@ import type { VersionInfo } from './version.ts';
 export interface ApiServices {
   registry: Registry;
   kinds: KindIndex;
+  access: ApiAccess;
   podStreams: PodStreams;
   clock: Clock;
   random: Random;

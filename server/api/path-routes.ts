@@ -11,6 +11,7 @@ import { openApiV2 } from './discovery/openapi-v2.ts';
 import { openApiIndex, openApiV3 } from './discovery/openapi-v3.ts';
 import type { Exchange } from './exchange.ts';
 import { sendHealth } from './health.ts';
+import { serveOpenIdConfiguration, serveOpenIdKeys } from './openid.ts';
 import { negotiate, notAcceptable, parseAccept } from './request/negotiation.ts';
 import { methodNotAllowed, pathNotFound } from './request/request-info.ts';
 import { sendPlain, sendValue } from './response/answer.ts';
@@ -34,7 +35,9 @@ const routes: Readonly<Record<string, Route>> = {
   '': (exchange) => sendPlain(exchange, 200, { paths: allPaths(exchange) }),
   api: (exchange, rest) => serveDiscovery(exchange, 'api', rest),
   apis: (exchange, rest) => serveDiscovery(exchange, 'apis', rest),
+  '.well-known': serveOpenIdConfiguration,
   openapi: serveOpenApi,
+  openid: serveOpenIdKeys,
   version: (exchange, rest) => {
     if (rest.length > 0) throw pathNotFound();
     return sendValue(exchange, 200, exchange.services.version, { format: 'json' });
@@ -50,7 +53,9 @@ function allPaths({ services }: Exchange): string[] {
   const named = Object.keys(routes).map((name) => `/${name}`);
   const paths = [...named, ...groups, ...groupVersions.map(({ path }) => `/${path}`)];
   return [
-    ...paths.filter((path) => path !== '/' && path !== '/openapi'),
+    ...paths.filter((path) => !['/', '/.well-known', '/openapi', '/openid'].includes(path)),
+    '/.well-known/openid-configuration',
+    '/openid/v1/jwks',
     '/openapi/v2',
     '/openapi/v3',
   ].sort();

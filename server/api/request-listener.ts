@@ -1,18 +1,18 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { StatusError } from '../../protocol/status.ts';
-import { type Authenticator, identify } from './access/authenticator.ts';
-import { type Authorizer, enforce } from './access/authorizer.ts';
+import { accessOf } from './access/access-request.ts';
+import { identify } from './access/authenticator.ts';
+import { enforce } from './access/authorizer.ts';
+import { actingUser } from './access/impersonation.ts';
 import { apiLimits } from './api-limits.ts';
 import { dispatch } from './dispatch.ts';
 import type { ApiServices, Exchange } from './exchange.ts';
-import { type RequestInfo, readRequestInfo } from './request/request-info.ts';
+import { readRequestInfo } from './request/request-info.ts';
 import { sendError } from './response/answer.ts';
 import { asStatusError } from './response/errors.ts';
 
 export interface RequestListenerOptions {
-  authenticate: Authenticator;
-  authorize: Authorizer;
   services: ApiServices;
 }
 
@@ -74,11 +74,11 @@ export class RequestListener {
   }
 
   async #handle(exchange: Omit<Exchange, 'user' | 'info'>, path: string): Promise<void> {
-    const { authenticate, authorize } = this.#options;
+    const { authenticate, authorize } = this.#options.services.access;
     const { request, query } = exchange;
-    const user = await identify(authenticate, request);
+    const user = await actingUser(authorize, await identify(authenticate, request), request);
     const info = readRequestInfo(request.method ?? '', path, query);
-    await enforce(authorize, user, accessOf(info));
+    await enforce(authorize, user, accessOf(info, query));
     await dispatch({ ...exchange, user, info });
   }
 
@@ -95,14 +95,6 @@ export class RequestListener {
     await sendError(exchange, asStatusError(error, { services }));
   }
 }
-
-/** A session into a pod changes things, whichever method opens it: who may only read must not get one. */
-function accessOf(info: RequestInfo): RequestInfo {
-  if (info.type !== 'resource' || info.subresource === undefined) return info;
-  return sessionSubresources.has(info.subresource) ? { ...info, verb: 'create' } : info;
-}
-
-const sessionSubresources = new Set(['exec', 'attach', 'portforward']);
 
 function splitTarget(url: string): { target: string; query: URLSearchParams } {
   const at = url.indexOf('?');

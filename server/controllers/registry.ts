@@ -1,3 +1,4 @@
+import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { ControllerDefinition } from './define-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
 import { eventExpiryController } from './event-expiry.ts';
@@ -16,4 +17,5 @@ export const controllers: readonly ControllerDefinition[] = [
   nodeLifecycleController,
   garbageCollector,
   eventExpiryController,
+  clusterRoleAggregationController,
 ];

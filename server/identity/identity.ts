@@ -15,6 +15,7 @@ import {
   readIfThere,
 } from './certificate-authority.ts';
 import { readCertificateRequest } from './certificate-request.ts';
+import { createTokenSigner, type TokenSigner } from './json-web-token.ts';
 import { kubeconfigText } from './kubeconfig.ts';
 import { publicKeyHash } from './public-key-hash.ts';
 import {
@@ -34,6 +35,8 @@ export interface ServerCertificate {
 }
 
 export interface Identity extends Disposable {
+  /** Signs service accounts' tokens; its key is `service-account.key`. */
+  readonly tokenSigner: TokenSigner;
   /** PEM. */
   readonly caCertificate: string;
   /** Last part of every join token. */
@@ -73,6 +76,8 @@ const fixedNames = [
   'kubernetes.default.svc',
   'server.flotilla',
 ];
+/** As Kubernetes' own default; who wants to verify tokens from outside fetches the keys from this server. */
+const tokenIssuer = 'https://kubernetes.default.svc.cluster.local';
 const dayMs = 24 * 60 * 60 * 1000;
 const serverLifetimeMs = 365 * dayMs;
 const adminLifetimeMs = 5 * 365 * dayMs;
@@ -127,6 +132,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   };
   schedule();
   return {
+    tokenSigner: await openTokenSigner(directory),
     caCertificate: authority.certificate,
     caPin: certificatePin(authority.certificate),
     get server() {
@@ -151,6 +157,15 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       timer.cancel();
     },
   };
+}
+
+async function openTokenSigner(directory: string): Promise<TokenSigner> {
+  const key = await loadOrMakeKey(directory, 'service-account', undefined);
+  try {
+    return createTokenSigner({ key, issuer: tokenIssuer });
+  } catch (cause) {
+    throw new IdentityError(`${join(directory, 'service-account.key')} cannot sign tokens`, { cause });
+  }
 }
 
 function serverNames(given: readonly string[]): string[] {

@@ -20,6 +20,8 @@ export interface StoredToken {
   /** Pattern of node names; absent: any. */
   nodes?: string;
   rejoin: boolean;
+  /** Groups of who shows the token to the API, beside system:bootstrappers. */
+  groups: string[];
   usedBy?: { node: string; publicKeyHash: string };
 }
 
@@ -85,6 +87,9 @@ export function matchesPattern(pattern: string, name: string): boolean {
   return name.length - at >= last.length && name.endsWith(last);
 }
 
+/** No token may make its bearer a member of any other group (source: Kubernetes, bootstrap-tokens). */
+const extraGroup = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
+
 function decodeToken(id: string, secret: Secret): StoredToken {
   const expiration = field(secret, 'expiration');
   const nodes = field(secret, tokenKeys.nodes);
@@ -96,6 +101,7 @@ function decodeToken(id: string, secret: Secret): StoredToken {
     singleUse: field(secret, tokenKeys.singleUse) === 'true',
     ...(nodes !== undefined && { nodes }),
     rejoin: field(secret, tokenKeys.rejoin) === 'true',
+    groups: (field(secret, 'auth-extra-groups') ?? '').split(',').filter((group) => extraGroup.test(group)),
     ...(node !== undefined && { usedBy: { node, publicKeyHash } }),
   };
 }

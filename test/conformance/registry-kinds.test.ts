@@ -34,6 +34,13 @@ const samples: Readonly<Record<string, object>> = {
   ServiceAccount: {},
   Deployment: { spec: { selector, template } },
   ReplicaSet: { spec: { selector, template } },
+  Role: { rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }] },
+  RoleBinding: { roleRef: { kind: 'Role', name: 'reader' }, subjects: [{ kind: 'User', name: 'anna' }] },
+  ClusterRole: { rules: [{ nonResourceURLs: ['/metrics'], verbs: ['get'] }] },
+  ClusterRoleBinding: {
+    roleRef: { kind: 'ClusterRole', name: 'reader' },
+    subjects: [{ kind: 'Group', name: 'team' }],
+  },
   Lease: { spec: { holderIdentity: 'me', leaseDurationSeconds: 15 } },
 };
 

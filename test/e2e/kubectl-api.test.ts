@@ -54,7 +54,10 @@ describe('an unmodified kubectl', { skip: await kubectlIsMissing() }, () => {
     assert.match(await kubectl.ok('api-resources'), /^deployments +deploy +apps\/v1 +true +Deployment$/m);
     assert.deepEqual((await kubectl.ok('api-versions')).trim().split('\n'), [
       'apps/v1',
+      'authentication.k8s.io/v1',
+      'authorization.k8s.io/v1',
       'coordination.k8s.io/v1',
+      'rbac.authorization.k8s.io/v1',
       'v1',
     ]);
     assert.match(await kubectl.ok('cluster-info'), /control plane.* is running at .*https:\/\/127\.0\.0\.1/);

@@ -1,35 +1,34 @@
 import { StatusError } from '../../../protocol/status.ts';
-import type { RequestInfo } from '../request/request-info.ts';
-import type { User } from './user.ts';
+import type { AccessRequest } from './access-request.ts';
+import { mastersGroup, type User } from './user.ts';
 
-/** Decides whether `user` may do what the request asks for. The seam where RBAC comes in. */
-export type Authorizer = (user: User, request: RequestInfo) => Promise<Decision> | Decision;
+/** Decides whether `user` may do what is asked for. */
+export type Authorizer = (user: User, request: AccessRequest) => Promise<Decision> | Decision;
 
-/** `reason` is shown to the user after the refusal. */
-export type Decision = { allowed: true } | { allowed: false; reason?: string };
-
-const mastersGroup = 'system:masters';
-const nodesGroup = 'system:nodes';
-
-/**
- * Until there is RBAC: masters everything, devices nothing (they talk over the bus), everybody else what Kubernetes'
- * roles system:discovery and system:public-info-viewer give.
- */
-export const authorizeByGroup: Authorizer = (user, request) => {
-  if (user.groups.includes(mastersGroup)) return { allowed: true };
-  if (user.groups.includes(nodesGroup)) return { allowed: false };
-  if (request.type === 'path' && request.verb === 'get' && isPublic(request.path)) return { allowed: true };
-  return { allowed: false };
-};
-
-const publicPaths = ['/livez', '/readyz', '/healthz', '/version', '/api', '/apis', '/openapi'];
-
-function isPublic(path: string): boolean {
-  return publicPaths.some((open) => path === open || path.startsWith(`${open}/`));
+/** `reason` is shown to the user after the refusal, and in reviews. Not allowed means that nobody has said yes so far. */
+export interface Decision {
+  allowed: boolean;
+  reason?: string;
 }
 
+/** The first that says yes counts. */
+export function authorizeByFirst(authorizers: readonly Authorizer[]): Authorizer {
+  return async (user, request) => {
+    const reasons: string[] = [];
+    for (const authorize of authorizers) {
+      const decision = await authorize(user, request);
+      if (decision.allowed) return decision;
+      if (decision.reason) reasons.push(decision.reason);
+    }
+    return { allowed: false, ...(reasons.length > 0 ? { reason: reasons.join(', ') } : {}) };
+  };
+}
+
+/** So that nobody can lock everybody out: masters need no role. */
+export const authorizeMasters: Authorizer = ({ groups }) => ({ allowed: groups.includes(mastersGroup) });
+
 /** Throws Forbidden in Kubernetes' words unless `authorize` allows it. */
-export async function enforce(authorize: Authorizer, user: User, request: RequestInfo): Promise<void> {
+export async function enforce(authorize: Authorizer, user: User, request: AccessRequest): Promise<void> {
   const decision = await authorize(user, request);
   if (decision.allowed) return;
   const suffix = decision.reason ? `: ${decision.reason}` : '';

@@ -4,24 +4,62 @@ import { type Authenticator, unauthorized } from './authenticator.ts';
 import type { User } from './user.ts';
 
 /** The token of `Authorization: Bearer …`. */
-export function bearerToken(request: IncomingMessage): string | undefined {
+function bearerToken(request: IncomingMessage): string | undefined {
   const match = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '');
   return match?.[1];
+}
+
+/**
+ * Establishes who a token stands for. Undefined: not a token that this one knows, the next is asked. A token that is recognised
+ * and does not hold throws Unauthorized, and nobody else is asked.
+ */
+export type TokenAuthenticator = (
+  token: string,
+  audiences: readonly string[],
+) => Promise<TokenAnswer | undefined> | TokenAnswer | undefined;
+
+export interface TokenAnswer {
+  user: User;
+  /** Which of the asked audiences the token is for; all of them when it was made for nobody in particular. */
+  audiences?: readonly string[];
+}
+
+/** Asks each in turn; the first answer counts. */
+export function authenticateTokenByFirst(authenticators: readonly TokenAuthenticator[]): TokenAuthenticator {
+  return async (token, audiences) => {
+    for (const authenticate of authenticators) {
+      const answer = await authenticate(token, audiences);
+      if (answer) return answer;
+    }
+    return undefined;
+  };
+}
+
+/** Who the request's bearer token stands for. A token, or another scheme, that nobody knows is refused. */
+export function bearerAuthenticator(
+  authenticate: TokenAuthenticator,
+  audiences: readonly string[],
+): Authenticator {
+  return async (request) => {
+    if (request.headers.authorization === undefined) return undefined;
+    const token = bearerToken(request);
+    const answer = token === undefined ? undefined : await authenticate(token, audiences);
+    if (!answer) throw unauthorized();
+    return answer.user;
+  };
 }
 
 /**
  * Looks tokens up in a list. Only their SHA-256 is kept, so that neither memory dumps nor the time a look-up takes tell a
  * token. A token that is not in the list is left to the next authenticator.
  */
-export function staticTokenAuthenticator(tokens: readonly StaticToken[]): Authenticator {
+export function staticTokenAuthenticator(tokens: readonly StaticToken[]): TokenAuthenticator {
   const users = new Map(
     tokens.map(({ token, user }) => [digest(token).toString('hex'), { token: digest(token), user }]),
   );
-  return (request) => {
-    const token = bearerToken(request);
-    if (token === undefined) return undefined;
+  return (token) => {
     const found = users.get(digest(token).toString('hex'));
-    return found && timingSafeEqual(found.token, digest(token)) ? found.user : undefined;
+    return found && timingSafeEqual(found.token, digest(token)) ? { user: found.user } : undefined;
   };
 }
 
@@ -53,9 +91,3 @@ function columnsOf(line: string): string[] {
 function digest(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }
-
-/** Refuses bearer tokens that no authenticator before it knew. */
-export const refuseUnknownTokens: Authenticator = (request) => {
-  if (request.headers.authorization !== undefined) throw unauthorized();
-  return undefined;
-};

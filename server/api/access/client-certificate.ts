@@ -1,11 +1,21 @@
 import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../../lib/clock.ts';
+import { publicKeyHash } from '../../identity/public-key-hash.ts';
 import { type Authenticator, unauthorized } from './authenticator.ts';
+import { nodeOfUser } from './node-authorizer.ts';
 import type { User } from './user.ts';
 
 interface CertificateIdentity {
   user: User;
   validToMs: number;
+  /** SHA-256 of the key, hex. */
+  publicKeyHash: string;
+}
+
+export interface CertificateOptions {
+  clock: Clock;
+  /** Whether the device that is this node now has this key: certificates outlast devices. */
+  holdsNode: (node: string, publicKeyHash: string) => Promise<boolean>;
 }
 
 /**
@@ -13,9 +23,9 @@ interface CertificateIdentity {
  * the server's CA when the socket is `authorized`; validity is looked at again at each request, since connections outlive
  * certificates.
  */
-export function clientCertificateAuthenticator(clock: Clock): Authenticator {
+export function clientCertificateAuthenticator({ clock, holdsNode }: CertificateOptions): Authenticator {
   const identities = new WeakMap<TLSSocket, CertificateIdentity>();
-  return (request) => {
+  return async (request) => {
     const { socket } = request;
     if (!(socket instanceof TLSSocket)) return undefined;
     let identity = identities.get(socket);
@@ -25,6 +35,8 @@ export function clientCertificateAuthenticator(clock: Clock): Authenticator {
       identities.set(socket, identity);
     }
     if (!socket.authorized || clock.now() > identity.validToMs) throw unauthorized();
+    const node = nodeOfUser(identity.user);
+    if (node !== undefined && !(await holdsNode(node, identity.publicKeyHash))) throw unauthorized();
     return identity.user;
   };
 }
@@ -37,5 +49,9 @@ function readIdentity(socket: TLSSocket): CertificateIdentity | undefined {
   if (typeof name !== 'string' || name === '') return undefined;
   const organisations: unknown = subject.O ?? [];
   const groups = [organisations].flat().filter((group) => typeof group === 'string');
-  return { user: { name, groups }, validToMs: certificate.validToDate.getTime() };
+  return {
+    user: { name, groups },
+    validToMs: certificate.validToDate.getTime(),
+    publicKeyHash: publicKeyHash(certificate.publicKey),
+  };
 }

@@ -12,7 +12,8 @@ export function pathsOf({ path: root, kinds }: GroupVersion) {
   const paths: Record<string, PathItem> = {};
   const schemaNames = new Set<string>([deleteOptions, patch, status, watchEvent]);
   for (const kind of kinds) {
-    schemaNames.add(kind.schema).add(`${kind.schema}List`);
+    schemaNames.add(kind.schema);
+    if (kind.verbs.includes('list')) schemaNames.add(`${kind.schema}List`);
     addKindPaths(paths, `/${root}`, kind);
     for (const name of kind.subresources) {
       const item = subresourceItem(kind, name, schemaNames);
@@ -85,6 +86,8 @@ function addKindPaths(paths: Record<string, PathItem>, root: string, kind: KindD
       answer: status,
     }),
   });
+  // What is never stored is asked about as a collection only.
+  if (!kind.verbs.includes('get')) return;
   paths[objectPath(root, kind)] = withVerbs(kind, {
     parameters: pathParameters(kind, { named: true }),
     get: operation(kind, 'get', { answer: kind.schema }),

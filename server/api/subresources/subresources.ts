@@ -8,6 +8,7 @@ import { evictionType, evictPod } from './eviction.ts';
 import { execInPod } from './exec.ts';
 import { readLog } from './log.ts';
 import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
+import { createToken, tokenRequestType } from './token.ts';
 
 /** What lies under an object's path. One entry here serves it for every kind that names it in `subresources`. */
 export interface Subresource {
@@ -44,6 +45,12 @@ const subresources: Readonly<Record<string, Subresource>> = {
     responseKind: evictionType,
     schema: evictionType.schema,
     handlers: { create: evictPod },
+  },
+  token: {
+    verbs: ['create'],
+    responseKind: tokenRequestType,
+    schema: tokenRequestType.schema,
+    handlers: { create: createToken },
   },
   log: { verbs: ['get'], handlers: { get: readLog } },
   exec: {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Finished, finish, freePort, launcher, Running, until } from './programs.ts';
@@ -13,6 +13,8 @@ export class Cluster {
   readonly directory: string;
   readonly serverData: string;
   bind: string | undefined;
+  /** The server's static token file. */
+  tokenFile: string | undefined;
   readonly apiPort: number;
   readonly mqttPort: number;
   server: Running | undefined;
@@ -27,7 +29,7 @@ export class Cluster {
 
   static async start(
     context: { after(task: () => Promise<void>): void },
-    options: { serverData?: string; bind?: string } = {},
+    options: { serverData?: string; bind?: string; tokens?: string } = {},
   ): Promise<Cluster> {
     const directory = await mkdtemp(join(tmpdir(), 'flotilla-e2e-'));
     const cluster = new Cluster(directory, options.serverData ?? join(directory, 'server'), {
@@ -35,6 +37,10 @@ export class Cluster {
       mqtt: await freePort(),
     });
     cluster.bind = options.bind;
+    if (options.tokens !== undefined) {
+      cluster.tokenFile = join(directory, 'tokens');
+      await writeFile(cluster.tokenFile, options.tokens, { mode: 0o600 });
+    }
     context.after(() => cluster.stop());
     await cluster.startServer();
     return cluster;
@@ -51,7 +57,8 @@ export class Cluster {
   async startServer(): Promise<void> {
     const ports = ['--api-port', String(this.apiPort), '--mqtt-port', String(this.mqttPort)];
     const bind = this.bind === undefined ? [] : ['--bind', this.bind];
-    this.server = new Running(launcher, ['server', '--data', this.serverData, ...ports, ...bind]);
+    const tokens = this.tokenFile === undefined ? [] : ['--token-auth-file', this.tokenFile];
+    this.server = new Running(launcher, ['server', '--data', this.serverData, ...ports, ...bind, ...tokens]);
     await this.server.saying(/Kubeconfig/);
   }
 

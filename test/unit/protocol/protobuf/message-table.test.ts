@@ -33,7 +33,7 @@ function messageFields(schema: string): Record<string, string> {
     const [, prefix = '', type = ''] = /^(\[\]|\{\}|)([^?]*)\??$/.exec(declared) ?? [];
     const full = /^[A-Z]\w*$/.test(type) ? `${home}.${type}` : type;
     if (name === '') Object.assign(fields, messageFields(full));
-    else if (isList(full)) fields[name] = '[]string';
+    else if (isList(full)) fields[name] = `${prefix}[]string`;
     else fields[name] = freeForm.includes(full) ? 'json' : prefix + full;
   }
   return fields;

@@ -1,25 +1,25 @@
+import { generateKeyPairSync } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
-import { systemClock } from '../../../../lib/clock.ts';
+import { type Clock, systemClock } from '../../../../lib/clock.ts';
 import { silentLogger } from '../../../../lib/log.ts';
 import { seededRandom } from '../../../../lib/random.ts';
 import type { KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
 import { namespaceKind } from '../../../../protocol/kinds/namespace.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
-import { authenticateByFirst } from '../../../../server/api/access/authenticator.ts';
-import { authorizeByGroup } from '../../../../server/api/access/authorizer.ts';
-import {
-  parseTokenFile,
-  refuseUnknownTokens,
-  staticTokenAuthenticator,
-} from '../../../../server/api/access/bearer-tokens.ts';
-import { clientCertificateAuthenticator } from '../../../../server/api/access/client-certificate.ts';
+import { type ApiAccess, createAccess } from '../../../../server/api/access/access.ts';
+import { parseTokenFile } from '../../../../server/api/access/bearer-tokens.ts';
+import { ensureDefaultRoles } from '../../../../server/api/access/rbac/ensure-defaults.ts';
 import { type ApiServer, type ApiServerOptions, startApiServer } from '../../../../server/api/api-server.ts';
 import { versionInfo } from '../../../../server/api/version.ts';
+import { createCache } from '../../../../server/cache/create-cache.ts';
+import type { Cache } from '../../../../server/cache/informer.ts';
+import { createTokenSigner } from '../../../../server/identity/json-web-token.ts';
 import { createRegistry } from '../../../../server/registry/create-registry.ts';
 import type { Registry } from '../../../../server/registry/registry.ts';
 import { createMemoryStore } from '../../../../server/store/memory-store.ts';
 import type { Store } from '../../../../server/store/store.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { FakePodStreams } from './fake-pod-streams.ts';
 import { createTestAuthority, type TestAuthority, type TestCertificate } from './test-certificates.ts';
 
@@ -32,6 +32,8 @@ export const tokenFile = [
 export interface ApiFixture extends AsyncDisposable {
   server: ApiServer;
   registry: Registry;
+  access: ApiAccess;
+  cache: Cache;
   store: Store;
   podStreams: FakePodStreams;
   authority: TestAuthority;
@@ -39,6 +41,8 @@ export interface ApiFixture extends AsyncDisposable {
   send(method: string, path: string, options?: SendOptions): Promise<Answer>;
   /** Creates an object through the API and returns it. */
   create(path: string, object: object): Promise<KubernetesObject>;
+  /** As `create`, and waits until the server's own cache has it: from then on it counts for what is allowed. */
+  createSeen(path: string, object: object): Promise<KubernetesObject>;
 }
 
 export interface SendOptions {
@@ -63,8 +67,15 @@ export interface Answer {
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Json = any;
 
+export interface ApiFixtureOptions extends Partial<ApiServerOptions> {
+  /** For the times in credentials. */
+  accessClock?: Clock;
+  /** Make the roles and bindings that every cluster has; many tests need none. */
+  defaultRoles?: boolean;
+}
+
 export async function openApi(
-  overrides: Partial<ApiServerOptions> = {},
+  { accessClock = systemClock, defaultRoles = false, ...overrides }: ApiFixtureOptions = {},
   wrap: (registry: Registry) => Registry = (registry) => registry,
 ): Promise<ApiFixture> {
   const authority = await createTestAuthority();
@@ -72,18 +83,22 @@ export async function openApi(
   const clock = systemClock;
   const log = silentLogger;
   const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds });
+  for (const name of ['default', 'kube-system']) await registry.create(namespaceKind, { metadata: { name } });
+  if (defaultRoles) await ensureDefaultRoles(registry);
+  const cache = createCache({ registry, clock, log });
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const signer = createTokenSigner({ key: privateKey, issuer: 'https://issuer.test' });
+  const staticTokens = parseTokenFile(tokenFile);
+  const random = seededRandom(2);
+  const access = createAccess({ registry, cache, signer, staticTokens, clock: accessClock, random });
+  await cache.synced();
   const podStreams = new FakePodStreams();
   const server = await startApiServer({
     registry: wrap(registry),
     kinds,
     podStreams,
     tls: { ...authority.server, ca: authority.ca },
-    authenticate: authenticateByFirst([
-      clientCertificateAuthenticator(clock),
-      staticTokenAuthenticator(parseTokenFile(tokenFile)),
-      refuseUnknownTokens,
-    ]),
-    authorize: authorizeByGroup,
+    access,
     bind: '127.0.0.1',
     port: 0,
     clock,
@@ -92,28 +107,41 @@ export async function openApi(
     checks: [],
     ...overrides,
   });
-  for (const name of ['default', 'kube-system']) await registry.create(namespaceKind, { metadata: { name } });
   const agent = new Agent({ keepAlive: true, ca: authority.ca });
 
   function send(method: string, path: string, options: SendOptions = {}): Promise<Answer> {
     return sendRequest({ port: server.port, ca: authority.ca, agent }, method, path, options);
   }
 
+  async function create(path: string, object: object): Promise<KubernetesObject> {
+    const answer = await send('POST', path, { body: object });
+    if (answer.code !== 201) throw new Error(answer.text);
+    return answer.json() as KubernetesObject;
+  }
+
   return {
     server,
     registry,
+    access,
+    cache,
     store,
     podStreams,
     authority,
     send,
-    async create(path, object) {
-      const answer = await send('POST', path, { body: object });
-      if (answer.code !== 201) throw new Error(answer.text);
-      return answer.json() as KubernetesObject;
+    create,
+    async createSeen(path, object) {
+      const created = await create(path, object);
+      const { namespace, name = '' } = created.metadata ?? {};
+      const kind = kinds.find((candidate) => candidate.kind === created.kind);
+      if (!kind) throw new Error(`no kind ${created.kind}`);
+      const informer = cache.informer(kind);
+      await eventually(() => informer.get(namespace, name) !== undefined, `${name} in the cache`);
+      return created;
     },
     async [Symbol.asyncDispose]() {
       agent.destroy();
       await server.close();
+      await cache[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
     },
   };

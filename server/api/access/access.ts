@@ -1,0 +1,97 @@
+import type { Clock } from '../../../lib/clock.ts';
+import type { Random } from '../../../lib/random.ts';
+import type { KindDefinition } from '../../../protocol/kinds/define-kind.ts';
+import { rbacGroup } from '../../../protocol/kinds/rbac/policy-rules.ts';
+import type { Cache } from '../../cache/informer.ts';
+import type { TokenSigner } from '../../identity/json-web-token.ts';
+import { nameClaim } from '../../identity/node-key.ts';
+import {
+  createServiceAccountTokens,
+  type ServiceAccountTokens,
+} from '../../identity/service-account-tokens.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { type Authenticator, authenticateByFirst } from './authenticator.ts';
+import { type Authorizer, authorizeByFirst, authorizeMasters } from './authorizer.ts';
+import {
+  authenticateTokenByFirst,
+  bearerAuthenticator,
+  type StaticToken,
+  staticTokenAuthenticator,
+  type TokenAuthenticator,
+} from './bearer-tokens.ts';
+import { bootstrapTokenAuthenticator } from './bootstrap-token-authenticator.ts';
+import type { WriteCheck } from './checked-registry.ts';
+import { clientCertificateAuthenticator } from './client-certificate.ts';
+import { type NodePods, nodeAuthorizer, nodeOfUser, watchNodePods } from './node-authorizer.ts';
+import { nodeRestriction } from './node-restriction.ts';
+import { escalationCheck } from './rbac/escalation.ts';
+import { watchGrants } from './rbac/granted-rules.ts';
+import { type HeldRules, heldRules, rbacAuthorizer } from './rbac/rbac-authorizer.ts';
+import { serviceAccountAuthenticator } from './service-account-authenticator.ts';
+import { mastersGroup, type User } from './user.ts';
+
+/** Who is who and who may do what, for the whole API. */
+export interface ApiAccess {
+  authenticate: Authenticator;
+  authenticateToken: TokenAuthenticator;
+  /** Whom a token must be for unless a request says otherwise. */
+  audiences: readonly string[];
+  authorize: Authorizer;
+  heldRules: HeldRules;
+  serviceAccounts: ServiceAccountTokens;
+  /** The pods of each node, which decide what that node may ask for. */
+  nodePods: NodePods;
+  /** What may be said against what a user writes of a kind; made for each request, and most need none. */
+  writeChecks(user: User, kind: KindDefinition): readonly WriteCheck[];
+}
+
+export interface AccessOptions {
+  registry: Registry;
+  /** Must have synced before the first answer. */
+  cache: Cache;
+  signer: TokenSigner;
+  staticTokens: readonly StaticToken[];
+  clock: Clock;
+  random: Random;
+}
+
+export function createAccess({
+  registry,
+  cache,
+  signer,
+  staticTokens,
+  clock,
+  random,
+}: AccessOptions): ApiAccess {
+  const granted = watchGrants(cache);
+  const nodePods = watchNodePods(cache);
+  const byRole = rbacAuthorizer(granted);
+  const serviceAccounts = createServiceAccountTokens({ registry, signer, clock, random });
+  const audiences = [signer.issuer];
+  const authenticateToken = authenticateTokenByFirst([
+    staticTokenAuthenticator(staticTokens),
+    serviceAccountAuthenticator(serviceAccounts),
+    bootstrapTokenAuthenticator({ registry, clock }),
+  ]);
+  const holdsNode = async (node: string, key: string) => (await nameClaim(registry, node, key)) === 'same';
+  return {
+    authenticate: authenticateByFirst([
+      clientCertificateAuthenticator({ clock, holdsNode }),
+      bearerAuthenticator(authenticateToken, audiences),
+    ]),
+    authenticateToken,
+    audiences,
+    authorize: authorizeByFirst([authorizeMasters, nodeAuthorizer(nodePods), byRole]),
+    heldRules: heldRules(granted),
+    serviceAccounts,
+    nodePods,
+    writeChecks(user, kind) {
+      const node = nodeOfUser(user);
+      const mayEscalate = kind.group !== rbacGroup || user.groups.includes(mastersGroup);
+      return [
+        ...(mayEscalate ? [] : [escalationCheck(user, { granted, may: byRole })]),
+        ...(node === undefined ? [] : [nodeRestriction(node, nodePods)]),
+      ];
+    },
+  };
+}
