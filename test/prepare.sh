@@ -12,7 +12,7 @@ install_packages() {
   missing=""
   # What Node 26 is linked to and a minimal Debian lacks.
   ldconfig -p | grep -q 'libatomic\.so\.1' || missing=" libatomic1"
-  for pair in podman:podman runc:runc busybox:busybox-static ip:iproute2 iptables:iptables script:bsdutils curl:curl; do
+  for pair in podman:podman runc:runc busybox:busybox-static ip:iproute2 script:bsdutils curl:curl; do
     have "${pair%%:*}" || missing="$missing ${pair#*:}"
   done
   [ -z "$missing" ] && return 0
