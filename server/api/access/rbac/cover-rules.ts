@@ -1,8 +1,8 @@
 import type { PolicyRule } from '../../../../protocol/generated/models.ts';
 import { coversResource, hasOrAll, urlCovers } from './match-rule.ts';
 
-/** Combinations of group, resource, name and verb that are looked at one by one; a request must not keep the server busy. */
-export const atomicRulesMax = 20_000;
+/** Comparisons of two words that one request may cost: about a tenth of a second. */
+export const comparisonsMax = 20_000_000;
 
 /** One verb on one resource (of one name, perhaps) or one URL. */
 export interface AtomicRule {
@@ -21,9 +21,11 @@ export function missingRules(
   held: readonly Readonly<PolicyRule>[],
   wanted: readonly Readonly<PolicyRule>[],
 ): AtomicRule[] | undefined {
+  const heldWords = sum(held, wordCount);
+  if (heldWords * sum(wanted, wordCount) > comparisonsMax) return undefined;
   const open = wanted.filter((rule) => !held.some((one) => coversWhole(one, rule)));
-  const count = open.reduce((sum, rule) => sum + atomicCount(rule), 0);
-  if (count > atomicRulesMax) return undefined;
+  const count = sum(open, atomicCount);
+  if (count * Math.max(heldWords, atomCost) > comparisonsMax) return undefined;
   return open.flatMap(atomicRules).filter((atom) => !held.some((one) => coversAtom(one, atom)));
 }
 
@@ -58,7 +60,30 @@ function coversWhole(held: Readonly<PolicyRule>, wanted: Readonly<PolicyRule>): 
   );
 }
 
-function atomicCount({ verbs, apiGroups, resources, resourceNames, nonResourceURLs }: PolicyRule): number {
+/** Making and describing one costs about as much as this many comparisons. */
+const atomCost = 100;
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}
+
+function wordCount({
+  verbs,
+  apiGroups,
+  resources,
+  resourceNames,
+  nonResourceURLs,
+}: Readonly<PolicyRule>): number {
+  return sum([verbs, apiGroups, resources, resourceNames, nonResourceURLs], (list) => list?.length ?? 0);
+}
+
+function atomicCount({
+  verbs,
+  apiGroups,
+  resources,
+  resourceNames,
+  nonResourceURLs,
+}: Readonly<PolicyRule>): number {
   const things =
     (apiGroups?.length ?? 0) * (resources?.length ?? 0) * Math.max(1, resourceNames?.length ?? 0);
   return verbs.length * (things + (nonResourceURLs?.length ?? 0));

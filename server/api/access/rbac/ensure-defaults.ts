@@ -90,6 +90,6 @@ async function ensure<T extends KubernetesObject>(
 
 function addRules(draft: { rules?: PolicyRule[] }, wanted: readonly PolicyRule[]): void {
   const held = draft.rules ?? [];
-  const missing = wanted.filter((rule) => missingRules(held, [rule])?.length !== 0);
+  const missing = wanted.filter((rule) => (missingRules(held, [rule])?.length ?? 0) > 0);
   if (missing.length > 0) draft.rules = [...held, ...missing];
 }
