@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { loadDeviceIdentity } from '../../agent/link/device-identity.ts';
 import { Cluster } from './support/cluster.ts';
 import { until } from './support/programs.ts';
 
@@ -25,6 +26,10 @@ describe('access by roles', () => {
 
   /** A kubeconfig with a token and nothing else to be known by. */
   function personal(token: string): string {
+    return kubeconfig({ token });
+  }
+
+  function kubeconfig(user: Record<string, string>): string {
     return JSON.stringify({
       apiVersion: 'v1',
       kind: 'Config',
@@ -34,7 +39,7 @@ describe('access by roles', () => {
           cluster: { server: `https://127.0.0.1:${cluster.apiPort}`, 'insecure-skip-tls-verify': true },
         },
       ],
-      users: [{ name: 'u', user: { token } }],
+      users: [{ name: 'u', user }],
       contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
       'current-context': 'c',
     });
@@ -146,6 +151,53 @@ describe('access by roles', () => {
     );
     assert.equal(give.stdout, 'rolebinding.rbac.authorization.k8s.io/eve created\n');
     await canI(['list', 'pods', '-n', 'shop', '--as', 'eve'], 'yes');
+  });
+
+  test("a device's own certificate opens its own node, pods and what they name, and nothing else", async () => {
+    await cluster.addNodes(['board']);
+    await cluster.ok(['create', 'configmap', 'wanted', '--from-literal=a=b']);
+    await cluster.ok(['create', 'configmap', 'other', '--from-literal=a=b']);
+    await cluster.apply(`apiVersion: v1
+kind: Pod
+metadata: {name: worker, labels: {app: worker}}
+spec:
+  nodeName: board
+  containers:
+    - name: main
+      image: host
+      command: [sleep, '1000']
+      env: [{name: A, valueFrom: {configMapKeyRef: {name: wanted, key: a}}}]
+`);
+    await cluster.readyPods('worker', 1);
+    const identity = await loadDeviceIdentity(join(cluster.directory, 'board', 'identity'));
+    assert.ok(identity);
+    const base64 = (pem: string) => Buffer.from(pem).toString('base64');
+    const path = join(cluster.directory, 'device');
+    await writeFile(
+      path,
+      kubeconfig({
+        'client-certificate-data': base64(identity.cert),
+        'client-key-data': base64(identity.key),
+      }),
+    );
+    const device = (...args: string[]) => cluster.kubectl([...args, '--kubeconfig', path]);
+    assert.match((await device('auth', 'whoami')).stdout, /^Username +system:node:board$/m);
+    for (const args of [
+      ['get', 'node', 'board'],
+      ['get', 'pods', '-A', '--field-selector', 'spec.nodeName=board'],
+      ['get', 'configmap', 'wanted'],
+      ['label', 'node', 'board', 'site=harbour'],
+    ])
+      assert.equal((await device(...args)).code, 0, args.join(' '));
+    for (const args of [
+      ['get', 'nodes'],
+      ['get', 'pods', '-A'],
+      ['get', 'configmap', 'other'],
+      ['get', 'secrets', '-A'],
+      ['label', 'node', 'board', 'node-role.kubernetes.io/master=x'],
+      ['taint', 'node', 'board', 'a=b:NoSchedule'],
+    ])
+      assert.match((await device(...args)).stderr, /Forbidden|forbidden/, args.join(' '));
   });
 
   test('a role with a label adds to view, edit and admin', async () => {
