@@ -23,6 +23,7 @@ import type { Cache } from './cache/informer.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import { controllers } from './controllers/registry.ts';
 import { runControllers } from './controllers/run-controllers.ts';
+import { tokenSecretsController } from './controllers/token-secrets.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJoinService } from './identity/join-service.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
@@ -104,19 +105,41 @@ async function startParts(
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
-  await startWork(context, { registry, cache, bus }, parts);
+  await startWork(context, { registry, cache, bus, identity, access }, parts);
   return { apiUrl, mqttPort: bus.port, kubeconfig };
+}
+
+/** A token in a Secret holds as long as the Secret: this is longer than anybody keeps one. */
+const lastingTokenSeconds = 20 * 365 * 24 * 3600;
+
+interface WorkParts {
+  registry: Registry;
+  cache: Cache;
+  bus: Bus;
+  identity: Identity;
+  access: ApiAccess;
 }
 
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 async function startWork(
   { clock, random, log }: ServerContext,
-  { registry, cache, bus }: { registry: Registry; cache: Cache; bus: Bus },
+  { registry, cache, bus, identity, access }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
   parts.use(await startNodes({ registry, cache, bus, clock, random, log, events }));
-  parts.use(await runControllers(controllers, { registry, cache, kinds, clock, log, events }));
+  const tokenSecrets = tokenSecretsController({
+    caCertificate: identity.caCertificate,
+    issue: ({ account, secret }) =>
+      access.serviceAccounts.issue({
+        account,
+        audiences: access.audiences,
+        expirationSeconds: lastingTokenSeconds,
+        boundTo: { kind: 'Secret', object: secret },
+      }).token,
+  });
+  const all = [...controllers, tokenSecrets];
+  parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events }));
   parts.use(await startScheduler({ registry, cache, clock, log, events, plugins: schedulerPlugins }));
 }
 

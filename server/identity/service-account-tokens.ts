@@ -148,7 +148,8 @@ export function createServiceAccountTokens(options: ServiceAccountTokenOptions):
 function boundClaims(boundTo: TokenOrder['boundTo']): object {
   if (!boundTo) return {};
   if (boundTo.kind === 'Pod') return { pod: boundTo.pod, ...(boundTo.node ? { node: boundTo.node } : {}) };
-  return boundTo.kind === 'Secret' ? { secret: boundTo.object } : { node: boundTo.object };
+  const { name, uid } = boundTo.object;
+  return boundTo.kind === 'Secret' ? { secret: { name, uid } } : { node: { name, uid } };
 }
 
 /** What a token belongs to and is not there any more. A pod's token names its node for information only. */

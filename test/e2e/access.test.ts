@@ -124,6 +124,37 @@ describe('access by roles', () => {
     assert.notEqual((await as(token, 'get', 'pods', '-n', 'shop')).code, 0);
   });
 
+  test('a Secret of the token type gets a token that lasts, and goes with its account', async () => {
+    await cluster.apply(`apiVersion: v1
+kind: ServiceAccount
+metadata: {name: pipeline, namespace: shop}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: pipeline
+  namespace: shop
+  annotations: {kubernetes.io/service-account.name: pipeline}
+type: kubernetes.io/service-account-token
+`);
+    const path = ['get', 'secret', 'pipeline', '-n', 'shop'];
+    const token = await until('the secret is filled', async () => {
+      const text = await cluster.ok([...path, '-o', 'jsonpath={.data.token}']);
+      return text === '' ? undefined : Buffer.from(text, 'base64').toString();
+    });
+    assert.match(
+      (await as(token, 'auth', 'whoami')).stdout,
+      /^Username +system:serviceaccount:shop:pipeline$/m,
+    );
+    assert.match(
+      await cluster.ok(['describe', 'secret', 'pipeline', '-n', 'shop']),
+      /^ca\.crt: +\d+ bytes$/m,
+    );
+    await cluster.ok(['delete', 'serviceaccount', 'pipeline', '-n', 'shop']);
+    await until('the secret is gone', async () => (await cluster.kubectl(path)).code === 1);
+    assert.notEqual((await as(token, 'auth', 'whoami')).code, 0);
+  });
+
   test('nobody gives what they do not have', async () => {
     const up = await as(
       'anna-token',
