@@ -37,7 +37,9 @@ export type CauseType =
   /** Clients relist without a resourceVersion when they see it. */
   | 'ResourceVersionTooLarge'
   /** Controllers stop creating in a namespace when they see it. */
-  | 'NamespaceTerminating';
+  | 'NamespaceTerminating'
+  /** Another owns a field that an apply would change. */
+  | 'FieldManagerConflict';
 
 export interface StatusCause {
   reason: CauseType;

@@ -1,4 +1,4 @@
-import { atomicMaps, mergeMarks, nativeSchemas, quantityFields } from '../schema/overlay.ts';
+import { atomicMaps, keyDefaults, mergeMarks, nativeSchemas, quantityFields } from '../schema/overlay.ts';
 import { type GroupVersionKind, refTo, type Schema } from '../schema/schema.ts';
 import { intOrStringName, microTimeName, quantityName, timeName } from '../schema/well-known.ts';
 import type { ClientField, ClientModel, ClientModels } from './client-models.ts';
@@ -28,6 +28,7 @@ export function writeSchemas(source: SchemaSource): string {
 export function checkOverlay(models: ClientModels): void {
   const fields = [
     ...quantityFields,
+    ...Object.keys(keyDefaults),
     ...Object.entries(mergeMarks).flatMap(([model, marks]) =>
       Object.keys(marks).map((key) => `${model}.${key}`),
     ),
@@ -61,7 +62,8 @@ function modelSchema(model: ClientModel, source: SchemaSource): Schema {
 }
 
 function fieldSchema(model: ClientModel, field: ClientField, source: SchemaSource): Schema {
-  const quantity = quantityFields.includes(`${model.name}.${field.name}`);
+  const path = `${model.name}.${field.name}`;
+  const quantity = quantityFields.includes(path);
   const { $ref, ...schema } = typeSchema(field.type, { format: field.format, quantity, source });
   const marks = mergeMarks[model.name]?.[field.name] ?? {};
   const listType: Schema =
@@ -73,6 +75,7 @@ function fieldSchema(model: ClientModel, field: ClientField, source: SchemaSourc
     ...schema,
     ...listType,
     ...marks,
+    ...(path in keyDefaults && { default: keyDefaults[path] }),
   };
   if ($ref === undefined) return beside;
   return Object.keys(beside).length === 0 ? { $ref } : { ...beside, allOf: [{ $ref }] };

@@ -96,6 +96,7 @@ export const quantityFields = [
 
 type Marks = Pick<
   Schema,
+  | 'x-kubernetes-map-type'
   | 'x-kubernetes-list-type'
   | 'x-kubernetes-list-map-keys'
   | 'x-kubernetes-patch-strategy'
@@ -117,6 +118,12 @@ function mergedBy(key: string, options?: { keys?: string[]; strategy?: string; l
 }
 
 const mergedSet: Marks = { 'x-kubernetes-list-type': 'set', 'x-kubernetes-patch-strategy': 'merge' };
+const atomicMap: Marks = { 'x-kubernetes-map-type': 'atomic' };
+/** A list that a strategic patch replaces and server-side apply merges. */
+const appliedBy = (key: string): Marks => ({
+  'x-kubernetes-list-type': 'map',
+  'x-kubernetes-list-map-keys': [key],
+});
 const retainKeys: Marks = { 'x-kubernetes-patch-strategy': 'retainKeys' };
 const mergeAndRetainKeys = { strategy: 'merge,retainKeys' };
 
@@ -141,6 +148,7 @@ export const mergeMarks: Record<string, Record<string, Marks>> = {
     ephemeralContainers: mergedBy('name'),
     hostAliases: mergedBy('ip'),
     imagePullSecrets: mergedBy('name'),
+    nodeSelector: atomicMap,
     resourceClaims: mergedBy('name', mergeAndRetainKeys),
     schedulingGates: mergedBy('name'),
     topologySpreadConstraints: mergedBy('topologyKey', { keys: ['topologyKey', 'whenUnsatisfiable'] }),
@@ -152,7 +160,12 @@ export const mergeMarks: Record<string, Record<string, Marks>> = {
     podIPs: mergedBy('ip'),
     resourceClaimStatuses: mergedBy('name', mergeAndRetainKeys),
   },
-  V1ServiceSpec: { ports: mergedBy('port', { keys: ['port', 'protocol'] }) },
+  V1ResourceRequirements: { claims: appliedBy('name') },
+  V1ContainerStatus: {
+    allocatedResourcesStatus: mergedBy('name'),
+    volumeMounts: mergedBy('mountPath'),
+  },
+  V1ServiceSpec: { ports: mergedBy('port', { keys: ['port', 'protocol'] }), selector: atomicMap },
   V1ServiceStatus: { conditions: mergedBy('type') },
   V1ServiceAccount: { secrets: mergedBy('name') },
   V1NamespaceStatus: { conditions: mergedBy('type') },
@@ -177,3 +190,9 @@ export const atomicMaps = [
   'V1SecretKeySelector',
   'V1TypedLocalObjectReference',
 ];
+
+/** What is meant by items that leave out a key of their list. */
+export const keyDefaults: Readonly<Record<string, unknown>> = {
+  'V1ContainerPort.protocol': 'TCP',
+  'V1ServicePort.protocol': 'TCP',
+};

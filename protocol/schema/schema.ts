@@ -3,6 +3,8 @@ export interface Schema {
   description?: string;
   type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
   format?: string;
+  /** What absence means. Said only where server-side apply must know it: for the keys of lists. */
+  default?: unknown;
   oneOf?: Schema[];
   properties?: Record<string, Schema>;
   required?: string[];
@@ -15,6 +17,7 @@ export interface Schema {
   'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
   'x-kubernetes-list-map-keys'?: string[];
   'x-kubernetes-map-type'?: 'atomic' | 'granular';
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
   'x-kubernetes-patch-strategy'?: string;
   'x-kubernetes-patch-merge-key'?: string;
   'x-kubernetes-group-version-kind'?: GroupVersionKind[];
