@@ -8,6 +8,8 @@ import { writeFileAtomic } from '../lib/write-file-atomic.ts';
 import { goArchitecture } from '../protocol/go-architecture.ts';
 import { namespaceKind } from '../protocol/kinds/namespace.ts';
 import { kinds } from '../protocol/kinds/registry.ts';
+import { compileFieldSchemas, type FieldSchemaOf } from '../protocol/patch/field-schema.ts';
+import { schemas } from '../protocol/schema/schemas.ts';
 import { isStatus } from '../protocol/status.ts';
 import { flotillaVersion } from '../protocol/version.ts';
 import { type ApiAccess, createAccess } from './api/access/access.ts';
@@ -81,7 +83,8 @@ async function startParts(
   const stopping = new AbortController();
   parts.defer(() => stopping.abort());
   void compactPeriodically(store, { clock, log, signal: stopping.signal });
-  const registry = createRegistry({ store, clock, random, log, kinds });
+  const fieldSchemaOf = compileFieldSchemas(schemas);
+  const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf });
   await ensureNamespaces(registry);
   await ensureDefaultRoles(registry);
   const names = [hostname(), config.bind, ...config.advertise];
@@ -99,7 +102,7 @@ async function startParts(
   const access = createAccess({ registry, cache, signer, staticTokens, clock, random });
   await cache.synced();
   const api = parts.adopt(
-    await startApi(config, context, { registry, identity, podStreams, access }),
+    await startApi(config, context, { registry, identity, podStreams, access, fieldSchemaOf }),
     (server) => server.close(),
   );
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
@@ -155,6 +158,7 @@ async function startBus(
 }
 
 interface ApiParts {
+  fieldSchemaOf: FieldSchemaOf;
   registry: Registry;
   identity: Identity;
   podStreams: PodStreams;
@@ -164,13 +168,14 @@ interface ApiParts {
 async function startApi(
   { bind, apiPort }: ServerConfig,
   { clock, random, log }: ServerContext,
-  { registry, identity, podStreams, access }: ApiParts,
+  { registry, identity, podStreams, access, fieldSchemaOf }: ApiParts,
 ): Promise<ApiServer> {
   const { key, cert, ca } = identity.server;
   const api = await startApiServer({
     registry,
     kinds,
     podStreams,
+    fieldSchemaOf,
     tls: { key, certificate: cert, ca },
     access,
     bind,

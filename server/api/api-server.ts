@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/log.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import { reviewKinds } from '../../protocol/kinds/reviews.ts';
+import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import { createProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
 import { messageTable } from '../../protocol/protobuf/message-table.ts';
 import { createObjectDecoder } from '../../protocol/schema/decode-object.ts';
@@ -38,6 +39,8 @@ export interface ApiServerOptions {
   log: Logger;
   version: VersionInfo;
   checks: readonly HealthCheck[];
+  /** How fields are owned; the registry's, where it keeps managedFields. */
+  fieldSchemaOf: FieldSchemaOf;
   random?: Random;
   /** How long a client may take; apiLimits says unless given. */
   timeouts?: { headersMs: number; checkEveryMs: number };
@@ -69,6 +72,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       documents: new Documents(),
       decoder: createObjectDecoder(schemas),
       protobuf: createProtobufDecoder(messageTable),
+      fieldSchemaOf: options.fieldSchemaOf,
       longRunning: new Set(),
       stopping: stopping.signal,
     },

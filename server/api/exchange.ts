@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { ProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
 import type { ObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
@@ -34,6 +35,8 @@ export interface ApiServices {
   decoder: ObjectDecoder;
   /** Turns bodies in protobuf into what a JSON client would have sent. */
   protobuf: ProtobufDecoder;
+  /** How fields are owned, by the name of the schema. */
+  fieldSchemaOf: FieldSchemaOf;
   /** Exchanges that would run on for long (watches, followed logs, exec): the server aborts them when it stops. */
   longRunning: Set<AbortController>;
   /** Aborts when the server begins to stop. */

@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Entry, Store } from '../store/store.ts';
 import type { DecodeCache } from './codec.ts';
 import { conflict, isStoreError, notFound } from './failures.ts';
@@ -15,6 +16,8 @@ export interface RegistryContext {
   readonly random: Random;
   readonly log: Logger;
   readonly decoded: DecodeCache;
+  /** Absent where nobody keeps metadata.managedFields. */
+  readonly fieldSchemaOf: FieldSchemaOf | undefined;
   readonly kindOf: (group: string, plural: string) => KindDefinition | undefined;
 }
 

@@ -7,6 +7,7 @@ import { keyOf } from './keys.ts';
 import { generatedName, placeCauses, stampNew } from './metadata.ts';
 import { namespaceGuard } from './namespaces.ts';
 import type { WriteOptions } from './registry.ts';
+import { trackCreation } from './track-owners.ts';
 
 /** A generated name that is taken is replaced by another this often (source: apiserver, RetryGenerateName). */
 const generatedNamesMax = 8;
@@ -37,10 +38,12 @@ async function createNamed<T extends KubernetesObject>(
   context: RegistryContext,
   kind: KindDefinition<T>,
   draft: T,
-  { dryRun = false, subresource = '' }: WriteOptions,
+  options: WriteOptions,
 ): Promise<T> {
+  const { dryRun = false, subresource = '' } = options;
   const metadata = stampNew(context, kind, draft);
   kind.applyDefaults?.(draft);
+  trackCreation(context, kind, draft, options);
   kind.prepareCreate?.(draft, { subresource, now: context.clock.now() });
   const name = metadata.name ?? '';
   const causes = [...placeCauses(kind, metadata), ...(kind.validate?.(draft) ?? [])];

@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Store } from '../store/store.ts';
 import { DecodeCache, decode } from './codec.ts';
 import { type RegistryContext, readEntry } from './context.ts';
@@ -21,10 +22,13 @@ export interface RegistryOptions {
   log: Logger;
   /** Namespaces and pods are found among these, for what the registry knows of them. */
   kinds: readonly KindDefinition[];
+  /** Keeps metadata.managedFields by these rules; without them nobody does. */
+  fieldSchemaOf?: FieldSchemaOf;
 }
 
 /** The registry over a store. Every failure it throws is a `StatusError`, unless it is a programmer's. */
-export function createRegistry({ store, clock, random, log, kinds }: RegistryOptions): Registry {
+export function createRegistry(options: RegistryOptions): Registry {
+  const { store, clock, random, log, kinds, fieldSchemaOf } = options;
   const byPlace = new Map(kinds.map((kind) => [`${kind.group}/${kind.plural}`, kind]));
   const context: RegistryContext = {
     store,
@@ -32,6 +36,7 @@ export function createRegistry({ store, clock, random, log, kinds }: RegistryOpt
     random,
     log,
     decoded: new DecodeCache(),
+    fieldSchemaOf,
     kindOf: (group, plural) => byPlace.get(`${group}/${plural}`),
   };
   return {

@@ -116,6 +116,10 @@ export interface WriteOptions {
   subresource?: string;
   /** Validates and answers as if written; writes nothing. */
   dryRun?: boolean;
+  /** Which client writes, for metadata.managedFields; absent for the server itself. */
+  fieldManager?: string;
+  /** The caller has set metadata.managedFields for this write: server-side apply does. */
+  keepsOwners?: boolean;
 }
 
 export interface DeleteRequest {

@@ -7,6 +7,7 @@ import { conflict, invalid, modifiedMeanwhile } from './failures.ts';
 import { bumpGeneration, carryMetadata, metadataUpdateCauses } from './metadata.ts';
 import { heldBySpec } from './namespaces.ts';
 import type { ObjectName, WriteOptions } from './registry.ts';
+import { trackUpdate } from './track-owners.ts';
 
 /** Replaces an object by what the caller sent; see `Registry.update`. */
 export async function updateObject<T extends KubernetesObject>(
@@ -58,11 +59,13 @@ async function replace<T extends KubernetesObject>(
   { entry, old, next: sent, options }: Replacement<T>,
 ): Promise<T> {
   const subresource = options.subresource ?? '';
+  const sentOwners = sent.metadata?.managedFields;
   const next = separateParts(kind, { sent, old, subresource });
   carryMetadata(kind, next, old);
   kind.applyDefaults?.(next);
   kind.prepareUpdate?.(next, old, { subresource, now: context.clock.now() });
   bumpGeneration(kind, next, old);
+  trackUpdate(context, kind, { old, next, sentOwners, options });
   const causes = [
     ...metadataUpdateCauses(next.metadata ?? {}, old.metadata ?? {}),
     // A status report is not refused because the rules for specs became stricter meanwhile.

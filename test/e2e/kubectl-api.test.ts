@@ -203,10 +203,6 @@ describe('an unmodified kubectl', { skip: await kubectlIsMissing() }, () => {
       await kubectl.fails('apply -f -', deployment({ name: 'Web_1' })),
       /The Deployment "Web_1" is invalid: metadata\.name: Invalid value/,
     );
-    assert.match(
-      await kubectl.fails('apply --server-side -f -', deployment()),
-      /server-side apply is not served yet/,
-    );
     assert.match(await kubectl.fails('get pods --field-selector=foo=bar'), /field label not supported: foo/);
   });
 

@@ -181,10 +181,10 @@ function operation(kind: KindDefinition, action: string, options: OperationOptio
 
 function patchOperation(kind: KindDefinition, schema: string, suffix = ''): Operation {
   const patchBody: Content = Object.fromEntries(
-    Object.keys(patchMediaTypes).map((type) => [type, { schema: { $ref: refTo(patch) } }]),
+    patchMediaTypes.map((type) => [type, { schema: { $ref: refTo(patch) } }]),
   );
   return {
-    ...operation(kind, 'patch', { parameters: writeParameters, answer: schema, suffix }),
+    ...operation(kind, 'patch', { parameters: patchParameters, answer: schema, suffix }),
     requestBody: { required: true, content: patchBody },
   };
 }
@@ -233,6 +233,11 @@ const writeParameters = [
     'string',
     'What to do about unknown fields: Ignore drops them, Warn (the default) drops them and warns, Strict refuses.',
   ),
+];
+
+const patchParameters = [
+  ...writeParameters,
+  queryParameter('force', 'boolean', 'With server-side apply, take fields that others own, too.'),
 ];
 
 const deleteParameters = [

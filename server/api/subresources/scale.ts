@@ -1,13 +1,21 @@
 import type { Scale } from '../../../protocol/generated/models.ts';
-import type { KindDefinition, KubernetesObject, ScaleAccess } from '../../../protocol/kinds/define-kind.ts';
+import {
+  apiVersionOf,
+  type KindDefinition,
+  type KubernetesObject,
+  type ScaleAccess,
+} from '../../../protocol/kinds/define-kind.ts';
 import { StatusError } from '../../../protocol/status.ts';
 import { conflict, modifiedMeanwhile } from '../../registry/failures.ts';
 import { objectName, type ResourceExchange } from '../exchange.ts';
 import { parseTyped } from '../request/body-object.ts';
-import { readBody } from '../request/request-body.ts';
+import { readApplier, refuseForce } from '../request/field-manager.ts';
+import { type RequestBody, readBody } from '../request/request-body.ts';
 import { pathNotFound } from '../request/request-info.ts';
-import { readWriteQuery } from '../request/write-options.ts';
+import { readWriteQuery, type WriteQuery } from '../request/write-options.ts';
 import { sendPlain } from '../response/answer.ts';
+import { writeConfiguration } from '../verbs/apply.ts';
+import { applyMediaType, checkType, parseConfiguration } from '../verbs/apply-document.ts';
 import { applyPatch, readPatch } from '../verbs/patch-document.ts';
 
 export const scaleType = {
@@ -25,20 +33,54 @@ export async function getScale(exchange: ResourceExchange): Promise<void> {
 }
 
 export async function updateScale(exchange: ResourceExchange): Promise<void> {
-  const { dryRun } = readWriteQuery(exchange, 'UpdateOptions');
+  const options = readWriteQuery(exchange, 'UpdateOptions');
   const wanted = parseTyped(exchange.services, await readBody(exchange.request), scaleType);
-  await setScale(exchange, dryRun, () => wanted);
+  await setScale(exchange, options, () => wanted);
 }
 
 export async function patchScale(exchange: ResourceExchange): Promise<void> {
-  const { dryRun } = readWriteQuery(exchange, 'PatchOptions');
-  const patch = await readPatch(exchange);
-  await setScale(exchange, dryRun, (current) => applyPatch(patch, current, scaleType.schema));
+  const options = readWriteQuery(exchange, 'PatchOptions');
+  const body = await readBody(exchange.request);
+  if (body.mediaType === applyMediaType) return applyScale(exchange, body, options);
+  refuseForce(exchange);
+  const patch = readPatch(body);
+  await setScale(exchange, options, (current) => applyPatch(patch, current, scaleType.schema));
+}
+
+/** Applies the replica count to the object behind the scale. */
+async function applyScale(
+  exchange: ResourceExchange,
+  body: RequestBody,
+  { dryRun, fieldValidation }: WriteQuery,
+): Promise<void> {
+  const { kind, info } = exchange;
+  const applier = readApplier(exchange);
+  const wanted = parseConfiguration(exchange, body, fieldValidation);
+  checkType(scaleType, wanted);
+  const { replicas, resourceVersion } = readScale(exchange, wanted);
+  const { name = '', namespace } = info;
+  const config = {
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    },
+    spec: {},
+  };
+  if (saysReplicas(wanted)) accessOf(kind).setReplicas(config, replicas);
+  const { code, object } = await writeConfiguration(exchange, config, { ...applier, dryRun });
+  await sendPlain(exchange, code, scaleOf(kind, object));
+}
+
+function saysReplicas({ spec }: Record<string, unknown>): boolean {
+  return typeof spec === 'object' && spec !== null && 'replicas' in spec;
 }
 
 async function setScale(
   exchange: ResourceExchange,
-  dryRun: boolean,
+  { dryRun, fieldManager }: WriteQuery,
   next: (current: object) => unknown,
 ): Promise<void> {
   const { kind, services } = exchange;
@@ -53,7 +95,7 @@ async function setScale(
         throw conflict(kind, draft.metadata?.name ?? '', modifiedMeanwhile);
       access.setReplicas(draft, replicas);
     },
-    { dryRun },
+    { dryRun, fieldManager, subresource: 'scale' },
   );
   await sendPlain(exchange, 200, scaleOf(kind, changed));
 }

@@ -2,8 +2,8 @@ import { applyJsonPatch } from '../../../protocol/patch/json-patch.ts';
 import { applyMergePatch } from '../../../protocol/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../../protocol/patch/strategic-merge-patch.ts';
 import { StatusError } from '../../../protocol/status.ts';
-import type { Exchange } from '../exchange.ts';
-import { parseJson, readBody, textOf, unsupportedMediaType } from '../request/request-body.ts';
+import { parseJson, type RequestBody, textOf, unsupportedMediaType } from '../request/request-body.ts';
+import { applyMediaType } from './apply-document.ts';
 
 /** A patch as it was sent; what it does to an object is `applyPatch`. */
 export interface Patch {
@@ -14,24 +14,19 @@ export interface Patch {
 
 type PatchType = 'json' | 'merge' | 'strategic';
 
-export const patchMediaTypes: Readonly<Record<string, PatchType>> = {
+const patchTypes: Readonly<Record<string, PatchType>> = {
   'application/json-patch+json': 'json',
   'application/merge-patch+json': 'merge',
   'application/strategic-merge-patch+json': 'strategic',
 };
 
-/** Throws UnsupportedMediaType, BadRequest and RequestEntityTooLarge. */
-export async function readPatch({ request }: Pick<Exchange, 'request'>): Promise<Patch> {
-  const body = await readBody(request);
+export const patchMediaTypes: readonly string[] = [...Object.keys(patchTypes), applyMediaType];
+
+/** Reads a patch that is no apply. Throws UnsupportedMediaType and BadRequest. */
+export function readPatch(body: RequestBody): Patch {
   const { mediaType } = body;
-  const type = Object.hasOwn(patchMediaTypes, mediaType) ? patchMediaTypes[mediaType] : undefined;
-  if (mediaType === 'application/apply-patch+yaml')
-    throw new StatusError(
-      'UnsupportedMediaType',
-      'server-side apply is not served yet: leave out --server-side, or send one of the media types ' +
-        Object.keys(patchMediaTypes).join(', '),
-    );
-  if (type === undefined) throw unsupportedMediaType(Object.keys(patchMediaTypes));
+  const type = Object.hasOwn(patchTypes, mediaType) ? patchTypes[mediaType] : undefined;
+  if (type === undefined) throw unsupportedMediaType(patchMediaTypes);
   const text = textOf(body);
   const document = parseJson(text);
   if (type === 'json' ? !Array.isArray(document) : !isObject(document))

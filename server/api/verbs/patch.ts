@@ -4,16 +4,23 @@ import { StatusError } from '../../../protocol/status.ts';
 import { conflict, modifiedMeanwhile } from '../../registry/failures.ts';
 import { objectName, type ResourceExchange } from '../exchange.ts';
 import { checkPlace } from '../request/body-object.ts';
+import { refuseForce } from '../request/field-manager.ts';
+import { readBody } from '../request/request-body.ts';
 import { readWriteQuery } from '../request/write-options.ts';
 import { addWarning, sendKindObject } from '../response/answer.ts';
 import { withTypeMeta } from '../response/type-meta.ts';
+import { applyObject } from './apply.ts';
+import { applyMediaType } from './apply-document.ts';
 import { applyPatch, type Patch, readPatch } from './patch-document.ts';
 
-/** Applies a merge, JSON or strategic merge patch to the object, or to the part of it that `subresource` names. */
+/** Applies a configuration, or a merge, JSON or strategic merge patch to the object, or to the part of it that `subresource` names. */
 export async function patchObject(exchange: ResourceExchange): Promise<void> {
   const { kind, services, info } = exchange;
-  const { dryRun, fieldValidation } = readWriteQuery(exchange, 'PatchOptions');
-  const patch = await readPatch(exchange);
+  const body = await readBody(exchange.request);
+  if (body.mediaType === applyMediaType) return applyObject(exchange, body);
+  refuseForce(exchange);
+  const { fieldValidation, ...options } = readWriteQuery(exchange, 'PatchOptions');
+  const patch = readPatch(body);
   let warnings: readonly string[] = [];
   const patched = await services.registry.mutate(
     kind,
@@ -26,7 +33,7 @@ export async function patchObject(exchange: ResourceExchange): Promise<void> {
       checkVersion(kind, decoded.object, draft);
       replaceContent(draft, decoded.object);
     },
-    { dryRun, subresource: info.subresource ?? '' },
+    { ...options, subresource: info.subresource ?? '' },
   );
   for (const warning of warnings) addWarning(exchange, warning);
   await sendKindObject(exchange, 200, patched);

@@ -5,19 +5,19 @@ import { readWriteQuery } from '../request/write-options.ts';
 import { sendKindObject } from '../response/answer.ts';
 
 export async function createObject(exchange: ResourceExchange): Promise<void> {
-  const { dryRun, fieldValidation } = readWriteQuery(exchange, 'CreateOptions');
+  const { fieldValidation, ...options } = readWriteQuery(exchange, 'CreateOptions');
   const object = decodeBody(exchange, await readBody(exchange.request), fieldValidation);
   checkPlace(exchange, object, { named: false });
-  const created = await exchange.services.registry.create(exchange.kind, object, { dryRun });
+  const created = await exchange.services.registry.create(exchange.kind, object, options);
   await sendKindObject(exchange, 201, created);
 }
 
 /** Replaces the object, or the part of it that `subresource` names. */
 export async function updateObject(exchange: ResourceExchange): Promise<void> {
-  const { dryRun, fieldValidation } = readWriteQuery(exchange, 'UpdateOptions');
+  const { fieldValidation, ...options } = readWriteQuery(exchange, 'UpdateOptions');
   const object = decodeBody(exchange, await readBody(exchange.request), fieldValidation);
   checkPlace(exchange, object, { named: true });
   const { subresource = '' } = exchange.info;
-  const updated = await exchange.services.registry.update(exchange.kind, object, { dryRun, subresource });
+  const updated = await exchange.services.registry.update(exchange.kind, object, { ...options, subresource });
   await sendKindObject(exchange, 200, updated);
 }

@@ -7,6 +7,8 @@ import { seededRandom } from '../../../../lib/random.ts';
 import type { KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
 import { namespaceKind } from '../../../../protocol/kinds/namespace.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
+import { compileFieldSchemas } from '../../../../protocol/patch/field-schema.ts';
+import { schemas } from '../../../../protocol/schema/schemas.ts';
 import { type ApiAccess, createAccess } from '../../../../server/api/access/access.ts';
 import { parseTokenFile } from '../../../../server/api/access/bearer-tokens.ts';
 import { ensureDefaultRoles } from '../../../../server/api/access/rbac/ensure-defaults.ts';
@@ -82,7 +84,8 @@ export async function openApi(
   const store = createMemoryStore({ clock: systemClock });
   const clock = systemClock;
   const log = silentLogger;
-  const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds });
+  const fieldSchemaOf = compileFieldSchemas(schemas);
+  const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds, fieldSchemaOf });
   for (const name of ['default', 'kube-system']) await registry.create(namespaceKind, { metadata: { name } });
   if (defaultRoles) await ensureDefaultRoles(registry);
   const cache = createCache({ registry, clock, log });
@@ -97,6 +100,7 @@ export async function openApi(
     registry: wrap(registry),
     kinds,
     podStreams,
+    fieldSchemaOf,
     tls: { ...authority.server, ca: authority.ca },
     access,
     bind: '127.0.0.1',
