@@ -178,7 +178,13 @@ export const mergeMarks: Record<string, Record<string, Marks>> = {
 
 /** Objects that server-side apply owns as one piece. */
 export const atomicMaps = [
+  'CoreV1EndpointPort',
+  'DiscoveryV1EndpointPort',
+  'RbacV1Subject',
   'V1ConfigMapKeySelector',
+  'V1CrossVersionObjectReference',
+  'V1EndpointAddress',
+  'V1FileKeySelector',
   'V1LabelSelector',
   'V1LocalObjectReference',
   'V1NodeSelector',
@@ -187,7 +193,12 @@ export const atomicMaps = [
   'V1ObjectReference',
   'V1OwnerReference',
   'V1ResourceFieldSelector',
+  'V1RoleRef',
+  'V1ScopeSelector',
+  'V1ScopedResourceSelectorRequirement',
   'V1SecretKeySelector',
+  'V1SecretReference',
+  'V1TopologySelectorTerm',
   'V1TypedLocalObjectReference',
 ];
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type KubectlFixture, kubectlIsMissing, openKubectl } from './kubectl-fixture.ts';
+import { Cluster } from './support/cluster.ts';
+import { until } from './support/programs.ts';
 
 interface Entry {
   manager: string;
@@ -175,4 +177,28 @@ status: {conditions: [{type: example.dev/ok, status: "True"}]}
     assert.equal(await path('reported', '.status.conditions[0].type'), 'example.dev/ok');
     assert.ok((await managers('reported'))['probe Apply status']);
   });
+});
+
+test('beside the running controllers: what they make is not tracked, what they add to an object is', {
+  skip: await kubectlIsMissing(),
+}, async (context) => {
+  const cluster = await Cluster.start(context);
+  const applied = ['apply', '--server-side', '-f', '-'];
+  const fields = ['--show-managed-fields', '-o', 'jsonpath={.items[*].metadata.managedFields[*].manager}'];
+  await cluster.ok(applied, { input: deployment('web', { replicas: '1' }) });
+  await until(
+    'the revision of the Deployment',
+    async () => (await cluster.ok(['get', 'deployments', ...fields])).split(' ').length === 2,
+  );
+  assert.equal(await cluster.ok(['get', 'deployments', ...fields]), 'kubectl kube-controller-manager');
+  await until('a pod', async () => (await cluster.ok(['get', 'pods', '-o', 'name'])) !== '');
+  assert.equal(await cluster.ok(['get', 'replicasets,pods', ...fields]), '');
+  const version = ['get', 'deployment', 'web', '-o', 'jsonpath={.metadata.annotations}'];
+  const annotations = await cluster.ok(version);
+  await cluster.ok(applied, { input: deployment('web', { replicas: '2' }) });
+  assert.equal(
+    await cluster.ok(version),
+    annotations,
+    'an applier leaves the annotations of controllers alone',
+  );
 });
