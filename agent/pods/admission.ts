@@ -1,6 +1,7 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
 import type { Reserved } from './pod-record.ts';
 import { parseMillis, parseWhole } from './quantity.ts';
+import { type Refusal, refuseUnsupported } from './unsupported.ts';
 
 /**
  * Whether this device takes a pod, asked once per pod before anything of it is started. A pod that was admitted is never
@@ -32,7 +33,7 @@ export function admit(pod: Pod, context: AdmissionContext): Admission {
   const runtime = pod.spec?.runtimeClassName ?? context.runtimes[0];
   const refusal =
     refuseRuntime(runtime, context) ??
-    refuseUnsupported(pod) ??
+    refuseUnsupported(pod, runtime) ??
     refusePorts(reserved, context) ??
     refuseResources(pod, reserved, context);
   if (refusal || runtime === undefined) {
@@ -60,11 +61,6 @@ export function reservedBy(pod: Pod): Reserved {
   };
 }
 
-interface Refusal {
-  reason: string;
-  message: string;
-}
-
 const noRuntime: Refusal = {
   reason: 'RuntimeUnavailable',
   message: 'Pod was rejected: no container runtime works on this node',
@@ -77,25 +73,6 @@ function refuseRuntime(runtime: string | undefined, { runtimes }: AdmissionConte
     reason: 'RuntimeClassNotFound',
     message: `Pod was rejected: RuntimeClass "${runtime}" not found on this node; it has ${runtimes.join(', ') || 'none'}`,
   };
-}
-
-function refuseUnsupported({ spec }: Pod): Refusal | undefined {
-  const volume = spec?.volumes?.[0];
-  if (volume) {
-    const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'emptyDir';
-    return {
-      reason: 'UnsupportedVolume',
-      message: `Pod was rejected: volume "${volume.name}" is of a kind this node cannot mount: ${kind}`,
-    };
-  }
-  const sidecar = spec?.initContainers?.find(({ restartPolicy }) => restartPolicy === 'Always');
-  if (sidecar) {
-    return {
-      reason: 'UnsupportedInitContainer',
-      message: `Pod was rejected: init container "${sidecar.name}" has restartPolicy Always (a sidecar), which this node does not run`,
-    };
-  }
-  return undefined;
 }
 
 function refusePorts(reserved: Reserved, { hostPorts }: AdmissionContext): Refusal | undefined {

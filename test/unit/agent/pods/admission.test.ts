@@ -93,6 +93,21 @@ suite('admission', () => {
     assert.equal(refusal({ initContainers: [sidecar] })?.[0], 'UnsupportedInitContainer');
   });
 
+  test('what would be dropped in silence is refused: security contexts, hooks, deadlines, shared namespaces', () => {
+    const named = (spec: Parameters<typeof refusal>[0]) => refusal(spec)?.[0];
+    const contained = (more: object) => ({ containers: [container('main', more)] });
+    assert.equal(named({ securityContext: { runAsUser: 1000 } }), 'UnsupportedSecurityContext');
+    assert.equal(named(contained({ securityContext: { privileged: true } })), 'UnsupportedSecurityContext');
+    assert.equal(
+      named(contained({ lifecycle: { preStop: { sleep: { seconds: 1 } } } })),
+      'UnsupportedLifecycle',
+    );
+    assert.equal(named({ activeDeadlineSeconds: 5 }), 'UnsupportedField');
+    assert.equal(named({ shareProcessNamespace: true }), 'UnsupportedField');
+    assert.equal(named({ shareProcessNamespace: true, runtimeClassName: 'process' }), undefined);
+    assert.equal(named({ securityContext: {} }), undefined, 'what the API fills in asks for nothing');
+  });
+
   for (const [wanted, taken, conflict] of [
     [{ hostPort: 80 }, '/TCP/80', true],
     [{ hostPort: 80 }, '/UDP/80', false],

@@ -1,0 +1,87 @@
+import type { Container, Pod, PodSpec } from '../../protocol/generated/models.ts';
+
+/**
+ * What a pod may ask for and this agent does not do yet. Such a pod is refused in words: it is never run as if it had not asked. (The
+ * one exception is probes, see docs/guide.md.)
+ */
+export interface Refusal {
+  reason: string;
+  message: string;
+}
+
+/** The first thing that stands against the pod; undefined when nothing does. */
+export function refuseUnsupported(
+  { spec = { containers: [] } }: Pod,
+  runtime: string | undefined,
+): Refusal | undefined {
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
+  return (
+    refuseVolumes(spec) ??
+    refuseSidecars(spec) ??
+    refuseSecurity(spec, containers) ??
+    refuseHooks(containers) ??
+    refuseFields(spec, runtime)
+  );
+}
+
+function refuseVolumes({ volumes }: PodSpec): Refusal | undefined {
+  const volume = volumes?.[0];
+  if (!volume) return undefined;
+  const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'emptyDir';
+  return refusal('UnsupportedVolume', `volume "${volume.name}" is of a kind this node cannot mount: ${kind}`);
+}
+
+function refuseSidecars({ initContainers }: PodSpec): Refusal | undefined {
+  const sidecar = initContainers?.find(({ restartPolicy }) => restartPolicy === 'Always');
+  if (!sidecar) return undefined;
+  const what = `init container "${sidecar.name}" has restartPolicy Always (a sidecar)`;
+  return refusal('UnsupportedInitContainer', `${what}, which this node does not run`);
+}
+
+/** To run something with more rights than its author allowed is worse than not to run it. */
+function refuseSecurity(spec: PodSpec, containers: readonly Container[]): Refusal | undefined {
+  for (const { where, context } of [
+    { where: 'the pod', context: spec.securityContext },
+    ...containers.map(({ name, securityContext }) => ({
+      where: `container "${name}"`,
+      context: securityContext,
+    })),
+  ]) {
+    const [field] = Object.keys(context ?? {});
+    if (field === undefined) continue;
+    return refusal(
+      'UnsupportedSecurityContext',
+      `securityContext.${field} of ${where} is not enforced by this node yet`,
+    );
+  }
+  return undefined;
+}
+
+function refuseHooks(containers: readonly Container[]): Refusal | undefined {
+  const container = containers.find(({ lifecycle }) => lifecycle?.postStart ?? lifecycle?.preStop);
+  if (!container) return undefined;
+  return refusal(
+    'UnsupportedLifecycle',
+    `lifecycle hooks of container "${container.name}" are not run by this node yet`,
+  );
+}
+
+function refuseFields(spec: PodSpec, runtime: string | undefined): Refusal | undefined {
+  const asked: Record<string, boolean> = {
+    activeDeadlineSeconds: spec.activeDeadlineSeconds !== undefined,
+    hostAliases: (spec.hostAliases ?? []).length > 0,
+    dnsConfig: spec.dnsConfig !== undefined,
+    // A process of the host sees the host's processes anyway.
+    hostPID: runtime !== 'process' && spec.hostPID === true,
+    hostIPC: runtime !== 'process' && spec.hostIPC === true,
+    shareProcessNamespace: runtime !== 'process' && spec.shareProcessNamespace === true,
+  };
+  const field = Object.keys(asked).find((name) => asked[name]);
+  return field === undefined
+    ? undefined
+    : refusal('UnsupportedField', `spec.${field} is not supported by this node yet`);
+}
+
+function refusal(reason: string, why: string): Refusal {
+  return { reason, message: `Pod was rejected: ${why}` };
+}
