@@ -9,6 +9,8 @@ const confined = [
   { name: 'aedes', homes: ['server/bus'] },
   { name: 'classic-level', homes: ['server/store'] },
   { name: 'mqtt', homes: ['agent/link'] },
+  { name: 'mqtt/lib/client', homes: ['agent/link'] },
+  { name: 'esbuild', homes: ['cli'] },
   { name: 'execa', homes: ['lib'] },
   { name: 'node:child_process', homes: ['lib'] },
   { name: 'node:timers', homes: ['lib'] },
