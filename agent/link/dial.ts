@@ -24,6 +24,8 @@ export interface DialOptions {
 export async function dial(options: DialOptions): Promise<TLSSocket> {
   const { host, port } = options;
   const socket = connect(tlsOptions(options));
+  // Stream frames and their credit go back and forth; to hold one for the other's acknowledgement costs 40 ms a turn.
+  socket.setNoDelay(true);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = options.clock.after(options.timeoutMs, () =>
     reject(new LinkError('Timeout', `${host}:${port} did not answer within ${options.timeoutMs / 1000} s`)),
