@@ -33,6 +33,7 @@ export type CauseType =
   | 'FieldValueNotSupported'
   | 'FieldValueForbidden'
   | 'FieldValueTooLong'
+  | 'FieldValueTooMany'
   | 'FieldValueTypeInvalid'
   /** Clients relist without a resourceVersion when they see it. */
   | 'ResourceVersionTooLarge'

@@ -1,5 +1,77 @@
 // Written by protocol/generate-models.ts from @kubernetes/client-node. Do not edit; run `npm run generate`.
 
+/** io.k8s.api.apps.v1.ControllerRevision */
+export interface ControllerRevision {
+  apiVersion?: string;
+  data?: unknown;
+  kind?: string;
+  metadata?: ObjectMeta;
+  revision: number;
+}
+
+/** io.k8s.api.apps.v1.ControllerRevisionList */
+export interface ControllerRevisionList {
+  apiVersion?: string;
+  items: ControllerRevision[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.apps.v1.DaemonSet */
+export interface DaemonSet {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: DaemonSetSpec;
+  status?: DaemonSetStatus;
+}
+
+/** io.k8s.api.apps.v1.DaemonSetCondition */
+export interface DaemonSetCondition {
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.apps.v1.DaemonSetList */
+export interface DaemonSetList {
+  apiVersion?: string;
+  items: DaemonSet[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.apps.v1.DaemonSetSpec */
+export interface DaemonSetSpec {
+  minReadySeconds?: number;
+  revisionHistoryLimit?: number;
+  selector: LabelSelector;
+  template: PodTemplateSpec;
+  updateStrategy?: DaemonSetUpdateStrategy;
+}
+
+/** io.k8s.api.apps.v1.DaemonSetStatus */
+export interface DaemonSetStatus {
+  collisionCount?: number;
+  conditions?: DaemonSetCondition[];
+  currentNumberScheduled: number;
+  desiredNumberScheduled: number;
+  numberAvailable?: number;
+  numberMisscheduled: number;
+  numberReady: number;
+  numberUnavailable?: number;
+  observedGeneration?: number;
+  updatedNumberScheduled?: number;
+}
+
+/** io.k8s.api.apps.v1.DaemonSetUpdateStrategy */
+export interface DaemonSetUpdateStrategy {
+  rollingUpdate?: RollingUpdateDaemonSet;
+  type?: string;
+}
+
 /** io.k8s.api.apps.v1.Deployment */
 export interface Deployment {
   apiVersion?: string;
@@ -103,10 +175,94 @@ export interface ReplicaSetStatus {
   terminatingReplicas?: number;
 }
 
+/** io.k8s.api.apps.v1.RollingUpdateDaemonSet */
+export interface RollingUpdateDaemonSet {
+  maxSurge?: number | string;
+  maxUnavailable?: number | string;
+}
+
 /** io.k8s.api.apps.v1.RollingUpdateDeployment */
 export interface RollingUpdateDeployment {
   maxSurge?: number | string;
   maxUnavailable?: number | string;
+}
+
+/** io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy */
+export interface RollingUpdateStatefulSetStrategy {
+  maxUnavailable?: number | string;
+  partition?: number;
+}
+
+/** io.k8s.api.apps.v1.StatefulSet */
+export interface StatefulSet {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: StatefulSetSpec;
+  status?: StatefulSetStatus;
+}
+
+/** io.k8s.api.apps.v1.StatefulSetCondition */
+export interface StatefulSetCondition {
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.apps.v1.StatefulSetList */
+export interface StatefulSetList {
+  apiVersion?: string;
+  items: StatefulSet[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.apps.v1.StatefulSetOrdinals */
+export interface StatefulSetOrdinals {
+  start?: number;
+}
+
+/** io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy */
+export interface StatefulSetPersistentVolumeClaimRetentionPolicy {
+  whenDeleted?: string;
+  whenScaled?: string;
+}
+
+/** io.k8s.api.apps.v1.StatefulSetSpec */
+export interface StatefulSetSpec {
+  minReadySeconds?: number;
+  ordinals?: StatefulSetOrdinals;
+  persistentVolumeClaimRetentionPolicy?: StatefulSetPersistentVolumeClaimRetentionPolicy;
+  podManagementPolicy?: string;
+  replicas?: number;
+  revisionHistoryLimit?: number;
+  selector: LabelSelector;
+  serviceName?: string;
+  template: PodTemplateSpec;
+  updateStrategy?: StatefulSetUpdateStrategy;
+  volumeClaimTemplates?: PersistentVolumeClaim[];
+}
+
+/** io.k8s.api.apps.v1.StatefulSetStatus */
+export interface StatefulSetStatus {
+  availableReplicas?: number;
+  collisionCount?: number;
+  conditions?: StatefulSetCondition[];
+  currentReplicas?: number;
+  currentRevision?: string;
+  observedGeneration?: number;
+  readyReplicas?: number;
+  replicas: number;
+  updateRevision?: string;
+  updatedReplicas?: number;
+}
+
+/** io.k8s.api.apps.v1.StatefulSetUpdateStrategy */
+export interface StatefulSetUpdateStrategy {
+  rollingUpdate?: RollingUpdateStatefulSetStrategy;
+  type?: string;
 }
 
 /** io.k8s.api.authentication.v1.BoundObjectReference */
@@ -301,6 +457,47 @@ export interface SubjectRulesReviewStatus {
   resourceRules: ResourceRule[];
 }
 
+/** io.k8s.api.autoscaling.v1.CrossVersionObjectReference */
+export interface CrossVersionObjectReference {
+  apiVersion?: string;
+  kind: string;
+  name: string;
+}
+
+/** io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler */
+export interface HorizontalPodAutoscaler {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: HorizontalPodAutoscalerSpec;
+  status?: HorizontalPodAutoscalerStatus;
+}
+
+/** io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerList */
+export interface HorizontalPodAutoscalerList {
+  apiVersion?: string;
+  items: HorizontalPodAutoscaler[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec */
+export interface HorizontalPodAutoscalerSpec {
+  maxReplicas: number;
+  minReplicas?: number;
+  scaleTargetRef: CrossVersionObjectReference;
+  targetCPUUtilizationPercentage?: number;
+}
+
+/** io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerStatus */
+export interface HorizontalPodAutoscalerStatus {
+  currentCPUUtilizationPercentage?: number;
+  currentReplicas: number;
+  desiredReplicas: number;
+  lastScaleTime?: string;
+  observedGeneration?: number;
+}
+
 /** io.k8s.api.autoscaling.v1.Scale */
 export interface Scale {
   apiVersion?: string;
@@ -319,6 +516,375 @@ export interface ScaleSpec {
 export interface ScaleStatus {
   replicas: number;
   selector?: string;
+}
+
+/** io.k8s.api.autoscaling.v2.ContainerResourceMetricSource */
+export interface ContainerResourceMetricSource {
+  container: string;
+  name: string;
+  target: MetricTarget;
+}
+
+/** io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus */
+export interface ContainerResourceMetricStatus {
+  container: string;
+  current: MetricValueStatus;
+  name: string;
+}
+
+/** io.k8s.api.autoscaling.v2.CrossVersionObjectReference */
+export interface Autoscalingv2CrossVersionObjectReference {
+  apiVersion?: string;
+  kind: string;
+  name: string;
+}
+
+/** io.k8s.api.autoscaling.v2.ExternalMetricSource */
+export interface ExternalMetricSource {
+  metric: MetricIdentifier;
+  target: MetricTarget;
+}
+
+/** io.k8s.api.autoscaling.v2.ExternalMetricStatus */
+export interface ExternalMetricStatus {
+  current: MetricValueStatus;
+  metric: MetricIdentifier;
+}
+
+/** io.k8s.api.autoscaling.v2.HPAScalingPolicy */
+export interface HPAScalingPolicy {
+  periodSeconds: number;
+  type: string;
+  value: number;
+}
+
+/** io.k8s.api.autoscaling.v2.HPAScalingRules */
+export interface HPAScalingRules {
+  policies?: HPAScalingPolicy[];
+  selectPolicy?: string;
+  stabilizationWindowSeconds?: number;
+  tolerance?: string;
+}
+
+/** io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler */
+export interface Autoscalingv2HorizontalPodAutoscaler {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: Autoscalingv2HorizontalPodAutoscalerSpec;
+  status?: Autoscalingv2HorizontalPodAutoscalerStatus;
+}
+
+/** io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior */
+export interface HorizontalPodAutoscalerBehavior {
+  scaleDown?: HPAScalingRules;
+  scaleUp?: HPAScalingRules;
+}
+
+/** io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition */
+export interface HorizontalPodAutoscalerCondition {
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerList */
+export interface Autoscalingv2HorizontalPodAutoscalerList {
+  apiVersion?: string;
+  items: Autoscalingv2HorizontalPodAutoscaler[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec */
+export interface Autoscalingv2HorizontalPodAutoscalerSpec {
+  behavior?: HorizontalPodAutoscalerBehavior;
+  maxReplicas: number;
+  metrics?: MetricSpec[];
+  minReplicas?: number;
+  scaleTargetRef: Autoscalingv2CrossVersionObjectReference;
+}
+
+/** io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus */
+export interface Autoscalingv2HorizontalPodAutoscalerStatus {
+  conditions?: HorizontalPodAutoscalerCondition[];
+  currentMetrics?: MetricStatus[];
+  currentReplicas?: number;
+  desiredReplicas: number;
+  lastScaleTime?: string;
+  observedGeneration?: number;
+}
+
+/** io.k8s.api.autoscaling.v2.MetricIdentifier */
+export interface MetricIdentifier {
+  name: string;
+  selector?: LabelSelector;
+}
+
+/** io.k8s.api.autoscaling.v2.MetricSpec */
+export interface MetricSpec {
+  containerResource?: ContainerResourceMetricSource;
+  external?: ExternalMetricSource;
+  object?: ObjectMetricSource;
+  pods?: PodsMetricSource;
+  resource?: ResourceMetricSource;
+  type: string;
+}
+
+/** io.k8s.api.autoscaling.v2.MetricStatus */
+export interface MetricStatus {
+  containerResource?: ContainerResourceMetricStatus;
+  external?: ExternalMetricStatus;
+  object?: ObjectMetricStatus;
+  pods?: PodsMetricStatus;
+  resource?: ResourceMetricStatus;
+  type: string;
+}
+
+/** io.k8s.api.autoscaling.v2.MetricTarget */
+export interface MetricTarget {
+  averageUtilization?: number;
+  averageValue?: string;
+  type: string;
+  value?: string;
+}
+
+/** io.k8s.api.autoscaling.v2.MetricValueStatus */
+export interface MetricValueStatus {
+  averageUtilization?: number;
+  averageValue?: string;
+  value?: string;
+}
+
+/** io.k8s.api.autoscaling.v2.ObjectMetricSource */
+export interface ObjectMetricSource {
+  describedObject: Autoscalingv2CrossVersionObjectReference;
+  metric: MetricIdentifier;
+  target: MetricTarget;
+}
+
+/** io.k8s.api.autoscaling.v2.ObjectMetricStatus */
+export interface ObjectMetricStatus {
+  current: MetricValueStatus;
+  describedObject: Autoscalingv2CrossVersionObjectReference;
+  metric: MetricIdentifier;
+}
+
+/** io.k8s.api.autoscaling.v2.PodsMetricSource */
+export interface PodsMetricSource {
+  metric: MetricIdentifier;
+  target: MetricTarget;
+}
+
+/** io.k8s.api.autoscaling.v2.PodsMetricStatus */
+export interface PodsMetricStatus {
+  current: MetricValueStatus;
+  metric: MetricIdentifier;
+}
+
+/** io.k8s.api.autoscaling.v2.ResourceMetricSource */
+export interface ResourceMetricSource {
+  name: string;
+  target: MetricTarget;
+}
+
+/** io.k8s.api.autoscaling.v2.ResourceMetricStatus */
+export interface ResourceMetricStatus {
+  current: MetricValueStatus;
+  name: string;
+}
+
+/** io.k8s.api.batch.v1.CronJob */
+export interface CronJob {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: CronJobSpec;
+  status?: CronJobStatus;
+}
+
+/** io.k8s.api.batch.v1.CronJobList */
+export interface CronJobList {
+  apiVersion?: string;
+  items: CronJob[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.batch.v1.CronJobSpec */
+export interface CronJobSpec {
+  concurrencyPolicy?: string;
+  failedJobsHistoryLimit?: number;
+  jobTemplate: JobTemplateSpec;
+  schedule: string;
+  startingDeadlineSeconds?: number;
+  successfulJobsHistoryLimit?: number;
+  suspend?: boolean;
+  timeZone?: string;
+}
+
+/** io.k8s.api.batch.v1.CronJobStatus */
+export interface CronJobStatus {
+  active?: ObjectReference[];
+  lastScheduleTime?: string;
+  lastSuccessfulTime?: string;
+}
+
+/** io.k8s.api.batch.v1.Job */
+export interface Job {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: JobSpec;
+  status?: JobStatus;
+}
+
+/** io.k8s.api.batch.v1.JobCondition */
+export interface JobCondition {
+  lastProbeTime?: string;
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.batch.v1.JobList */
+export interface JobList {
+  apiVersion?: string;
+  items: Job[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.batch.v1.JobSpec */
+export interface JobSpec {
+  activeDeadlineSeconds?: number;
+  backoffLimit?: number;
+  backoffLimitPerIndex?: number;
+  completionMode?: string;
+  completions?: number;
+  managedBy?: string;
+  manualSelector?: boolean;
+  maxFailedIndexes?: number;
+  parallelism?: number;
+  podFailurePolicy?: PodFailurePolicy;
+  podReplacementPolicy?: string;
+  selector?: LabelSelector;
+  successPolicy?: SuccessPolicy;
+  suspend?: boolean;
+  template: PodTemplateSpec;
+  ttlSecondsAfterFinished?: number;
+}
+
+/** io.k8s.api.batch.v1.JobStatus */
+export interface JobStatus {
+  active?: number;
+  completedIndexes?: string;
+  completionTime?: string;
+  conditions?: JobCondition[];
+  failed?: number;
+  failedIndexes?: string;
+  ready?: number;
+  startTime?: string;
+  succeeded?: number;
+  terminating?: number;
+  uncountedTerminatedPods?: UncountedTerminatedPods;
+}
+
+/** io.k8s.api.batch.v1.JobTemplateSpec */
+export interface JobTemplateSpec {
+  metadata?: ObjectMeta;
+  spec?: JobSpec;
+}
+
+/** io.k8s.api.batch.v1.PodFailurePolicy */
+export interface PodFailurePolicy {
+  rules: PodFailurePolicyRule[];
+}
+
+/** io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement */
+export interface PodFailurePolicyOnExitCodesRequirement {
+  containerName?: string;
+  operator: string;
+  values: number[];
+}
+
+/** io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern */
+export interface PodFailurePolicyOnPodConditionsPattern {
+  status?: string;
+  type: string;
+}
+
+/** io.k8s.api.batch.v1.PodFailurePolicyRule */
+export interface PodFailurePolicyRule {
+  action: string;
+  onExitCodes?: PodFailurePolicyOnExitCodesRequirement;
+  onPodConditions?: PodFailurePolicyOnPodConditionsPattern[];
+}
+
+/** io.k8s.api.batch.v1.SuccessPolicy */
+export interface SuccessPolicy {
+  rules: SuccessPolicyRule[];
+}
+
+/** io.k8s.api.batch.v1.SuccessPolicyRule */
+export interface SuccessPolicyRule {
+  succeededCount?: number;
+  succeededIndexes?: string;
+}
+
+/** io.k8s.api.batch.v1.UncountedTerminatedPods */
+export interface UncountedTerminatedPods {
+  failed?: string[];
+  succeeded?: string[];
+}
+
+/** io.k8s.api.certificates.v1.CertificateSigningRequest */
+export interface CertificateSigningRequest {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: CertificateSigningRequestSpec;
+  status?: CertificateSigningRequestStatus;
+}
+
+/** io.k8s.api.certificates.v1.CertificateSigningRequestCondition */
+export interface CertificateSigningRequestCondition {
+  lastTransitionTime?: string;
+  lastUpdateTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.certificates.v1.CertificateSigningRequestList */
+export interface CertificateSigningRequestList {
+  apiVersion?: string;
+  items: CertificateSigningRequest[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.certificates.v1.CertificateSigningRequestSpec */
+export interface CertificateSigningRequestSpec {
+  expirationSeconds?: number;
+  extra?: Record<string, string[]>;
+  groups?: string[];
+  request: string;
+  signerName: string;
+  uid?: string;
+  usages?: string[];
+  username?: string;
+}
+
+/** io.k8s.api.certificates.v1.CertificateSigningRequestStatus */
+export interface CertificateSigningRequestStatus {
+  certificate?: string;
+  conditions?: CertificateSigningRequestCondition[];
 }
 
 /** io.k8s.api.coordination.v1.Lease */
@@ -385,6 +951,14 @@ export interface AzureDiskVolumeSource {
   readOnly?: boolean;
 }
 
+/** io.k8s.api.core.v1.AzureFilePersistentVolumeSource */
+export interface AzureFilePersistentVolumeSource {
+  readOnly?: boolean;
+  secretName: string;
+  secretNamespace?: string;
+  shareName: string;
+}
+
 /** io.k8s.api.core.v1.AzureFileVolumeSource */
 export interface AzureFileVolumeSource {
   readOnly?: boolean;
@@ -398,6 +972,20 @@ export interface Binding {
   kind?: string;
   metadata?: ObjectMeta;
   target: ObjectReference;
+}
+
+/** io.k8s.api.core.v1.CSIPersistentVolumeSource */
+export interface CSIPersistentVolumeSource {
+  controllerExpandSecretRef?: SecretReference;
+  controllerPublishSecretRef?: SecretReference;
+  driver: string;
+  fsType?: string;
+  nodeExpandSecretRef?: SecretReference;
+  nodePublishSecretRef?: SecretReference;
+  nodeStageSecretRef?: SecretReference;
+  readOnly?: boolean;
+  volumeAttributes?: Record<string, string>;
+  volumeHandle: string;
 }
 
 /** io.k8s.api.core.v1.CSIVolumeSource */
@@ -415,6 +1003,16 @@ export interface Capabilities {
   drop?: string[];
 }
 
+/** io.k8s.api.core.v1.CephFSPersistentVolumeSource */
+export interface CephFSPersistentVolumeSource {
+  monitors: string[];
+  path?: string;
+  readOnly?: boolean;
+  secretFile?: string;
+  secretRef?: SecretReference;
+  user?: string;
+}
+
 /** io.k8s.api.core.v1.CephFSVolumeSource */
 export interface CephFSVolumeSource {
   monitors: string[];
@@ -423,6 +1021,14 @@ export interface CephFSVolumeSource {
   secretFile?: string;
   secretRef?: LocalObjectReference;
   user?: string;
+}
+
+/** io.k8s.api.core.v1.CinderPersistentVolumeSource */
+export interface CinderPersistentVolumeSource {
+  fsType?: string;
+  readOnly?: boolean;
+  secretRef?: SecretReference;
+  volumeID: string;
 }
 
 /** io.k8s.api.core.v1.CinderVolumeSource */
@@ -654,6 +1260,45 @@ export interface EmptyDirVolumeSource {
   sizeLimit?: string;
 }
 
+/** io.k8s.api.core.v1.EndpointAddress */
+export interface EndpointAddress {
+  hostname?: string;
+  ip: string;
+  nodeName?: string;
+  targetRef?: ObjectReference;
+}
+
+/** io.k8s.api.core.v1.EndpointPort */
+export interface EndpointPort {
+  appProtocol?: string;
+  name?: string;
+  port: number;
+  protocol?: string;
+}
+
+/** io.k8s.api.core.v1.EndpointSubset */
+export interface EndpointSubset {
+  addresses?: EndpointAddress[];
+  notReadyAddresses?: EndpointAddress[];
+  ports?: EndpointPort[];
+}
+
+/** io.k8s.api.core.v1.Endpoints */
+export interface Endpoints {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  subsets?: EndpointSubset[];
+}
+
+/** io.k8s.api.core.v1.EndpointsList */
+export interface EndpointsList {
+  apiVersion?: string;
+  items: Endpoints[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
 /** io.k8s.api.core.v1.EnvFromSource */
 export interface EnvFromSource {
   configMapRef?: ConfigMapEnvSource;
@@ -775,6 +1420,15 @@ export interface FileKeySelector {
   volumeName: string;
 }
 
+/** io.k8s.api.core.v1.FlexPersistentVolumeSource */
+export interface FlexPersistentVolumeSource {
+  driver: string;
+  fsType?: string;
+  options?: Record<string, string>;
+  readOnly?: boolean;
+  secretRef?: SecretReference;
+}
+
 /** io.k8s.api.core.v1.FlexVolumeSource */
 export interface FlexVolumeSource {
   driver: string;
@@ -809,6 +1463,14 @@ export interface GitRepoVolumeSource {
   directory?: string;
   repository: string;
   revision?: string;
+}
+
+/** io.k8s.api.core.v1.GlusterfsPersistentVolumeSource */
+export interface GlusterfsPersistentVolumeSource {
+  endpoints: string;
+  endpointsNamespace?: string;
+  path: string;
+  readOnly?: boolean;
 }
 
 /** io.k8s.api.core.v1.GlusterfsVolumeSource */
@@ -848,6 +1510,21 @@ export interface HostIP {
 export interface HostPathVolumeSource {
   path: string;
   type?: string;
+}
+
+/** io.k8s.api.core.v1.ISCSIPersistentVolumeSource */
+export interface ISCSIPersistentVolumeSource {
+  chapAuthDiscovery?: boolean;
+  chapAuthSession?: boolean;
+  fsType?: string;
+  initiatorName?: string;
+  iqn: string;
+  iscsiInterface?: string;
+  lun: number;
+  portals?: string[];
+  readOnly?: boolean;
+  secretRef?: SecretReference;
+  targetPortal: string;
 }
 
 /** io.k8s.api.core.v1.ISCSIVolumeSource */
@@ -898,6 +1575,37 @@ export interface LifecycleHandler {
   tcpSocket?: TCPSocketAction;
 }
 
+/** io.k8s.api.core.v1.LimitRange */
+export interface LimitRange {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: LimitRangeSpec;
+}
+
+/** io.k8s.api.core.v1.LimitRangeItem */
+export interface LimitRangeItem {
+  default?: Record<string, string>;
+  defaultRequest?: Record<string, string>;
+  max?: Record<string, string>;
+  maxLimitRequestRatio?: Record<string, string>;
+  min?: Record<string, string>;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.LimitRangeList */
+export interface LimitRangeList {
+  apiVersion?: string;
+  items: LimitRange[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.LimitRangeSpec */
+export interface LimitRangeSpec {
+  limits: LimitRangeItem[];
+}
+
 /** io.k8s.api.core.v1.LinuxContainerUser */
 export interface LinuxContainerUser {
   gid: number;
@@ -921,6 +1629,18 @@ export interface LoadBalancerStatus {
 /** io.k8s.api.core.v1.LocalObjectReference */
 export interface LocalObjectReference {
   name?: string;
+}
+
+/** io.k8s.api.core.v1.LocalVolumeSource */
+export interface LocalVolumeSource {
+  fsType?: string;
+  path: string;
+}
+
+/** io.k8s.api.core.v1.ModifyVolumeStatus */
+export interface ModifyVolumeStatus {
+  status: string;
+  targetVolumeAttributesClassName?: string;
 }
 
 /** io.k8s.api.core.v1.NFSVolumeSource */
@@ -1132,6 +1852,42 @@ export interface ObjectReference {
   uid?: string;
 }
 
+/** io.k8s.api.core.v1.PersistentVolume */
+export interface PersistentVolume {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: PersistentVolumeSpec;
+  status?: PersistentVolumeStatus;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeClaim */
+export interface PersistentVolumeClaim {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: PersistentVolumeClaimSpec;
+  status?: PersistentVolumeClaimStatus;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeClaimCondition */
+export interface PersistentVolumeClaimCondition {
+  lastProbeTime?: string;
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeClaimList */
+export interface PersistentVolumeClaimList {
+  apiVersion?: string;
+  items: PersistentVolumeClaim[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
 /** io.k8s.api.core.v1.PersistentVolumeClaimSpec */
 export interface PersistentVolumeClaimSpec {
   accessModes?: string[];
@@ -1145,6 +1901,18 @@ export interface PersistentVolumeClaimSpec {
   volumeName?: string;
 }
 
+/** io.k8s.api.core.v1.PersistentVolumeClaimStatus */
+export interface PersistentVolumeClaimStatus {
+  accessModes?: string[];
+  allocatedResourceStatuses?: Record<string, string>;
+  allocatedResources?: Record<string, string>;
+  capacity?: Record<string, string>;
+  conditions?: PersistentVolumeClaimCondition[];
+  currentVolumeAttributesClassName?: string;
+  modifyVolumeStatus?: ModifyVolumeStatus;
+  phase?: string;
+}
+
 /** io.k8s.api.core.v1.PersistentVolumeClaimTemplate */
 export interface PersistentVolumeClaimTemplate {
   metadata?: ObjectMeta;
@@ -1155,6 +1923,57 @@ export interface PersistentVolumeClaimTemplate {
 export interface PersistentVolumeClaimVolumeSource {
   claimName: string;
   readOnly?: boolean;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeList */
+export interface PersistentVolumeList {
+  apiVersion?: string;
+  items: PersistentVolume[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeSpec */
+export interface PersistentVolumeSpec {
+  accessModes?: string[];
+  awsElasticBlockStore?: AWSElasticBlockStoreVolumeSource;
+  azureDisk?: AzureDiskVolumeSource;
+  azureFile?: AzureFilePersistentVolumeSource;
+  capacity?: Record<string, string>;
+  cephfs?: CephFSPersistentVolumeSource;
+  cinder?: CinderPersistentVolumeSource;
+  claimRef?: ObjectReference;
+  csi?: CSIPersistentVolumeSource;
+  fc?: FCVolumeSource;
+  flexVolume?: FlexPersistentVolumeSource;
+  flocker?: FlockerVolumeSource;
+  gcePersistentDisk?: GCEPersistentDiskVolumeSource;
+  glusterfs?: GlusterfsPersistentVolumeSource;
+  hostPath?: HostPathVolumeSource;
+  iscsi?: ISCSIPersistentVolumeSource;
+  local?: LocalVolumeSource;
+  mountOptions?: string[];
+  nfs?: NFSVolumeSource;
+  nodeAffinity?: VolumeNodeAffinity;
+  persistentVolumeReclaimPolicy?: string;
+  photonPersistentDisk?: PhotonPersistentDiskVolumeSource;
+  portworxVolume?: PortworxVolumeSource;
+  quobyte?: QuobyteVolumeSource;
+  rbd?: RBDPersistentVolumeSource;
+  scaleIO?: ScaleIOPersistentVolumeSource;
+  storageClassName?: string;
+  storageos?: StorageOSPersistentVolumeSource;
+  volumeAttributesClassName?: string;
+  volumeMode?: string;
+  vsphereVolume?: VsphereVirtualDiskVolumeSource;
+}
+
+/** io.k8s.api.core.v1.PersistentVolumeStatus */
+export interface PersistentVolumeStatus {
+  lastPhaseTransitionTime?: string;
+  message?: string;
+  phase?: string;
+  reason?: string;
 }
 
 /** io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource */
@@ -1369,6 +2188,22 @@ export interface PodStatus {
   startTime?: string;
 }
 
+/** io.k8s.api.core.v1.PodTemplate */
+export interface PodTemplate {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  template?: PodTemplateSpec;
+}
+
+/** io.k8s.api.core.v1.PodTemplateList */
+export interface PodTemplateList {
+  apiVersion?: string;
+  items: PodTemplate[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
 /** io.k8s.api.core.v1.PodTemplateSpec */
 export interface PodTemplateSpec {
   metadata?: ObjectMeta;
@@ -1425,6 +2260,18 @@ export interface QuobyteVolumeSource {
   volume: string;
 }
 
+/** io.k8s.api.core.v1.RBDPersistentVolumeSource */
+export interface RBDPersistentVolumeSource {
+  fsType?: string;
+  image: string;
+  keyring?: string;
+  monitors: string[];
+  pool?: string;
+  readOnly?: boolean;
+  secretRef?: SecretReference;
+  user?: string;
+}
+
 /** io.k8s.api.core.v1.RBDVolumeSource */
 export interface RBDVolumeSource {
   fsType?: string;
@@ -1435,6 +2282,50 @@ export interface RBDVolumeSource {
   readOnly?: boolean;
   secretRef?: LocalObjectReference;
   user?: string;
+}
+
+/** io.k8s.api.core.v1.ReplicationController */
+export interface ReplicationController {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: ReplicationControllerSpec;
+  status?: ReplicationControllerStatus;
+}
+
+/** io.k8s.api.core.v1.ReplicationControllerCondition */
+export interface ReplicationControllerCondition {
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.ReplicationControllerList */
+export interface ReplicationControllerList {
+  apiVersion?: string;
+  items: ReplicationController[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.ReplicationControllerSpec */
+export interface ReplicationControllerSpec {
+  minReadySeconds?: number;
+  replicas?: number;
+  selector?: Record<string, string>;
+  template?: PodTemplateSpec;
+}
+
+/** io.k8s.api.core.v1.ReplicationControllerStatus */
+export interface ReplicationControllerStatus {
+  availableReplicas?: number;
+  conditions?: ReplicationControllerCondition[];
+  fullyLabeledReplicas?: number;
+  observedGeneration?: number;
+  readyReplicas?: number;
+  replicas: number;
 }
 
 /** io.k8s.api.core.v1.ResourceClaim */
@@ -1455,6 +2346,36 @@ export interface ResourceHealth {
   health?: string;
   message?: string;
   resourceID: string;
+}
+
+/** io.k8s.api.core.v1.ResourceQuota */
+export interface ResourceQuota {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: ResourceQuotaSpec;
+  status?: ResourceQuotaStatus;
+}
+
+/** io.k8s.api.core.v1.ResourceQuotaList */
+export interface ResourceQuotaList {
+  apiVersion?: string;
+  items: ResourceQuota[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.core.v1.ResourceQuotaSpec */
+export interface ResourceQuotaSpec {
+  hard?: Record<string, string>;
+  scopeSelector?: ScopeSelector;
+  scopes?: string[];
+}
+
+/** io.k8s.api.core.v1.ResourceQuotaStatus */
+export interface ResourceQuotaStatus {
+  hard?: Record<string, string>;
+  used?: Record<string, string>;
 }
 
 /** io.k8s.api.core.v1.ResourceRequirements */
@@ -1478,6 +2399,20 @@ export interface SELinuxOptions {
   user?: string;
 }
 
+/** io.k8s.api.core.v1.ScaleIOPersistentVolumeSource */
+export interface ScaleIOPersistentVolumeSource {
+  fsType?: string;
+  gateway: string;
+  protectionDomain?: string;
+  readOnly?: boolean;
+  secretRef: SecretReference;
+  sslEnabled?: boolean;
+  storageMode?: string;
+  storagePool?: string;
+  system: string;
+  volumeName?: string;
+}
+
 /** io.k8s.api.core.v1.ScaleIOVolumeSource */
 export interface ScaleIOVolumeSource {
   fsType?: string;
@@ -1490,6 +2425,18 @@ export interface ScaleIOVolumeSource {
   storagePool?: string;
   system: string;
   volumeName?: string;
+}
+
+/** io.k8s.api.core.v1.ScopeSelector */
+export interface ScopeSelector {
+  matchExpressions?: ScopedResourceSelectorRequirement[];
+}
+
+/** io.k8s.api.core.v1.ScopedResourceSelectorRequirement */
+export interface ScopedResourceSelectorRequirement {
+  operator: string;
+  scopeName: string;
+  values?: string[];
 }
 
 /** io.k8s.api.core.v1.SeccompProfile */
@@ -1535,6 +2482,12 @@ export interface SecretProjection {
   items?: KeyToPath[];
   name?: string;
   optional?: boolean;
+}
+
+/** io.k8s.api.core.v1.SecretReference */
+export interface SecretReference {
+  name?: string;
+  namespace?: string;
 }
 
 /** io.k8s.api.core.v1.SecretVolumeSource */
@@ -1653,6 +2606,15 @@ export interface SleepAction {
   seconds: number;
 }
 
+/** io.k8s.api.core.v1.StorageOSPersistentVolumeSource */
+export interface StorageOSPersistentVolumeSource {
+  fsType?: string;
+  readOnly?: boolean;
+  secretRef?: ObjectReference;
+  volumeName?: string;
+  volumeNamespace?: string;
+}
+
 /** io.k8s.api.core.v1.StorageOSVolumeSource */
 export interface StorageOSVolumeSource {
   fsType?: string;
@@ -1689,6 +2651,17 @@ export interface Toleration {
   operator?: string;
   tolerationSeconds?: number;
   value?: string;
+}
+
+/** io.k8s.api.core.v1.TopologySelectorLabelRequirement */
+export interface TopologySelectorLabelRequirement {
+  key: string;
+  values: string[];
+}
+
+/** io.k8s.api.core.v1.TopologySelectorTerm */
+export interface TopologySelectorTerm {
+  matchLabelExpressions?: TopologySelectorLabelRequirement[];
 }
 
 /** io.k8s.api.core.v1.TopologySpreadConstraint */
@@ -1779,6 +2752,11 @@ export interface VolumeMountStatus {
   volumeStatus?: VolumeStatus;
 }
 
+/** io.k8s.api.core.v1.VolumeNodeAffinity */
+export interface VolumeNodeAffinity {
+  required?: NodeSelector;
+}
+
 /** io.k8s.api.core.v1.VolumeProjection */
 export interface VolumeProjection {
   clusterTrustBundle?: ClusterTrustBundleProjection;
@@ -1822,12 +2800,351 @@ export interface WindowsSecurityContextOptions {
   runAsUserName?: string;
 }
 
+/** io.k8s.api.discovery.v1.Endpoint */
+export interface Endpoint {
+  addresses: string[];
+  conditions?: EndpointConditions;
+  deprecatedTopology?: Record<string, string>;
+  hints?: EndpointHints;
+  hostname?: string;
+  nodeName?: string;
+  targetRef?: ObjectReference;
+  zone?: string;
+}
+
+/** io.k8s.api.discovery.v1.EndpointConditions */
+export interface EndpointConditions {
+  ready?: boolean;
+  serving?: boolean;
+  terminating?: boolean;
+}
+
+/** io.k8s.api.discovery.v1.EndpointHints */
+export interface EndpointHints {
+  forNodes?: ForNode[];
+  forZones?: ForZone[];
+}
+
+/** io.k8s.api.discovery.v1.EndpointPort */
+export interface DiscoveryEndpointPort {
+  appProtocol?: string;
+  name?: string;
+  port?: number;
+  protocol?: string;
+}
+
+/** io.k8s.api.discovery.v1.EndpointSlice */
+export interface EndpointSlice {
+  addressType: string;
+  apiVersion?: string;
+  endpoints?: Endpoint[];
+  kind?: string;
+  metadata?: ObjectMeta;
+  ports?: DiscoveryEndpointPort[];
+}
+
+/** io.k8s.api.discovery.v1.EndpointSliceList */
+export interface EndpointSliceList {
+  apiVersion?: string;
+  items: EndpointSlice[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.discovery.v1.ForNode */
+export interface ForNode {
+  name: string;
+}
+
+/** io.k8s.api.discovery.v1.ForZone */
+export interface ForZone {
+  name: string;
+}
+
+/** io.k8s.api.events.v1.Event */
+export interface EventsEvent {
+  action?: string;
+  apiVersion?: string;
+  deprecatedCount?: number;
+  deprecatedFirstTimestamp?: string;
+  deprecatedLastTimestamp?: string;
+  deprecatedSource?: EventSource;
+  eventTime: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  note?: string;
+  reason?: string;
+  regarding?: ObjectReference;
+  related?: ObjectReference;
+  reportingController?: string;
+  reportingInstance?: string;
+  series?: EventsEventSeries;
+  type?: string;
+}
+
+/** io.k8s.api.events.v1.EventList */
+export interface EventsEventList {
+  apiVersion?: string;
+  items: EventsEvent[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.events.v1.EventSeries */
+export interface EventsEventSeries {
+  count: number;
+  lastObservedTime: string;
+}
+
+/** io.k8s.api.networking.v1.HTTPIngressPath */
+export interface HTTPIngressPath {
+  backend: IngressBackend;
+  path?: string;
+  pathType: string;
+}
+
+/** io.k8s.api.networking.v1.HTTPIngressRuleValue */
+export interface HTTPIngressRuleValue {
+  paths: HTTPIngressPath[];
+}
+
+/** io.k8s.api.networking.v1.IPBlock */
+export interface IPBlock {
+  cidr: string;
+  except?: string[];
+}
+
+/** io.k8s.api.networking.v1.Ingress */
+export interface Ingress {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: IngressSpec;
+  status?: IngressStatus;
+}
+
+/** io.k8s.api.networking.v1.IngressBackend */
+export interface IngressBackend {
+  resource?: TypedLocalObjectReference;
+  service?: IngressServiceBackend;
+}
+
+/** io.k8s.api.networking.v1.IngressClass */
+export interface IngressClass {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: IngressClassSpec;
+}
+
+/** io.k8s.api.networking.v1.IngressClassList */
+export interface IngressClassList {
+  apiVersion?: string;
+  items: IngressClass[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.networking.v1.IngressClassParametersReference */
+export interface IngressClassParametersReference {
+  apiGroup?: string;
+  kind: string;
+  name: string;
+  namespace?: string;
+  scope?: string;
+}
+
+/** io.k8s.api.networking.v1.IngressClassSpec */
+export interface IngressClassSpec {
+  controller?: string;
+  parameters?: IngressClassParametersReference;
+}
+
+/** io.k8s.api.networking.v1.IngressList */
+export interface IngressList {
+  apiVersion?: string;
+  items: Ingress[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.networking.v1.IngressLoadBalancerIngress */
+export interface IngressLoadBalancerIngress {
+  hostname?: string;
+  ip?: string;
+  ports?: IngressPortStatus[];
+}
+
+/** io.k8s.api.networking.v1.IngressLoadBalancerStatus */
+export interface IngressLoadBalancerStatus {
+  ingress?: IngressLoadBalancerIngress[];
+}
+
+/** io.k8s.api.networking.v1.IngressPortStatus */
+export interface IngressPortStatus {
+  error?: string;
+  port: number;
+  protocol: string;
+}
+
+/** io.k8s.api.networking.v1.IngressRule */
+export interface IngressRule {
+  host?: string;
+  http?: HTTPIngressRuleValue;
+}
+
+/** io.k8s.api.networking.v1.IngressServiceBackend */
+export interface IngressServiceBackend {
+  name: string;
+  port?: ServiceBackendPort;
+}
+
+/** io.k8s.api.networking.v1.IngressSpec */
+export interface IngressSpec {
+  defaultBackend?: IngressBackend;
+  ingressClassName?: string;
+  rules?: IngressRule[];
+  tls?: IngressTLS[];
+}
+
+/** io.k8s.api.networking.v1.IngressStatus */
+export interface IngressStatus {
+  loadBalancer?: IngressLoadBalancerStatus;
+}
+
+/** io.k8s.api.networking.v1.IngressTLS */
+export interface IngressTLS {
+  hosts?: string[];
+  secretName?: string;
+}
+
+/** io.k8s.api.networking.v1.NetworkPolicy */
+export interface NetworkPolicy {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: NetworkPolicySpec;
+}
+
+/** io.k8s.api.networking.v1.NetworkPolicyEgressRule */
+export interface NetworkPolicyEgressRule {
+  ports?: NetworkPolicyPort[];
+  to?: NetworkPolicyPeer[];
+}
+
+/** io.k8s.api.networking.v1.NetworkPolicyIngressRule */
+export interface NetworkPolicyIngressRule {
+  from?: NetworkPolicyPeer[];
+  ports?: NetworkPolicyPort[];
+}
+
+/** io.k8s.api.networking.v1.NetworkPolicyList */
+export interface NetworkPolicyList {
+  apiVersion?: string;
+  items: NetworkPolicy[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.networking.v1.NetworkPolicyPeer */
+export interface NetworkPolicyPeer {
+  ipBlock?: IPBlock;
+  namespaceSelector?: LabelSelector;
+  podSelector?: LabelSelector;
+}
+
+/** io.k8s.api.networking.v1.NetworkPolicyPort */
+export interface NetworkPolicyPort {
+  endPort?: number;
+  port?: number | string;
+  protocol?: string;
+}
+
+/** io.k8s.api.networking.v1.NetworkPolicySpec */
+export interface NetworkPolicySpec {
+  egress?: NetworkPolicyEgressRule[];
+  ingress?: NetworkPolicyIngressRule[];
+  podSelector?: LabelSelector;
+  policyTypes?: string[];
+}
+
+/** io.k8s.api.networking.v1.ServiceBackendPort */
+export interface ServiceBackendPort {
+  name?: string;
+  number?: number;
+}
+
+/** io.k8s.api.node.v1.Overhead */
+export interface Overhead {
+  podFixed?: Record<string, string>;
+}
+
+/** io.k8s.api.node.v1.RuntimeClass */
+export interface RuntimeClass {
+  apiVersion?: string;
+  handler: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  overhead?: Overhead;
+  scheduling?: Scheduling;
+}
+
+/** io.k8s.api.node.v1.RuntimeClassList */
+export interface RuntimeClassList {
+  apiVersion?: string;
+  items: RuntimeClass[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.node.v1.Scheduling */
+export interface Scheduling {
+  nodeSelector?: Record<string, string>;
+  tolerations?: Toleration[];
+}
+
 /** io.k8s.api.policy.v1.Eviction */
 export interface Eviction {
   apiVersion?: string;
   deleteOptions?: DeleteOptions;
   kind?: string;
   metadata?: ObjectMeta;
+}
+
+/** io.k8s.api.policy.v1.PodDisruptionBudget */
+export interface PodDisruptionBudget {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: PodDisruptionBudgetSpec;
+  status?: PodDisruptionBudgetStatus;
+}
+
+/** io.k8s.api.policy.v1.PodDisruptionBudgetList */
+export interface PodDisruptionBudgetList {
+  apiVersion?: string;
+  items: PodDisruptionBudget[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.policy.v1.PodDisruptionBudgetSpec */
+export interface PodDisruptionBudgetSpec {
+  maxUnavailable?: number | string;
+  minAvailable?: number | string;
+  selector?: LabelSelector;
+  unhealthyPodEvictionPolicy?: string;
+}
+
+/** io.k8s.api.policy.v1.PodDisruptionBudgetStatus */
+export interface PodDisruptionBudgetStatus {
+  conditions?: Condition[];
+  currentHealthy?: number;
+  desiredHealthy?: number;
+  disruptedPods?: Record<string, string>;
+  disruptionsAllowed?: number;
+  expectedPods?: number;
+  observedGeneration?: number;
 }
 
 /** io.k8s.api.rbac.v1.AggregationRule */
@@ -1924,6 +3241,199 @@ export interface Subject {
   kind: string;
   name: string;
   namespace?: string;
+}
+
+/** io.k8s.api.scheduling.v1.PriorityClass */
+export interface PriorityClass {
+  apiVersion?: string;
+  description?: string;
+  globalDefault?: boolean;
+  kind?: string;
+  metadata?: ObjectMeta;
+  preemptionPolicy?: string;
+  value?: number;
+}
+
+/** io.k8s.api.scheduling.v1.PriorityClassList */
+export interface PriorityClassList {
+  apiVersion?: string;
+  items: PriorityClass[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.storage.v1.CSIDriver */
+export interface CSIDriver {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: CSIDriverSpec;
+}
+
+/** io.k8s.api.storage.v1.CSIDriverList */
+export interface CSIDriverList {
+  apiVersion?: string;
+  items: CSIDriver[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.storage.v1.CSIDriverSpec */
+export interface CSIDriverSpec {
+  attachRequired?: boolean;
+  fsGroupPolicy?: string;
+  nodeAllocatableUpdatePeriodSeconds?: number;
+  podInfoOnMount?: boolean;
+  preventPodSchedulingIfMissing?: boolean;
+  requiresRepublish?: boolean;
+  seLinuxMount?: boolean;
+  serviceAccountTokenInSecrets?: boolean;
+  storageCapacity?: boolean;
+  tokenRequests?: StorageTokenRequest[];
+  volumeLifecycleModes?: string[];
+}
+
+/** io.k8s.api.storage.v1.CSINode */
+export interface CSINode {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: CSINodeSpec;
+}
+
+/** io.k8s.api.storage.v1.CSINodeDriver */
+export interface CSINodeDriver {
+  allocatable?: VolumeNodeResources;
+  name: string;
+  nodeID: string;
+  topologyKeys?: string[];
+}
+
+/** io.k8s.api.storage.v1.CSINodeList */
+export interface CSINodeList {
+  apiVersion?: string;
+  items: CSINode[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.storage.v1.CSINodeSpec */
+export interface CSINodeSpec {
+  drivers: CSINodeDriver[];
+}
+
+/** io.k8s.api.storage.v1.CSIStorageCapacity */
+export interface CSIStorageCapacity {
+  apiVersion?: string;
+  capacity?: string;
+  kind?: string;
+  maximumVolumeSize?: string;
+  metadata?: ObjectMeta;
+  nodeTopology?: LabelSelector;
+  storageClassName: string;
+}
+
+/** io.k8s.api.storage.v1.CSIStorageCapacityList */
+export interface CSIStorageCapacityList {
+  apiVersion?: string;
+  items: CSIStorageCapacity[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.storage.v1.StorageClass */
+export interface StorageClass {
+  allowVolumeExpansion?: boolean;
+  allowedTopologies?: TopologySelectorTerm[];
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  mountOptions?: string[];
+  parameters?: Record<string, string>;
+  provisioner: string;
+  reclaimPolicy?: string;
+  volumeBindingMode?: string;
+}
+
+/** io.k8s.api.storage.v1.StorageClassList */
+export interface StorageClassList {
+  apiVersion?: string;
+  items: StorageClass[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.storage.v1.TokenRequest */
+export interface StorageTokenRequest {
+  audience: string;
+  expirationSeconds?: number;
+}
+
+/** io.k8s.api.storage.v1.VolumeAttachment */
+export interface VolumeAttachment {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: VolumeAttachmentSpec;
+  status?: VolumeAttachmentStatus;
+}
+
+/** io.k8s.api.storage.v1.VolumeAttachmentList */
+export interface VolumeAttachmentList {
+  apiVersion?: string;
+  items: VolumeAttachment[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.storage.v1.VolumeAttachmentSource */
+export interface VolumeAttachmentSource {
+  inlineVolumeSpec?: PersistentVolumeSpec;
+  persistentVolumeName?: string;
+}
+
+/** io.k8s.api.storage.v1.VolumeAttachmentSpec */
+export interface VolumeAttachmentSpec {
+  attacher: string;
+  nodeName: string;
+  source: VolumeAttachmentSource;
+}
+
+/** io.k8s.api.storage.v1.VolumeAttachmentStatus */
+export interface VolumeAttachmentStatus {
+  attachError?: VolumeError;
+  attached: boolean;
+  attachmentMetadata?: Record<string, string>;
+  detachError?: VolumeError;
+}
+
+/** io.k8s.api.storage.v1.VolumeAttributesClass */
+export interface VolumeAttributesClass {
+  apiVersion?: string;
+  driverName: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  parameters?: Record<string, string>;
+}
+
+/** io.k8s.api.storage.v1.VolumeAttributesClassList */
+export interface VolumeAttributesClassList {
+  apiVersion?: string;
+  items: VolumeAttributesClass[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.storage.v1.VolumeError */
+export interface VolumeError {
+  errorCode?: number;
+  message?: string;
+  time?: string;
+}
+
+/** io.k8s.api.storage.v1.VolumeNodeResources */
+export interface VolumeNodeResources {
+  count?: number;
 }
 
 /** io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup */

@@ -34,6 +34,11 @@ export function tooLong(field: string, bytesMax: number): StatusCause {
   return cause('FieldValueTooLong', field, `Too long: may not be more than ${bytesMax} bytes`);
 }
 
+export function tooMany(field: string, count: number, countMax: number): StatusCause {
+  const items = countMax === 1 ? 'item' : 'items';
+  return cause('FieldValueTooMany', field, `Too many: ${count}: must have at most ${countMax} ${items}`);
+}
+
 /** One Invalid cause for each of the faults found in a value. */
 export function invalidFor(field: string, value: unknown, faults: readonly string[]): StatusCause[] {
   return faults.map((fault) => invalid(field, value, fault));

@@ -27,6 +27,27 @@ export const createdColumn: Column<KubernetesObject> = {
   description: 'When the object was created.',
   value: ({ metadata }) => metadata?.creationTimestamp ?? null,
 };
+type Value<T> = Column<T>['value'];
+
+export function textColumn<T>(name: string, description: string, value: Value<T>): Column<T> {
+  return { name, type: 'string', description, value };
+}
+
+export function numberColumn<T>(name: string, description: string, value: Value<T>): Column<T> {
+  return { name, type: 'integer', description, value };
+}
+
+/** Shown with `-o wide` only. */
+export function wide<T>(column: Column<T>): Column<T> {
+  return { ...column, priority: 1 };
+}
+
+/** A list as Kubernetes cuts it: the first three, and how many more there are. */
+export function firstOf(values: readonly string[], whenEmpty: string): string {
+  const shown = values.slice(0, 3).join(',');
+  if (values.length > 3) return `${shown} + ${values.length - 3} more...`;
+  return shown || whenEmpty;
+}
 
 /** Containers and Images of the kinds that keep pods running, for `-o wide`. */
 export function containerColumns<T>(specOf: (object: T) => PodSpec | undefined): Column<T>[] {

@@ -38,6 +38,20 @@ export interface KindDefinition<T extends KubernetesObject = KubernetesObject> {
   generationOf?: Reader<T, unknown> | false;
   /** Reads and writes the scale subresource. */
   scale?: ScaleAccess<T>;
+  /** Where the objects are those of another kind, seen through another version or group. */
+  view?: KindView<T>;
+}
+
+/**
+ * An object has one stored form, that of `of`. A view reads it as its own and gives what was written back as that. Both
+ * ways must keep all that the other can say: what a view reads and writes unchanged is unchanged. The results may share
+ * parts with the arguments. Defaults of the view come before `toStored`; rules, immutability and deletion are those of the
+ * stored kind; `validate` holds what is asked beyond them of an object that is created through the view.
+ */
+export interface KindView<T> {
+  of: KindDefinition;
+  fromStored: Reader<KubernetesObject, T>;
+  toStored: Reader<T, KubernetesObject>;
 }
 
 /** A method's type, which lets the definition of one kind stand where any kind's is wanted. */

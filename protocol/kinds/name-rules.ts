@@ -95,6 +95,35 @@ export function configKey(value: string): string[] {
   return value.startsWith('..') ? [...faults, "must not start with '..'"] : faults;
 }
 
+const pathPattern = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
+
+/** `example.com/anything`, as names of controllers and signers are. */
+export function domainPrefixedPath(value: string): string[] {
+  const slash = value.indexOf('/');
+  if (slash <= 0 || slash === value.length - 1) {
+    return ['must be a domain-prefixed path (such as "acme.io/foo")'];
+  }
+  const path = value.slice(slash + 1);
+  const faults = dnsSubdomain(value.slice(0, slash));
+  if (value.length <= 4096 && new RegExp(`^${pathPattern}$`).test(path)) return faults;
+  return [...faults, `Invalid path (regex used for validation is '${pathPattern}')`];
+}
+
+/** A host name of which the first label may be `*`. */
+export function wildcardSubdomain(value: string): string[] {
+  const pattern = `\\*\\.${subdomainPattern}`;
+  if (value.length <= 253 && new RegExp(`^${pattern}$`).test(value)) return [];
+  return [
+    `a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '${pattern}')`,
+  ];
+}
+
+/** Names that are one segment of a path (source: apimachinery, IsValidPathSegmentName). */
+export function pathSegment(value: string): string[] {
+  if (value === '.' || value === '..') return [`may not be '${value}'`];
+  return ['/', '%'].filter((text) => value.includes(text)).map((text) => `may not contain '${text}'`);
+}
+
 export function environmentName(value: string): string[] {
   if (value === '') return ['environment variable name must be non-empty'];
   if (/^[ -<>-~]+$/.test(value)) return [];

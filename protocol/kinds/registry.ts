@@ -1,19 +1,48 @@
+import { certificateSigningRequestKind } from './certificate-signing-request.ts';
 import { clusterRoleKind } from './cluster-role.ts';
 import { clusterRoleBindingKind } from './cluster-role-binding.ts';
 import { configMapKind } from './config-map.ts';
+import { controllerRevisionKind } from './controller-revision.ts';
+import { cronJobKind } from './cron-job.ts';
+import { csiDriverKind } from './csi-driver.ts';
+import { csiNodeKind } from './csi-node.ts';
+import { csiStorageCapacityKind } from './csi-storage-capacity.ts';
+import { daemonSetKind } from './daemon-set.ts';
 import type { KindDefinition } from './define-kind.ts';
 import { deploymentKind } from './deployment.ts';
+import { endpointSliceKind } from './endpoint-slice.ts';
+import { endpointsKind } from './endpoints.ts';
 import { eventKind } from './event.ts';
+import { eventV1Kind } from './event-v1.ts';
+import { horizontalPodAutoscalerKind } from './horizontal-pod-autoscaler.ts';
+import { horizontalPodAutoscalerV1Kind } from './horizontal-pod-autoscaler-v1.ts';
+import { ingressKind } from './ingress.ts';
+import { ingressClassKind } from './ingress-class.ts';
+import { jobKind } from './job.ts';
 import { leaseKind } from './lease.ts';
+import { limitRangeKind } from './limit-range.ts';
 import { namespaceKind } from './namespace.ts';
+import { networkPolicyKind } from './network-policy.ts';
 import { nodeKind } from './node.ts';
+import { persistentVolumeKind } from './persistent-volume.ts';
+import { persistentVolumeClaimKind } from './persistent-volume-claim.ts';
 import { podKind } from './pod.ts';
+import { podDisruptionBudgetKind } from './pod-disruption-budget.ts';
+import { podTemplateKind } from './pod-template.ts';
+import { priorityClassKind } from './priority-class.ts';
 import { replicaSetKind } from './replica-set.ts';
+import { replicationControllerKind } from './replication-controller.ts';
+import { resourceQuotaKind } from './resource-quota.ts';
 import { roleKind } from './role.ts';
 import { roleBindingKind } from './role-binding.ts';
+import { runtimeClassKind } from './runtime-class.ts';
 import { secretKind } from './secret.ts';
 import { serviceKind } from './service.ts';
 import { serviceAccountKind } from './service-account.ts';
+import { statefulSetKind } from './stateful-set.ts';
+import { storageClassKind } from './storage-class.ts';
+import { volumeAttachmentKind } from './volume-attachment.ts';
+import { volumeAttributesClassKind } from './volume-attributes-class.ts';
 
 /** Every kind the API serves, in the order of its groups. Routes, discovery, OpenAPI and tables are loops over it. */
 export const kinds: readonly KindDefinition[] = [
@@ -25,13 +54,42 @@ export const kinds: readonly KindDefinition[] = [
   secretKind,
   serviceKind,
   serviceAccountKind,
+  endpointsKind,
+  limitRangeKind,
+  persistentVolumeKind,
+  persistentVolumeClaimKind,
+  podTemplateKind,
+  replicationControllerKind,
+  resourceQuotaKind,
+  controllerRevisionKind,
+  daemonSetKind,
   deploymentKind,
   replicaSetKind,
+  statefulSetKind,
+  horizontalPodAutoscalerV1Kind,
+  horizontalPodAutoscalerKind,
+  cronJobKind,
+  jobKind,
+  certificateSigningRequestKind,
   leaseKind,
   roleKind,
   roleBindingKind,
   clusterRoleKind,
   clusterRoleBindingKind,
+  endpointSliceKind,
+  eventV1Kind,
+  ingressKind,
+  ingressClassKind,
+  networkPolicyKind,
+  runtimeClassKind,
+  podDisruptionBudgetKind,
+  priorityClassKind,
+  csiDriverKind,
+  csiNodeKind,
+  csiStorageCapacityKind,
+  storageClassKind,
+  volumeAttachmentKind,
+  volumeAttributesClassKind,
 ];
 
 /** The kind that a request's path names, or undefined. */

@@ -5,6 +5,14 @@ import { forbidden, invalid, nonNegative, notSupported, required } from './cause
 import { validateLabelSelector } from './label-selector.ts';
 import { validatePodTemplate } from './pod-spec/validate-pod-spec.ts';
 
+/** The word for a kind in a refusal about its selector, and the one in a refusal about its pods. */
+export interface KindWords {
+  selector: string;
+  pods: string;
+}
+
+const replicaSetWords: KindWords = { selector: 'deployment', pods: 'ReplicaSet' };
+
 /** What the kinds that keep a number of equal pods have in common. */
 interface ReplicatedSpec {
   replicas?: number;
@@ -18,16 +26,26 @@ export function validateReplicated(spec: ReplicatedSpec): StatusCause[] {
   return [
     ...nonNegative('spec.replicas', spec.replicas),
     ...nonNegative('spec.minReadySeconds', spec.minReadySeconds),
-    ...validateSelector(spec.selector),
-    ...(spec.template ? validateTemplate(spec.template, spec.selector) : [required('spec.template')]),
+    ...validateSelectedTemplate(spec, replicaSetWords),
   ];
 }
 
-function validateSelector(selector: LabelSelector | undefined): StatusCause[] {
+/** That the selector says something, fits the template, and the template is one of pods that run for ever. */
+export function validateSelectedTemplate(
+  { selector, template }: Pick<ReplicatedSpec, 'selector' | 'template'>,
+  words: KindWords,
+): StatusCause[] {
+  return [
+    ...validateSelector(selector, words),
+    ...(template ? validateTemplate(template, selector, words) : [required('spec.template')]),
+  ];
+}
+
+function validateSelector(selector: LabelSelector | undefined, words: KindWords): StatusCause[] {
   if (!selector) return [required('spec.selector')];
   const causes = validateLabelSelector(selector, 'spec.selector');
   if (isEmpty(selector))
-    causes.push(invalid('spec.selector', selector, 'empty selector is invalid for deployment'));
+    causes.push(invalid('spec.selector', selector, `empty selector is invalid for ${words.selector}`));
   return causes;
 }
 
@@ -35,21 +53,29 @@ function isEmpty({ matchLabels = {}, matchExpressions = [] }: LabelSelector): bo
   return Object.keys(matchLabels).length === 0 && matchExpressions.length === 0;
 }
 
-function validateTemplate(template: PodTemplateSpec, selector: LabelSelector | undefined): StatusCause[] {
-  const causes: StatusCause[] = [];
-  const { labels = {} } = template.metadata ?? {};
+/** That the selector takes the pods which the template makes. */
+export function validateSelects(
+  selector: LabelSelector | undefined,
+  template: PodTemplateSpec | undefined,
+): StatusCause[] {
+  const { labels = {} } = template?.metadata ?? {};
   const usable = selector && !isEmpty(selector) && validateLabelSelector(selector, '').length === 0;
-  if (usable && !compileLabelSelector(selector)(labels)) {
-    const detail = '`selector` does not match template `labels`';
-    causes.push(invalid('spec.template.metadata.labels', labels, detail));
-  }
-  causes.push(...validatePodTemplate(template, 'spec.template'));
+  if (!usable || compileLabelSelector(selector)(labels)) return [];
+  return [invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')];
+}
+
+function validateTemplate(
+  template: PodTemplateSpec,
+  selector: LabelSelector | undefined,
+  words: KindWords,
+): StatusCause[] {
+  const causes = [...validateSelects(selector, template), ...validatePodTemplate(template, 'spec.template')];
   const { restartPolicy, activeDeadlineSeconds } = template.spec ?? {};
   if (restartPolicy && restartPolicy !== 'Always') {
     causes.push(notSupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']));
   }
   if (activeDeadlineSeconds !== undefined) {
-    const detail = 'activeDeadlineSeconds in ReplicaSet is not Supported';
+    const detail = `activeDeadlineSeconds in ${words.pods} is not Supported`;
     causes.push(forbidden('spec.template.spec.activeDeadlineSeconds', detail));
   }
   return causes;

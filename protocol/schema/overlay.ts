@@ -48,6 +48,7 @@ export const coreModels = [
   'V1Secret',
   'V1Service',
   'V1ServiceAccount',
+  'V1TopologySelectorTerm',
 ];
 
 export const nativeSchemas: Record<string, Schema> = {
@@ -92,13 +93,42 @@ export const quantityFields = [
   'V1PodStatus.allocatedResources',
   'V1ContainerStatus.allocatedResources',
   'V1NodeAllocatableResourceClaimStatus.resources',
+  'V1LimitRangeItem.max',
+  'V1LimitRangeItem.min',
+  'V1LimitRangeItem.default',
+  'V1LimitRangeItem.defaultRequest',
+  'V1LimitRangeItem.maxLimitRequestRatio',
+  'V1PersistentVolumeClaimStatus.capacity',
+  'V1PersistentVolumeClaimStatus.allocatedResources',
+  'V1PersistentVolumeSpec.capacity',
+  'V1ResourceQuotaSpec.hard',
+  'V1ResourceQuotaStatus.hard',
+  'V1ResourceQuotaStatus.used',
+  'V2HPAScalingRules.tolerance',
+  'V2MetricTarget.value',
+  'V2MetricTarget.averageValue',
+  'V2MetricValueStatus.value',
+  'V2MetricValueStatus.averageValue',
+  'V1Overhead.podFixed',
+  'V1CSIStorageCapacity.capacity',
+  'V1CSIStorageCapacity.maximumVolumeSize',
+  'V1CapacityRequestPolicy.default',
+  'V1CapacityRequestPolicy.validValues',
+  'V1CapacityRequestPolicyRange.min',
+  'V1CapacityRequestPolicyRange.max',
+  'V1CapacityRequestPolicyRange.step',
+  'V1CapacityRequirements.requests',
+  'V1Counter.value',
+  'V1DeviceCapacity.value',
+  'V1DeviceRequestAllocationResult.consumedCapacity',
+  'V1NodeAllocatableResourceMapping.allocationMultiplier',
 ];
 
 type Marks = Pick<
   Schema,
-  | 'x-kubernetes-map-type'
   | 'x-kubernetes-list-type'
   | 'x-kubernetes-list-map-keys'
+  | 'x-kubernetes-map-type'
   | 'x-kubernetes-patch-strategy'
   | 'x-kubernetes-patch-merge-key'
 >;
@@ -118,12 +148,15 @@ function mergedBy(key: string, options?: { keys?: string[]; strategy?: string; l
 }
 
 const mergedSet: Marks = { 'x-kubernetes-list-type': 'set', 'x-kubernetes-patch-strategy': 'merge' };
+/** Told apart by `keys` in a server-side apply only; a strategic patch replaces the list. */
+function ownedBy(...keys: string[]): Marks {
+  return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys };
+}
+
+const ownedSet: Marks = { 'x-kubernetes-list-type': 'set' };
 const atomicMap: Marks = { 'x-kubernetes-map-type': 'atomic' };
-/** A list that a strategic patch replaces and server-side apply merges. */
-const appliedBy = (key: string): Marks => ({
-  'x-kubernetes-list-type': 'map',
-  'x-kubernetes-list-map-keys': [key],
-});
+/** A part that owns less than the type it is of: a reference that two writers fill in. */
+const granularMap: Marks = { 'x-kubernetes-map-type': 'granular' };
 const retainKeys: Marks = { 'x-kubernetes-patch-strategy': 'retainKeys' };
 const mergeAndRetainKeys = { strategy: 'merge,retainKeys' };
 
@@ -160,11 +193,11 @@ export const mergeMarks: Record<string, Record<string, Marks>> = {
     podIPs: mergedBy('ip'),
     resourceClaimStatuses: mergedBy('name', mergeAndRetainKeys),
   },
-  V1ResourceRequirements: { claims: appliedBy('name') },
-  V1ContainerStatus: {
-    allocatedResourcesStatus: mergedBy('name'),
-    volumeMounts: mergedBy('mountPath'),
-  },
+  V1ContainerStatus: { volumeMounts: mergedBy('mountPath'), allocatedResourcesStatus: mergedBy('name') },
+  V1ContainerRestartRuleOnExitCodes: { values: ownedSet },
+  V1NodeAllocatableResourceClaimStatus: { containers: ownedSet },
+  V1ResourceRequirements: { claims: ownedBy('name') },
+  V1ResourceStatus: { resources: ownedBy('resourceID') },
   V1ServiceSpec: { ports: mergedBy('port', { keys: ['port', 'protocol'] }), selector: atomicMap },
   V1ServiceStatus: { conditions: mergedBy('type') },
   V1ServiceAccount: { secrets: mergedBy('name') },
@@ -174,6 +207,38 @@ export const mergeMarks: Record<string, Record<string, Marks>> = {
   V1DeploymentSpec: { strategy: retainKeys },
   V1DeploymentStatus: { conditions: mergedBy('type') },
   V1ReplicaSetStatus: { conditions: mergedBy('type') },
+  V1DaemonSetStatus: { conditions: mergedBy('type') },
+  V1StatefulSetStatus: { conditions: mergedBy('type') },
+  V1JobStatus: { conditions: mergedBy('type', { listType: 'atomic' }) },
+  V1PodFailurePolicyOnExitCodesRequirement: { values: ownedSet },
+  V1UncountedTerminatedPods: { succeeded: ownedSet, failed: ownedSet },
+  V1ComponentStatus: { conditions: mergedBy('type') },
+  V1PersistentVolumeSpec: { claimRef: granularMap },
+  V1PersistentVolumeClaimStatus: { conditions: mergedBy('type'), allocatedResourceStatuses: granularMap },
+  V1ReplicationControllerSpec: { selector: atomicMap },
+  V1ReplicationControllerStatus: { conditions: mergedBy('type') },
+  V2HorizontalPodAutoscalerStatus: { conditions: ownedBy('type') },
+  V1PodDisruptionBudgetSpec: { selector: { 'x-kubernetes-patch-strategy': 'replace' } },
+  V1PodDisruptionBudgetStatus: { conditions: mergedBy('type') },
+  V1Endpoint: { addresses: ownedSet },
+  V1CertificateSigningRequestStatus: { conditions: ownedBy('type') },
+  V1Scheduling: { nodeSelector: atomicMap },
+  V1CSIDriverSpec: { volumeLifecycleModes: ownedSet },
+  V1CSINodeSpec: { drivers: mergedBy('name') },
+  V1ServiceCIDRStatus: { conditions: mergedBy('type') },
+  V1MutatingWebhook: { matchConditions: mergedBy('name') },
+  V1MutatingWebhookConfiguration: { webhooks: mergedBy('name') },
+  V1ValidatingWebhook: { matchConditions: mergedBy('name') },
+  V1ValidatingWebhookConfiguration: { webhooks: mergedBy('name') },
+  V1ValidatingAdmissionPolicySpec: { matchConditions: mergedBy('name'), variables: mergedBy('name') },
+  V1ValidatingAdmissionPolicyStatus: { conditions: ownedBy('type') },
+  V1ValidatingAdmissionPolicyBindingSpec: { validationActions: ownedSet },
+  V1MutatingAdmissionPolicySpec: { matchConditions: mergedBy('name') },
+  V1AllocatedDeviceStatus: { conditions: ownedBy('type') },
+  V1ResourceClaimStatus: {
+    reservedFor: mergedBy('uid'),
+    devices: ownedBy('driver', 'device', 'pool', 'shareID'),
+  },
 };
 
 /** Objects that server-side apply owns as one piece. */
@@ -187,19 +252,25 @@ export const atomicMaps = [
   'V1FileKeySelector',
   'V1LabelSelector',
   'V1LocalObjectReference',
+  'V1MatchResources',
+  'V1NamedRuleWithOperations',
   'V1NodeSelector',
   'V1NodeSelectorTerm',
   'V1ObjectFieldSelector',
   'V1ObjectReference',
   'V1OwnerReference',
+  'V1ParamKind',
+  'V1ParamRef',
   'V1ResourceFieldSelector',
   'V1RoleRef',
-  'V1ScopeSelector',
   'V1ScopedResourceSelectorRequirement',
+  'V1ScopeSelector',
   'V1SecretKeySelector',
   'V1SecretReference',
+  'V1ServiceBackendPort',
   'V1TopologySelectorTerm',
   'V1TypedLocalObjectReference',
+  'V1Variable',
 ];
 
 /** What is meant by items that leave out a key of their list. */

@@ -1,6 +1,10 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import {
+  apiVersionOf,
+  type KindDefinition,
+  type KubernetesObject,
+} from '../../protocol/kinds/define-kind.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Cache, Informer } from './informer.ts';
 import { LiveInformer } from './live-informer.ts';
@@ -18,7 +22,7 @@ export function createCache({ registry, clock, log }: CacheOptions): Cache {
 
   return {
     informer<T extends KubernetesObject>(kind: KindDefinition<T>): Informer<T> {
-      const place = `${kind.group}/${kind.plural}`;
+      const place = `${apiVersionOf(kind)}/${kind.plural}`;
       const known = informers.get(place);
       if (known) return known.informer as unknown as Informer<T>;
       const informer = new LiveInformer({ kind, registry, clock, log, signal: abort.signal });

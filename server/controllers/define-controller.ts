@@ -23,6 +23,7 @@ export type Reconcile = (key: string, signal: AbortSignal) => Promise<{ requeueA
 export interface ControllerContext {
   registry: Registry;
   cache: Cache;
+  /** Those that are stored: no views of others, so that each object is seen once. */
   kinds: readonly KindDefinition[];
   clock: Clock;
   log: Logger;

@@ -18,7 +18,8 @@ export async function runControllers(
   context: Omit<ControllerContext, 'follow'>,
 ): Promise<RunningControllers> {
   const subscriptions = new DisposableStack();
-  const prepared = definitions.map((definition) => prepare(definition, context, subscriptions));
+  const kinds = context.kinds.filter(({ view }) => view === undefined);
+  const prepared = definitions.map((definition) => prepare(definition, { ...context, kinds }, subscriptions));
   try {
     await context.cache.synced();
   } catch (error) {

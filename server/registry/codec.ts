@@ -21,12 +21,19 @@ export function encode(object: KubernetesObject): Uint8Array {
 
 /** A copy of its own for each caller. Defaults that came with a later release are filled in. */
 export function decode<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): T {
+  if (kind.view) return viewOf(kind, decode(kind.view.of, entry));
   const object = parse(entry) as T;
   object.apiVersion = apiVersionOf(kind);
   object.kind = kind.kind;
   (object.metadata ??= {}).resourceVersion = String(entry.revision);
   kind.applyDefaults?.(object);
   return object;
+}
+
+/** A stored object as `kind` shows it: itself, unless the kind is a view. */
+export function viewOf<T extends KubernetesObject>(kind: KindDefinition<T>, stored: KubernetesObject): T {
+  if (!kind.view) return stored as T;
+  return { ...kind.view.fromStored(stored), apiVersion: apiVersionOf(kind), kind: kind.kind };
 }
 
 /** A copy that holds only what JSON can hold, as it would come back from the store. */
@@ -71,7 +78,7 @@ export class DecodeCache {
   }
 
   decode<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): Readonly<T> {
-    const id = `${entry.revision}${entry.key}`;
+    const id = `${entry.revision}${entry.key}${kind.view ? ` ${apiVersionOf(kind)}` : ''}`;
     const known = this.#decoded.get(id);
     if (known) return known.object as T;
     const object = decode(kind, entry);

@@ -13,6 +13,7 @@ import { listObjects } from './list-objects.ts';
 import { bindPod, unbindPod } from './pods.ts';
 import type { Registry } from './registry.ts';
 import { mutateObject, updateObject } from './replace-object.ts';
+import { throughViews } from './views.ts';
 import { watchObjects } from './watch-objects.ts';
 
 export interface RegistryOptions {
@@ -39,7 +40,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     fieldSchemaOf,
     kindOf: (group, plural) => byPlace.get(`${group}/${plural}`),
   };
-  return {
+  return throughViews({
     get: (kind, at) => explained(async () => decode(kind, await readEntry(context, kind, at))),
     list: (kind, request) => explained(() => listObjects(context, kind, request)),
     watch: (kind, request) => explainedItems(watchObjects(context, kind, request)),
@@ -54,7 +55,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       return String(store.revision);
     },
     epoch: store.epoch,
-  };
+  });
 }
 
 async function explained<R>(operation: () => Promise<R>): Promise<R> {

@@ -6,10 +6,11 @@ import type { ObjectName } from './registry.ts';
  * Every prefix ends in `/` and names hold none, so that a prefix sees one kind (and one namespace) only. The version
  * is not part of the key: an object is the same one under every version of its kind.
  */
-type Placed = Pick<KindDefinition, 'group' | 'plural' | 'namespaced'>;
+type Placed = Pick<KindDefinition, 'group' | 'plural' | 'namespaced' | 'view'>;
 
 export function prefixOf(kind: Placed, namespace?: string): string {
-  const ofKind = `/${kind.group || 'core'}/${kind.plural}/`;
+  const stored = kind.view?.of ?? kind;
+  const ofKind = `/${stored.group || 'core'}/${stored.plural}/`;
   return kind.namespaced && namespace ? `${ofKind}${namespace}/` : ofKind;
 }
 

@@ -10,6 +10,7 @@ import { isStatus } from '../../protocol/status.ts';
 import { createRegistry } from '../../server/registry/create-registry.ts';
 import type { Registry } from '../../server/registry/registry.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
+import { sampleOf } from '../support/kind-samples.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /** The registry with every kind that the API serves: a new kind needs a sample here. */
@@ -56,7 +57,7 @@ for (const kind of kinds) {
   test(`${kind.kind}: what is created is read, listed, replaced by itself without a write, and deleted`, async () => {
     await using fixture = await open();
     const { registry } = fixture;
-    const sample = samples[kind.kind];
+    const sample = sampleOf(kind) ?? samples[kind.kind];
     assert.ok(sample, `a sample of ${kind.kind}`);
     const at = kind.namespaced ? { namespace: 'default', name: 'web' } : { name: 'web' };
     const created = await registry.create(kind, { ...structuredClone(sample), metadata: at });

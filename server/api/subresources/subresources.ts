@@ -27,6 +27,10 @@ const subresources: Readonly<Record<string, Subresource>> = {
     verbs: ['get', 'patch', 'update'],
     handlers: { get: getObject, patch: patchObject, update: updateObject },
   },
+  approval: {
+    verbs: ['get', 'patch', 'update'],
+    handlers: { get: getObject, patch: patchObject, update: updateObject },
+  },
   scale: {
     verbs: ['get', 'patch', 'update'],
     responseKind: scaleType,

@@ -1,8 +1,7 @@
-import {
-  apiVersionOf,
-  type KindDefinition,
-  type KubernetesObject,
-  type OwnerReference,
+import type {
+  KindDefinition,
+  KubernetesObject,
+  OwnerReference,
 } from '../../../protocol/kinds/define-kind.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../../protocol/status.ts';
@@ -54,7 +53,7 @@ export class DependencyGraph {
 
   /** Believes an owner gone only when the registry itself says so, never because the cache has not seen it yet. */
   async ownerState(reference: OwnerReference, dependent: Readonly<KubernetesObject>): Promise<OwnerState> {
-    const informer = this.#informers.get(`${reference.apiVersion}/${reference.kind}`);
+    const informer = this.#informers.get(`${groupOf(reference.apiVersion)}/${reference.kind}`);
     // An owner of a kind that this server does not know may live elsewhere: leave its dependents alone.
     if (!informer) return 'present';
     const namespace = informer.kind.namespaced ? dependent.metadata?.namespace : undefined;
@@ -92,6 +91,11 @@ function stateOf(owner: Readonly<KubernetesObject>): OwnerState {
   return isDeletingDependents(owner) ? 'waiting' : 'present';
 }
 
+/** Without the version: an owner is the same one under each of them. */
 function placeOf(kind: KindDefinition): string {
-  return `${apiVersionOf(kind)}/${kind.kind}`;
+  return `${kind.group}/${kind.kind}`;
+}
+
+function groupOf(apiVersion: string): string {
+  return apiVersion.slice(0, Math.max(apiVersion.indexOf('/'), 0));
 }

@@ -70,8 +70,7 @@ describe('discovery, OpenAPI, version and health', () => {
     const answer = await api.send('GET', '/apis', { headers: { Accept: `${aggregated},application/json` } });
     assert.equal(answer.headers['content-type'], aggregated);
     const apps = answer.json().items.find(({ metadata }: Json) => metadata.name === 'apps');
-    const [deployments] = apps.versions[0].resources;
-    assert.equal(deployments.resource, 'deployments');
+    const deployments = apps.versions[0].resources.find(({ resource }: Json) => resource === 'deployments');
     assert.deepEqual(
       deployments.subresources.map(({ subresource, responseKind }: Json) => [subresource, responseKind.kind]),
       [

@@ -1,0 +1,129 @@
+import { apiVersionOf, type KindDefinition } from '../../protocol/kinds/define-kind.ts';
+
+/** One useful object of each kind, without its name and namespace: what a user's first manifest of it says. */
+const labels = { app: 'web' };
+const selector = { matchLabels: labels };
+const containers = [{ name: 'web', image: 'web:1' }];
+const template = { metadata: { labels }, spec: { containers } };
+const oneTimeTemplate = { spec: { restartPolicy: 'Never', containers } };
+const gibibyte = { storage: '1Gi' };
+const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
+const certificateRequest = Buffer.from(
+  '-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n',
+).toString('base64');
+
+const samples: Readonly<Record<string, object>> = {
+  'v1 Endpoints': { subsets: [{ addresses: [{ ip: '10.0.0.1' }], ports: [{ port: 80 }] }] },
+  'v1 LimitRange': {
+    spec: { limits: [{ type: 'Container', max: { memory: '1Gi' }, min: { memory: '1Mi' } }] },
+  },
+  'v1 PersistentVolume': {
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      capacity: gibibyte,
+      hostPath: { path: '/data' },
+      storageClassName: 'local',
+    },
+  },
+  'v1 PersistentVolumeClaim': { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: gibibyte } } },
+  'v1 PodTemplate': { template },
+  'v1 ReplicationController': { spec: { selector: labels, template } },
+  'v1 ResourceQuota': { spec: { hard: { pods: '10', 'requests.cpu': '4', 'count/jobs.batch': '5' } } },
+  'apps/v1 ControllerRevision': { data: { spec: { replicas: 1 } }, revision: 1 },
+  'apps/v1 DaemonSet': { spec: { selector, template } },
+  'apps/v1 StatefulSet': {
+    spec: {
+      serviceName: 'web',
+      selector,
+      template: {
+        metadata: { labels },
+        spec: { containers: [{ ...containers[0], volumeMounts: [{ name: 'data', mountPath: '/data' }] }] },
+      },
+      volumeClaimTemplates: [
+        {
+          metadata: { name: 'data' },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: gibibyte } },
+        },
+      ],
+    },
+  },
+  'autoscaling/v1 HorizontalPodAutoscaler': {
+    spec: { scaleTargetRef, maxReplicas: 5, targetCPUUtilizationPercentage: 60 },
+  },
+  'autoscaling/v2 HorizontalPodAutoscaler': {
+    spec: {
+      scaleTargetRef,
+      maxReplicas: 5,
+      metrics: [
+        {
+          type: 'Resource',
+          resource: { name: 'memory', target: { type: 'AverageValue', averageValue: '64Mi' } },
+        },
+      ],
+      behavior: { scaleDown: { stabilizationWindowSeconds: 60 } },
+    },
+  },
+  'batch/v1 CronJob': {
+    spec: { schedule: '*/5 * * * *', jobTemplate: { spec: { template: oneTimeTemplate } } },
+  },
+  'batch/v1 Job': { spec: { template: oneTimeTemplate } },
+  'certificates.k8s.io/v1 CertificateSigningRequest': {
+    spec: { request: certificateRequest, signerName: 'example.com/signer', usages: ['client auth'] },
+  },
+  'discovery.k8s.io/v1 EndpointSlice': {
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['10.0.0.1'] }],
+    ports: [{ name: 'http', port: 80 }],
+  },
+  'events.k8s.io/v1 Event': {
+    eventTime: '2026-01-31T12:00:00.000000Z',
+    reportingController: 'example.com/tester',
+    reportingInstance: 'tester-1',
+    action: 'Testing',
+    reason: 'Tested',
+    type: 'Normal',
+    note: 'tested',
+    regarding: { kind: 'Pod', namespace: 'default', name: 'web' },
+  },
+  'networking.k8s.io/v1 Ingress': {
+    spec: {
+      ingressClassName: 'nginx',
+      rules: [
+        {
+          host: 'web.example.com',
+          http: {
+            paths: [
+              { path: '/', pathType: 'Prefix', backend: { service: { name: 'web', port: { number: 80 } } } },
+            ],
+          },
+        },
+      ],
+    },
+  },
+  'networking.k8s.io/v1 IngressClass': { spec: { controller: 'example.com/controller' } },
+  'networking.k8s.io/v1 NetworkPolicy': {
+    spec: {
+      podSelector: selector,
+      ingress: [
+        { from: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16'] } }], ports: [{ port: 80 }] },
+      ],
+    },
+  },
+  'node.k8s.io/v1 RuntimeClass': { handler: 'process' },
+  'policy/v1 PodDisruptionBudget': { spec: { minAvailable: 1, selector } },
+  'scheduling.k8s.io/v1 PriorityClass': { value: 1000 },
+  'storage.k8s.io/v1 CSIDriver': {},
+  'storage.k8s.io/v1 CSINode': { spec: { drivers: [{ name: 'example.com', nodeID: 'n1' }] } },
+  'storage.k8s.io/v1 CSIStorageCapacity': { storageClassName: 'local', capacity: '10Gi' },
+  'storage.k8s.io/v1 StorageClass': { provisioner: 'example.com/local' },
+  'storage.k8s.io/v1 VolumeAttachment': {
+    spec: { attacher: 'example.com', nodeName: 'n1', source: { persistentVolumeName: 'web' } },
+  },
+  'storage.k8s.io/v1 VolumeAttributesClass': { driverName: 'example.com', parameters: { iops: '100' } },
+};
+
+/** A copy; undefined for a kind that has no sample here. */
+export function sampleOf(kind: Pick<KindDefinition, 'group' | 'version' | 'kind'>): object | undefined {
+  const sample = samples[`${apiVersionOf(kind)} ${kind.kind}`];
+  return sample && structuredClone(sample);
+}
