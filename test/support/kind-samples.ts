@@ -9,7 +9,16 @@ const oneTimeTemplate = { spec: { restartPolicy: 'Never', containers } };
 const gibibyte = { storage: '1Gi' };
 const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
 const certificateRequest = Buffer.from(
-  '-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n',
+  [
+    '-----BEGIN CERTIFICATE REQUEST-----',
+    'MIHbMIGCAgEAMCAxDDAKBgNVBAMMA3dlYjEQMA4GA1UECgwHdGVzdGVyczBZMBMG',
+    'ByqGSM49AgEGCCqGSM49AwEHA0IABNlzTWjAmprWUQ6oOgMmEHmsXoUF/YZWgfGH',
+    'wtxvxOECwzjN+nDuBprWWWNfYWeKuzSNyqa+72z9NJ1/PFsTrDygADAKBggqhkjO',
+    'PQQDAgNIADBFAiBcrtYHhWIrNFkcAWA7xD2bDhFQFyM3vi7klCagwMfd1gIhAOla',
+    'F7bzP9X1Zvmr9FanppqPzE4nDNlMFErUtigLoDfd',
+    '-----END CERTIFICATE REQUEST-----',
+    '',
+  ].join('\n'),
 ).toString('base64');
 
 const samples: Readonly<Record<string, object>> = {
