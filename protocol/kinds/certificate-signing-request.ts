@@ -3,7 +3,7 @@ import { humanDuration } from '../human-duration.ts';
 import type { StatusCause } from '../status.ts';
 import { duplicate, invalid, invalidFor, notSupported, required } from './cause.ts';
 import { ageColumn, nameColumn, none, textColumn } from './columns.ts';
-import { allVerbs, defineKind } from './define-kind.ts';
+import { allVerbs, defineKind, type Requester } from './define-kind.ts';
 import { domainPrefixedPath } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { keepField, separateStatus } from './object-parts.ts';
@@ -61,8 +61,10 @@ export const certificateSigningRequestKind = defineKind<CertificateSigningReques
   selectableFields: { 'spec.signerName': ({ spec }) => spec?.signerName ?? '' },
   generationOf: false,
 
-  prepareCreate(request) {
+  prepareCreate(request, { user }) {
     request.status = {};
+    const { username: _username, uid: _uid, groups: _groups, extra: _extra, ...asked } = request.spec ?? {};
+    request.spec = { ...(asked as CertificateSigningRequestSpec), ...(user ? requestor(user) : {}) };
   },
   prepareUpdate(next, old, context) {
     // What is asked for never changes; a verdict comes through `approval`, the certificate through `status`.
@@ -77,6 +79,11 @@ export const certificateSigningRequestKind = defineKind<CertificateSigningReques
     ...validateConditions(request),
   ],
 });
+
+/** Who asks is what the server knows, whatever the request says. */
+function requestor({ name, uid, groups }: Requester): Partial<CertificateSigningRequestSpec> {
+  return { username: name, ...(uid === undefined ? {} : { uid }), groups: [...groups] };
+}
 
 function keepStatusBut(
   field: 'conditions',

@@ -85,6 +85,15 @@ export interface PrepareContext {
   subresource: string;
   /** Milliseconds since 1970. */
   now: number;
+  /** Absent where the server itself writes. */
+  user?: Requester;
+}
+
+/** Who asks for a write. */
+export interface Requester {
+  name: string;
+  uid?: string;
+  groups: readonly string[];
 }
 
 export interface DeletionStrategy<T> {

@@ -40,11 +40,11 @@ async function createNamed<T extends KubernetesObject>(
   draft: T,
   options: WriteOptions,
 ): Promise<T> {
-  const { dryRun = false, subresource = '' } = options;
+  const { dryRun = false, subresource = '', user } = options;
   const metadata = stampNew(context, kind, draft);
   kind.applyDefaults?.(draft);
   trackCreation(context, kind, draft, options);
-  kind.prepareCreate?.(draft, { subresource, now: context.clock.now() });
+  kind.prepareCreate?.(draft, { subresource, now: context.clock.now(), ...(user ? { user } : {}) });
   const name = metadata.name ?? '';
   const causes = [...placeCauses(kind, metadata), ...(kind.validate?.(draft) ?? [])];
   if (causes.length > 0) throw invalid(kind, name, causes);

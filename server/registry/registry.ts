@@ -1,4 +1,4 @@
-import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { KindDefinition, KubernetesObject, Requester } from '../../protocol/kinds/define-kind.ts';
 
 /**
  * The one way to Kubernetes objects inside the server: the API, the controllers, the scheduler and the node
@@ -120,6 +120,8 @@ export interface WriteOptions {
   fieldManager?: string;
   /** The caller has set metadata.managedFields for this write: server-side apply does. */
   keepsOwners?: boolean;
+  /** For kinds that note who created them. */
+  user?: Requester;
 }
 
 export interface DeleteRequest {

@@ -129,4 +129,71 @@ describe('an unmodified kubectl with every kind', { skip: await kubectlIsMissing
       assert.match(await kubectl.fails(`get ${resource(kind)} web`), /NotFound/);
     });
   }
+
+  test('what kubectl create makes of flags is taken, in protobuf', async () => {
+    for (const flags of [
+      'job one --image=busybox -- true',
+      'cronjob often --image=busybox --schedule=@hourly -- true',
+      'ingress web --rule=web.example.com/*=web:80',
+      'poddisruptionbudget web --selector=app=web --min-available=50%',
+      'quota small --hard=cpu=1,pods=2 --scopes=NotTerminating',
+      'priorityclass high --value=1000 --description=first',
+      'deployment web --image=nginx',
+    ]) {
+      assert.match(await kubectl.ok(`create ${flags}`), /created/);
+    }
+    await kubectl.ok('create job again --from=cronjob/often');
+    await kubectl.ok('autoscale deployment web --min=2 --max=5 --cpu-percent=60');
+    const all = await kubectl.ok('get all');
+    for (const name of ['job.batch/one', 'cronjob.batch/often', 'deployment.apps/web']) {
+      assert.ok(all.includes(`${name} `), name);
+    }
+    assert.match(
+      all,
+      /horizontalpodautoscaler\.autoscaling\/web +Deployment\/web +cpu: <unknown>\/60% +2 +5 +0 /,
+    );
+    const job = JSON.parse(await kubectl.ok('get job one -o json'));
+    assert.equal(job.spec.template.metadata.labels['batch.kubernetes.io/job-name'], 'one');
+    assert.deepEqual(job.spec.selector.matchLabels, {
+      'batch.kubernetes.io/controller-uid': job.metadata.uid,
+    });
+    await kubectl.ok('delete job,cronjob,ingress,pdb,quota,deployment,hpa --all');
+    await kubectl.ok('delete priorityclass high');
+  });
+
+  test('an autoscaler and an event are the same object under each of their versions', async () => {
+    const hpa = sampled.find(({ kind, version }) => kind === 'HorizontalPodAutoscaler' && version === 'v1');
+    assert.ok(hpa);
+    const written = {
+      apiVersion: 'autoscaling/v1',
+      kind: hpa.kind,
+      metadata: { name: 'web' },
+      ...sampleOf(hpa),
+    };
+    await kubectl.ok('create -f -', JSON.stringify(written));
+    const newer = await kubectl.ok(
+      'get hpa.v2.autoscaling web -o jsonpath={.spec.metrics[0].resource.target}',
+    );
+    assert.deepEqual(JSON.parse(newer), { type: 'Utilization', averageUtilization: 60 });
+    await kubectl.run([
+      'patch',
+      'horizontalpodautoscalers.v1.autoscaling',
+      'web',
+      '-p',
+      '{"spec":{"targetCPUUtilizationPercentage":70}}',
+    ]);
+    assert.match(await kubectl.ok('get hpa web'), /cpu: <unknown>\/70%/);
+    await kubectl.ok('delete hpa web');
+  });
+
+  test('a certificate request gets its verdict', async () => {
+    const kind = sampled.find(({ plural }) => plural === 'certificatesigningrequests');
+    assert.ok(kind);
+    const request = { apiVersion: apiVersionOf(kind), kind: kind.kind, ...sampleOf(kind) };
+    await kubectl.ok('create -f -', JSON.stringify({ ...request, metadata: { name: 'web' } }));
+    assert.match(await kubectl.ok('get csr web'), /example\.com\/signer +admin +<none> +Pending\n$/);
+    assert.match(await kubectl.ok('certificate approve web'), /approved/);
+    assert.match(await kubectl.ok('get csr web'), /Approved\n$/);
+    await kubectl.ok('delete csr web');
+  });
 });

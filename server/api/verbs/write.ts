@@ -8,7 +8,10 @@ export async function createObject(exchange: ResourceExchange): Promise<void> {
   const { fieldValidation, ...options } = readWriteQuery(exchange, 'CreateOptions');
   const object = decodeBody(exchange, await readBody(exchange.request), fieldValidation);
   checkPlace(exchange, object, { named: false });
-  const created = await exchange.services.registry.create(exchange.kind, object, options);
+  const created = await exchange.services.registry.create(exchange.kind, object, {
+    ...options,
+    user: exchange.user,
+  });
   await sendKindObject(exchange, 201, created);
 }
 
