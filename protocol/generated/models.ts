@@ -1,5 +1,221 @@
 // Written by protocol/generate-models.ts from @kubernetes/client-node. Do not edit; run `npm run generate`.
 
+/** io.k8s.api.admissionregistration.v1.AuditAnnotation */
+export interface AuditAnnotation {
+  key: string;
+  valueExpression: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.ExpressionWarning */
+export interface ExpressionWarning {
+  fieldRef: string;
+  warning: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.MatchCondition */
+export interface MatchCondition {
+  expression: string;
+  name: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.MatchResources */
+export interface MatchResources {
+  excludeResourceRules?: NamedRuleWithOperations[];
+  matchPolicy?: string;
+  namespaceSelector?: LabelSelector;
+  objectSelector?: LabelSelector;
+  resourceRules?: NamedRuleWithOperations[];
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingWebhook */
+export interface MutatingWebhook {
+  admissionReviewVersions: string[];
+  clientConfig: WebhookClientConfig;
+  failurePolicy?: string;
+  matchConditions?: MatchCondition[];
+  matchPolicy?: string;
+  name: string;
+  namespaceSelector?: LabelSelector;
+  objectSelector?: LabelSelector;
+  reinvocationPolicy?: string;
+  rules?: RuleWithOperations[];
+  sideEffects: string;
+  timeoutSeconds?: number;
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration */
+export interface MutatingWebhookConfiguration {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  webhooks?: MutatingWebhook[];
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingWebhookConfigurationList */
+export interface MutatingWebhookConfigurationList {
+  apiVersion?: string;
+  items: MutatingWebhookConfiguration[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.admissionregistration.v1.NamedRuleWithOperations */
+export interface NamedRuleWithOperations {
+  apiGroups?: string[];
+  apiVersions?: string[];
+  operations?: string[];
+  resourceNames?: string[];
+  resources?: string[];
+  scope?: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.ParamKind */
+export interface ParamKind {
+  apiVersion?: string;
+  kind?: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.ParamRef */
+export interface ParamRef {
+  name?: string;
+  namespace?: string;
+  parameterNotFoundAction?: string;
+  selector?: LabelSelector;
+}
+
+/** io.k8s.api.admissionregistration.v1.RuleWithOperations */
+export interface RuleWithOperations {
+  apiGroups?: string[];
+  apiVersions?: string[];
+  operations?: string[];
+  resources?: string[];
+  scope?: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.ServiceReference */
+export interface ServiceReference {
+  name: string;
+  namespace: string;
+  path?: string;
+  port?: number;
+}
+
+/** io.k8s.api.admissionregistration.v1.TypeChecking */
+export interface TypeChecking {
+  expressionWarnings?: ExpressionWarning[];
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy */
+export interface ValidatingAdmissionPolicy {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: ValidatingAdmissionPolicySpec;
+  status?: ValidatingAdmissionPolicyStatus;
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding */
+export interface ValidatingAdmissionPolicyBinding {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: ValidatingAdmissionPolicyBindingSpec;
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingList */
+export interface ValidatingAdmissionPolicyBindingList {
+  apiVersion?: string;
+  items: ValidatingAdmissionPolicyBinding[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec */
+export interface ValidatingAdmissionPolicyBindingSpec {
+  matchResources?: MatchResources;
+  paramRef?: ParamRef;
+  policyName: string;
+  validationActions: string[];
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyList */
+export interface ValidatingAdmissionPolicyList {
+  apiVersion?: string;
+  items: ValidatingAdmissionPolicy[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicySpec */
+export interface ValidatingAdmissionPolicySpec {
+  auditAnnotations?: AuditAnnotation[];
+  failurePolicy?: string;
+  matchConditions?: MatchCondition[];
+  matchConstraints?: MatchResources;
+  paramKind?: ParamKind;
+  validations?: Validation[];
+  variables?: Variable[];
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyStatus */
+export interface ValidatingAdmissionPolicyStatus {
+  conditions?: Condition[];
+  observedGeneration?: number;
+  typeChecking?: TypeChecking;
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingWebhook */
+export interface ValidatingWebhook {
+  admissionReviewVersions: string[];
+  clientConfig: WebhookClientConfig;
+  failurePolicy?: string;
+  matchConditions?: MatchCondition[];
+  matchPolicy?: string;
+  name: string;
+  namespaceSelector?: LabelSelector;
+  objectSelector?: LabelSelector;
+  rules?: RuleWithOperations[];
+  sideEffects: string;
+  timeoutSeconds?: number;
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration */
+export interface ValidatingWebhookConfiguration {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  webhooks?: ValidatingWebhook[];
+}
+
+/** io.k8s.api.admissionregistration.v1.ValidatingWebhookConfigurationList */
+export interface ValidatingWebhookConfigurationList {
+  apiVersion?: string;
+  items: ValidatingWebhookConfiguration[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.admissionregistration.v1.Validation */
+export interface Validation {
+  expression: string;
+  message?: string;
+  messageExpression?: string;
+  reason?: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.Variable */
+export interface Variable {
+  expression: string;
+  name: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.WebhookClientConfig */
+export interface WebhookClientConfig {
+  caBundle?: string;
+  service?: ServiceReference;
+  url?: string;
+}
+
 /** io.k8s.api.apps.v1.ControllerRevision */
 export interface ControllerRevision {
   apiVersion?: string;
@@ -3241,6 +3457,339 @@ export interface Subject {
   kind: string;
   name: string;
   namespace?: string;
+}
+
+/** io.k8s.api.resource.v1.AllocatedDeviceStatus */
+export interface AllocatedDeviceStatus {
+  conditions?: Condition[];
+  data?: unknown;
+  device: string;
+  driver: string;
+  networkData?: NetworkDeviceData;
+  pool: string;
+  shareID?: string;
+}
+
+/** io.k8s.api.resource.v1.AllocationResult */
+export interface AllocationResult {
+  allocationTimestamp?: string;
+  devices?: DeviceAllocationResult;
+  nodeSelector?: NodeSelector;
+}
+
+/** io.k8s.api.resource.v1.CELDeviceSelector */
+export interface CELDeviceSelector {
+  expression: string;
+}
+
+/** io.k8s.api.resource.v1.CapacityRequestPolicy */
+export interface CapacityRequestPolicy {
+  default?: string;
+  validRange?: CapacityRequestPolicyRange;
+  validValues?: string[];
+}
+
+/** io.k8s.api.resource.v1.CapacityRequestPolicyRange */
+export interface CapacityRequestPolicyRange {
+  max?: string;
+  min: string;
+  step?: string;
+}
+
+/** io.k8s.api.resource.v1.CapacityRequirements */
+export interface CapacityRequirements {
+  requests?: Record<string, string>;
+}
+
+/** io.k8s.api.resource.v1.Counter */
+export interface Counter {
+  value: string;
+}
+
+/** io.k8s.api.resource.v1.CounterSet */
+export interface CounterSet {
+  counters: Record<string, Counter>;
+  name: string;
+}
+
+/** io.k8s.api.resource.v1.Device */
+export interface Device {
+  allNodes?: boolean;
+  allowMultipleAllocations?: boolean;
+  attributes?: Record<string, DeviceAttribute>;
+  bindingConditions?: string[];
+  bindingFailureConditions?: string[];
+  bindsToNode?: boolean;
+  capacity?: Record<string, DeviceCapacity>;
+  consumesCounters?: DeviceCounterConsumption[];
+  name: string;
+  nodeAllocatableResourceMappings?: Record<string, NodeAllocatableResourceMapping>;
+  nodeName?: string;
+  nodeSelector?: NodeSelector;
+  taints?: DeviceTaint[];
+}
+
+/** io.k8s.api.resource.v1.DeviceAllocationConfiguration */
+export interface DeviceAllocationConfiguration {
+  opaque?: OpaqueDeviceConfiguration;
+  requests?: string[];
+  source: string;
+}
+
+/** io.k8s.api.resource.v1.DeviceAllocationResult */
+export interface DeviceAllocationResult {
+  config?: DeviceAllocationConfiguration[];
+  results?: DeviceRequestAllocationResult[];
+}
+
+/** io.k8s.api.resource.v1.DeviceAttribute */
+export interface DeviceAttribute {
+  bool?: boolean;
+  bools?: boolean[];
+  int?: number;
+  ints?: number[];
+  string?: string;
+  strings?: string[];
+  version?: string;
+  versions?: string[];
+}
+
+/** io.k8s.api.resource.v1.DeviceCapacity */
+export interface DeviceCapacity {
+  requestPolicy?: CapacityRequestPolicy;
+  value: string;
+}
+
+/** io.k8s.api.resource.v1.DeviceClaim */
+export interface DeviceClaim {
+  config?: DeviceClaimConfiguration[];
+  constraints?: DeviceConstraint[];
+  requests?: DeviceRequest[];
+}
+
+/** io.k8s.api.resource.v1.DeviceClaimConfiguration */
+export interface DeviceClaimConfiguration {
+  opaque?: OpaqueDeviceConfiguration;
+  requests?: string[];
+}
+
+/** io.k8s.api.resource.v1.DeviceClass */
+export interface DeviceClass {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: DeviceClassSpec;
+}
+
+/** io.k8s.api.resource.v1.DeviceClassConfiguration */
+export interface DeviceClassConfiguration {
+  opaque?: OpaqueDeviceConfiguration;
+}
+
+/** io.k8s.api.resource.v1.DeviceClassList */
+export interface DeviceClassList {
+  apiVersion?: string;
+  items: DeviceClass[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.resource.v1.DeviceClassSpec */
+export interface DeviceClassSpec {
+  config?: DeviceClassConfiguration[];
+  extendedResourceName?: string;
+  selectors?: DeviceSelector[];
+}
+
+/** io.k8s.api.resource.v1.DeviceConstraint */
+export interface DeviceConstraint {
+  distinctAttribute?: string;
+  matchAttribute?: string;
+  requests?: string[];
+}
+
+/** io.k8s.api.resource.v1.DeviceCounterConsumption */
+export interface DeviceCounterConsumption {
+  counterSet: string;
+  counters: Record<string, Counter>;
+}
+
+/** io.k8s.api.resource.v1.DeviceRequest */
+export interface DeviceRequest {
+  exactly?: ExactDeviceRequest;
+  firstAvailable?: DeviceSubRequest[];
+  name: string;
+}
+
+/** io.k8s.api.resource.v1.DeviceRequestAllocationResult */
+export interface DeviceRequestAllocationResult {
+  adminAccess?: boolean;
+  bindingConditions?: string[];
+  bindingFailureConditions?: string[];
+  consumedCapacity?: Record<string, string>;
+  device: string;
+  driver: string;
+  pool: string;
+  request: string;
+  shareID?: string;
+  tolerations?: DeviceToleration[];
+}
+
+/** io.k8s.api.resource.v1.DeviceSelector */
+export interface DeviceSelector {
+  cel?: CELDeviceSelector;
+}
+
+/** io.k8s.api.resource.v1.DeviceSubRequest */
+export interface DeviceSubRequest {
+  allocationMode?: string;
+  capacity?: CapacityRequirements;
+  count?: number;
+  deviceClassName: string;
+  name: string;
+  selectors?: DeviceSelector[];
+  tolerations?: DeviceToleration[];
+}
+
+/** io.k8s.api.resource.v1.DeviceTaint */
+export interface DeviceTaint {
+  effect: string;
+  key: string;
+  timeAdded?: string;
+  value?: string;
+}
+
+/** io.k8s.api.resource.v1.DeviceToleration */
+export interface DeviceToleration {
+  effect?: string;
+  key?: string;
+  operator?: string;
+  tolerationSeconds?: number;
+  value?: string;
+}
+
+/** io.k8s.api.resource.v1.ExactDeviceRequest */
+export interface ExactDeviceRequest {
+  adminAccess?: boolean;
+  allocationMode?: string;
+  capacity?: CapacityRequirements;
+  count?: number;
+  deviceClassName: string;
+  selectors?: DeviceSelector[];
+  tolerations?: DeviceToleration[];
+}
+
+/** io.k8s.api.resource.v1.NetworkDeviceData */
+export interface NetworkDeviceData {
+  hardwareAddress?: string;
+  interfaceName?: string;
+  ips?: string[];
+}
+
+/** io.k8s.api.resource.v1.NodeAllocatableResourceMapping */
+export interface NodeAllocatableResourceMapping {
+  allocationMultiplier?: string;
+  capacityKey?: string;
+}
+
+/** io.k8s.api.resource.v1.OpaqueDeviceConfiguration */
+export interface OpaqueDeviceConfiguration {
+  driver: string;
+  parameters: unknown;
+}
+
+/** io.k8s.api.resource.v1.ResourceClaim */
+export interface ResourceResourceClaim {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: ResourceClaimSpec;
+  status?: ResourceClaimStatus;
+}
+
+/** io.k8s.api.resource.v1.ResourceClaimConsumerReference */
+export interface ResourceClaimConsumerReference {
+  apiGroup?: string;
+  name: string;
+  resource: string;
+  uid: string;
+}
+
+/** io.k8s.api.resource.v1.ResourceClaimList */
+export interface ResourceClaimList {
+  apiVersion?: string;
+  items: ResourceResourceClaim[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.resource.v1.ResourceClaimSpec */
+export interface ResourceClaimSpec {
+  devices?: DeviceClaim;
+}
+
+/** io.k8s.api.resource.v1.ResourceClaimStatus */
+export interface ResourceClaimStatus {
+  allocation?: AllocationResult;
+  devices?: AllocatedDeviceStatus[];
+  reservedFor?: ResourceClaimConsumerReference[];
+}
+
+/** io.k8s.api.resource.v1.ResourceClaimTemplate */
+export interface ResourceClaimTemplate {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: ResourceClaimTemplateSpec;
+}
+
+/** io.k8s.api.resource.v1.ResourceClaimTemplateList */
+export interface ResourceClaimTemplateList {
+  apiVersion?: string;
+  items: ResourceClaimTemplate[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.resource.v1.ResourceClaimTemplateSpec */
+export interface ResourceClaimTemplateSpec {
+  metadata?: ObjectMeta;
+  spec: ResourceClaimSpec;
+}
+
+/** io.k8s.api.resource.v1.ResourcePool */
+export interface ResourcePool {
+  generation: number;
+  name: string;
+  resourceSliceCount: number;
+}
+
+/** io.k8s.api.resource.v1.ResourceSlice */
+export interface ResourceSlice {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: ResourceSliceSpec;
+}
+
+/** io.k8s.api.resource.v1.ResourceSliceList */
+export interface ResourceSliceList {
+  apiVersion?: string;
+  items: ResourceSlice[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.resource.v1.ResourceSliceSpec */
+export interface ResourceSliceSpec {
+  allNodes?: boolean;
+  devices?: Device[];
+  driver: string;
+  nodeName?: string;
+  nodeSelector?: NodeSelector;
+  perDeviceNodeSelection?: boolean;
+  pool: ResourcePool;
+  sharedCounters?: CounterSet[];
 }
 
 /** io.k8s.api.scheduling.v1.PriorityClass */

@@ -81,8 +81,13 @@ export const certificateSigningRequestKind = defineKind<CertificateSigningReques
 });
 
 /** Who asks is what the server knows, whatever the request says. */
-function requestor({ name, uid, groups }: Requester): Partial<CertificateSigningRequestSpec> {
-  return { username: name, ...(uid === undefined ? {} : { uid }), groups: [...groups] };
+function requestor({ name, uid, groups, extra }: Requester): Partial<CertificateSigningRequestSpec> {
+  return {
+    username: name,
+    ...(uid === undefined ? {} : { uid }),
+    groups: [...groups],
+    ...(extra ? { extra: structuredClone(extra) as Record<string, string[]> } : {}),
+  };
 }
 
 function keepStatusBut(

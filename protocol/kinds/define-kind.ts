@@ -94,6 +94,7 @@ export interface Requester {
   name: string;
   uid?: string;
   groups: readonly string[];
+  extra?: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface DeletionStrategy<T> {

@@ -10,6 +10,7 @@ import { csiStorageCapacityKind } from './csi-storage-capacity.ts';
 import { daemonSetKind } from './daemon-set.ts';
 import type { KindDefinition } from './define-kind.ts';
 import { deploymentKind } from './deployment.ts';
+import { deviceClassKind } from './device-class.ts';
 import { endpointSliceKind } from './endpoint-slice.ts';
 import { endpointsKind } from './endpoints.ts';
 import { eventKind } from './event.ts';
@@ -21,6 +22,7 @@ import { ingressClassKind } from './ingress-class.ts';
 import { jobKind } from './job.ts';
 import { leaseKind } from './lease.ts';
 import { limitRangeKind } from './limit-range.ts';
+import { mutatingWebhookConfigurationKind } from './mutating-webhook-configuration.ts';
 import { namespaceKind } from './namespace.ts';
 import { networkPolicyKind } from './network-policy.ts';
 import { nodeKind } from './node.ts';
@@ -32,7 +34,10 @@ import { podTemplateKind } from './pod-template.ts';
 import { priorityClassKind } from './priority-class.ts';
 import { replicaSetKind } from './replica-set.ts';
 import { replicationControllerKind } from './replication-controller.ts';
+import { resourceClaimKind } from './resource-claim.ts';
+import { resourceClaimTemplateKind } from './resource-claim-template.ts';
 import { resourceQuotaKind } from './resource-quota.ts';
+import { resourceSliceKind } from './resource-slice.ts';
 import { roleKind } from './role.ts';
 import { roleBindingKind } from './role-binding.ts';
 import { runtimeClassKind } from './runtime-class.ts';
@@ -41,6 +46,9 @@ import { serviceKind } from './service.ts';
 import { serviceAccountKind } from './service-account.ts';
 import { statefulSetKind } from './stateful-set.ts';
 import { storageClassKind } from './storage-class.ts';
+import { validatingAdmissionPolicyKind } from './validating-admission-policy.ts';
+import { validatingAdmissionPolicyBindingKind } from './validating-admission-policy-binding.ts';
+import { validatingWebhookConfigurationKind } from './validating-webhook-configuration.ts';
 import { volumeAttachmentKind } from './volume-attachment.ts';
 import { volumeAttributesClassKind } from './volume-attributes-class.ts';
 
@@ -90,6 +98,14 @@ export const kinds: readonly KindDefinition[] = [
   storageClassKind,
   volumeAttachmentKind,
   volumeAttributesClassKind,
+  deviceClassKind,
+  mutatingWebhookConfigurationKind,
+  validatingWebhookConfigurationKind,
+  validatingAdmissionPolicyKind,
+  validatingAdmissionPolicyBindingKind,
+  resourceClaimKind,
+  resourceClaimTemplateKind,
+  resourceSliceKind,
 ];
 
 /** The kind that a request's path names, or undefined. */

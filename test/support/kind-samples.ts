@@ -8,6 +8,15 @@ const template = { metadata: { labels }, spec: { containers } };
 const oneTimeTemplate = { spec: { restartPolicy: 'Never', containers } };
 const gibibyte = { storage: '1Gi' };
 const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
+const claimSpec = { spec: { devices: { requests: [{ name: 'gpu', exactly: { deviceClassName: 'gpu' } }] } } };
+const rule = { operations: ['CREATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods'] };
+const webhook = {
+  name: 'pods.example.com',
+  admissionReviewVersions: ['v1'],
+  sideEffects: 'None',
+  clientConfig: { service: { namespace: 'default', name: 'web' } },
+  rules: [rule],
+};
 const certificateRequest = Buffer.from(
   [
     '-----BEGIN CERTIFICATE REQUEST-----',
@@ -38,6 +47,17 @@ const samples: Readonly<Record<string, object>> = {
   'v1 PodTemplate': { template },
   'v1 ReplicationController': { spec: { selector: labels, template } },
   'v1 ResourceQuota': { spec: { hard: { pods: '10', 'requests.cpu': '4', 'count/jobs.batch': '5' } } },
+  'admissionregistration.k8s.io/v1 MutatingWebhookConfiguration': { webhooks: [webhook] },
+  'admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration': { webhooks: [webhook] },
+  'admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy': {
+    spec: {
+      matchConstraints: { resourceRules: [rule] },
+      validations: [{ expression: 'object.metadata.name != "x"' }],
+    },
+  },
+  'admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding': {
+    spec: { policyName: 'web', validationActions: ['Deny'] },
+  },
   'apps/v1 ControllerRevision': { data: { spec: { replicas: 1 } }, revision: 1 },
   'apps/v1 DaemonSet': { spec: { selector, template } },
   'apps/v1 StatefulSet': {
@@ -120,6 +140,17 @@ const samples: Readonly<Record<string, object>> = {
   },
   'node.k8s.io/v1 RuntimeClass': { handler: 'process' },
   'policy/v1 PodDisruptionBudget': { spec: { minAvailable: 1, selector } },
+  'resource.k8s.io/v1 DeviceClass': { spec: {} },
+  'resource.k8s.io/v1 ResourceClaim': claimSpec,
+  'resource.k8s.io/v1 ResourceClaimTemplate': { spec: claimSpec },
+  'resource.k8s.io/v1 ResourceSlice': {
+    spec: {
+      driver: 'example.com',
+      nodeName: 'n1',
+      pool: { name: 'n1', generation: 1, resourceSliceCount: 1 },
+      devices: [{ name: 'gpu' }],
+    },
+  },
   'scheduling.k8s.io/v1 PriorityClass': { value: 1000 },
   'storage.k8s.io/v1 CSIDriver': {},
   'storage.k8s.io/v1 CSINode': { spec: { drivers: [{ name: 'example.com', nodeID: 'n1' }] } },

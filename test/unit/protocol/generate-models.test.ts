@@ -38,8 +38,14 @@ test('a schema bears the name Kubernetes gives it, also where the client forgets
   }
 });
 
+/** Its description shows an annotation that holds JSON, escaped as it is there. */
+const showsJsonInJson = ['io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec'];
+
 test('descriptions are free of the escapes of the code generator', () => {
-  assert.doesNotMatch(generated.schemas, /\\\\["']/);
+  for (const [name, schema] of Object.entries(schemas)) {
+    const escaped = /\\\\["']/.test(JSON.stringify(schema));
+    assert.equal(escaped, showsJsonInJson.includes(name), name);
+  }
   assert.match(
     schemas['io.k8s.api.core.v1.PodSpec']?.properties?.['dnsPolicy']?.description ?? '',
     /"ClusterFirst"/,

@@ -1,0 +1,65 @@
+import type { ValidatingAdmissionPolicyBinding } from '../generated/models.ts';
+import { duplicate, invalid, invalidFor, notSupported, required } from './cause.ts';
+import { ageColumn, nameColumn, textColumn } from './columns.ts';
+import { allVerbs, defineKind } from './define-kind.ts';
+import { dnsSubdomain } from './name-rules.ts';
+import { validateObjectMeta } from './object-meta.ts';
+import { defaultMatch } from './validating-admission-policy.ts';
+
+const actions = ['Audit', 'Deny', 'Warn'];
+
+export const validatingAdmissionPolicyBindingKind = defineKind<ValidatingAdmissionPolicyBinding>({
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  kind: 'ValidatingAdmissionPolicyBinding',
+  plural: 'validatingadmissionpolicybindings',
+  singular: 'validatingadmissionpolicybinding',
+  shortNames: [],
+  categories: ['api-extensions'],
+  namespaced: false,
+  schema: 'io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding',
+  verbs: allVerbs,
+  subresources: [],
+  columns: [
+    nameColumn,
+    textColumn('PolicyName', 'The policy it puts in force.', ({ spec }) => spec?.policyName ?? ''),
+    textColumn('ParamRef', 'The parameters it gives to it.', ({ spec }) => {
+      const { namespace, name, selector } = spec?.paramRef ?? {};
+      if (name !== undefined) return namespace === undefined ? name : `${namespace}/${name}`;
+      return selector ? '<selector>' : '<unset>';
+    }),
+    ageColumn,
+  ],
+  selectableFields: {},
+
+  applyDefaults({ spec }) {
+    if (spec?.matchResources) defaultMatch(spec.matchResources);
+  },
+  validate: (binding) => {
+    const { policyName } = binding.spec ?? {};
+    const validationActions = binding.spec?.validationActions ?? [];
+    const path = 'spec.validationActions';
+    const both = validationActions.includes('Deny') && validationActions.includes('Warn');
+    return [
+      ...validateObjectMeta(binding, dnsSubdomain),
+      ...(policyName
+        ? invalidFor('spec.policyName', policyName, dnsSubdomain(policyName))
+        : [required('spec.policyName')]),
+      ...(validationActions.length > 0 ? [] : [required(path, 'at least one validation action is required')]),
+      ...validationActions.flatMap((action, index) => {
+        const at = `${path}[${index}]`;
+        if (!actions.includes(action)) return [notSupported(at, action, actions)];
+        return validationActions.indexOf(action) < index ? [duplicate(at, action)] : [];
+      }),
+      ...(both
+        ? [
+            invalid(
+              path,
+              validationActions,
+              'must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
+            ),
+          ]
+        : []),
+    ];
+  },
+});
