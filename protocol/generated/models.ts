@@ -3124,6 +3124,27 @@ export interface HTTPIngressRuleValue {
   paths: HTTPIngressPath[];
 }
 
+/** io.k8s.api.networking.v1.IPAddress */
+export interface IPAddress {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec: IPAddressSpec;
+}
+
+/** io.k8s.api.networking.v1.IPAddressList */
+export interface IPAddressList {
+  apiVersion?: string;
+  items: IPAddress[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.networking.v1.IPAddressSpec */
+export interface IPAddressSpec {
+  parentRef: ParentReference;
+}
+
 /** io.k8s.api.networking.v1.IPBlock */
 export interface IPBlock {
   cidr: string;
@@ -3284,10 +3305,45 @@ export interface NetworkPolicySpec {
   policyTypes?: string[];
 }
 
+/** io.k8s.api.networking.v1.ParentReference */
+export interface ParentReference {
+  group?: string;
+  name: string;
+  namespace?: string;
+  resource: string;
+}
+
 /** io.k8s.api.networking.v1.ServiceBackendPort */
 export interface ServiceBackendPort {
   name?: string;
   number?: number;
+}
+
+/** io.k8s.api.networking.v1.ServiceCIDR */
+export interface ServiceCIDR {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: ServiceCIDRSpec;
+  status?: ServiceCIDRStatus;
+}
+
+/** io.k8s.api.networking.v1.ServiceCIDRList */
+export interface ServiceCIDRList {
+  apiVersion?: string;
+  items: ServiceCIDR[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.networking.v1.ServiceCIDRSpec */
+export interface ServiceCIDRSpec {
+  cidrs?: string[];
+}
+
+/** io.k8s.api.networking.v1.ServiceCIDRStatus */
+export interface ServiceCIDRStatus {
+  conditions?: Condition[];
 }
 
 /** io.k8s.api.node.v1.Overhead */

@@ -19,6 +19,7 @@ import { horizontalPodAutoscalerKind } from './horizontal-pod-autoscaler.ts';
 import { horizontalPodAutoscalerV1Kind } from './horizontal-pod-autoscaler-v1.ts';
 import { ingressKind } from './ingress.ts';
 import { ingressClassKind } from './ingress-class.ts';
+import { ipAddressKind } from './ip-address.ts';
 import { jobKind } from './job.ts';
 import { leaseKind } from './lease.ts';
 import { limitRangeKind } from './limit-range.ts';
@@ -44,6 +45,7 @@ import { runtimeClassKind } from './runtime-class.ts';
 import { secretKind } from './secret.ts';
 import { serviceKind } from './service.ts';
 import { serviceAccountKind } from './service-account.ts';
+import { serviceCidrKind } from './service-cidr.ts';
 import { statefulSetKind } from './stateful-set.ts';
 import { storageClassKind } from './storage-class.ts';
 import { validatingAdmissionPolicyKind } from './validating-admission-policy.ts';
@@ -89,6 +91,8 @@ export const kinds: readonly KindDefinition[] = [
   ingressKind,
   ingressClassKind,
   networkPolicyKind,
+  ipAddressKind,
+  serviceCidrKind,
   runtimeClassKind,
   podDisruptionBudgetKind,
   priorityClassKind,

@@ -10,7 +10,7 @@ import { isStatus } from '../../protocol/status.ts';
 import { createRegistry } from '../../server/registry/create-registry.ts';
 import type { Registry } from '../../server/registry/registry.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
-import { sampleOf } from '../support/kind-samples.ts';
+import { sampleName, sampleOf } from '../support/kind-samples.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /** The registry with every kind that the API serves: a new kind needs a sample here. */
@@ -59,10 +59,11 @@ for (const kind of kinds) {
     const { registry } = fixture;
     const sample = sampleOf(kind) ?? samples[kind.kind];
     assert.ok(sample, `a sample of ${kind.kind}`);
-    const at = kind.namespaced ? { namespace: 'default', name: 'web' } : { name: 'web' };
+    const name = sampleName(kind);
+    const at = kind.namespaced ? { namespace: 'default', name } : { name };
     const created = await registry.create(kind, { ...structuredClone(sample), metadata: at });
     assert.deepEqual(await registry.get(kind, at), created);
-    const { items } = await registry.list(kind, { fieldSelector: 'metadata.name=web' });
+    const { items } = await registry.list(kind, { fieldSelector: `metadata.name=${name}` });
     assert.deepEqual(items, [created]);
     const { resourceVersion } = registry;
     assert.deepEqual(await registry.update(kind, structuredClone(created)), created);

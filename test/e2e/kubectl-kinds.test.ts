@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { apiVersionOf, type KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import { kinds } from '../../protocol/kinds/registry.ts';
-import { sampleOf } from '../support/kind-samples.ts';
+import { sampleName, sampleOf } from '../support/kind-samples.ts';
 import { type KubectlFixture, kubectlIsMissing, openKubectl } from './kubectl-fixture.ts';
 
 /** What a user may not change, as a merge patch, and the words that refuse it. */
@@ -76,7 +76,7 @@ function resource({ plural, version, group }: KindDefinition): string {
 }
 
 /** Kubectl 1.32 looks for an older version of these. */
-const undescribed = ['VolumeAttributesClass'];
+const undescribed = ['IPAddress', 'ServiceCIDR', 'VolumeAttributesClass'];
 
 const sampled = kinds.filter((kind) => sampleOf(kind) !== undefined);
 
@@ -90,11 +90,12 @@ describe('an unmodified kubectl with every kind', { skip: await kubectlIsMissing
   for (const kind of sampled) {
     const what = `${apiVersionOf(kind)} ${kind.kind}`;
     test(`${what}: is explained, applied, shown, changed, guarded and deleted`, async () => {
+      const name = sampleName(kind);
       const manifest = (extra: object) =>
         JSON.stringify({
           apiVersion: apiVersionOf(kind),
           kind: kind.kind,
-          metadata: { name: 'web', ...extra },
+          metadata: { name, ...extra },
           ...sampleOf(kind),
         });
       const singular = kind.group === '' ? kind.singular : `${kind.singular}.${kind.group}`;
@@ -102,31 +103,31 @@ describe('an unmodified kubectl with every kind', { skip: await kubectlIsMissing
       assert.match(explained, new RegExp(`KIND: +${kind.kind}\\n`));
 
       // Typed clients create and delete with protobuf; apply patches.
-      assert.equal(await kubectl.ok('apply -f -', manifest({})), `${singular}/web created\n`);
-      const version = `get ${resource(kind)} web -o jsonpath={.metadata.resourceVersion}`;
+      assert.equal(await kubectl.ok('apply -f -', manifest({})), `${singular}/${name} created\n`);
+      const version = `get ${resource(kind)} ${name} -o jsonpath={.metadata.resourceVersion}`;
       const before = await kubectl.ok(version);
       // Where a list is replaced whole kubectl says `configured`, here as with Kubernetes; nothing may be written.
       assert.match(await kubectl.ok('apply -f -', manifest({})), /(?:unchanged|configured)\n$/);
       assert.equal(await kubectl.ok(version), before);
-      const table = await kubectl.ok(`get ${resource(kind)} web -o wide`);
+      const table = await kubectl.ok(`get ${resource(kind)} ${name} -o wide`);
       const head = kind.columns.map(({ name }) => name.toUpperCase().replaceAll(' ', ' ')).join(' ');
       assert.equal((table.split('\n')[0] ?? '').trim().replace(/ +/g, ' '), head);
-      if (!undescribed.includes(kind.kind)) await kubectl.ok(`describe ${resource(kind)} web`);
+      if (!undescribed.includes(kind.kind)) await kubectl.ok(`describe ${resource(kind)} ${name}`);
       const changed = manifest({ annotations: { note: 'changed' } });
-      assert.equal(await kubectl.ok('apply -f -', changed), `${singular}/web configured\n`);
+      assert.equal(await kubectl.ok('apply -f -', changed), `${singular}/${name} configured\n`);
       assert.equal(
-        await kubectl.ok(`get ${resource(kind)} web -o jsonpath={.metadata.annotations.note}`),
+        await kubectl.ok(`get ${resource(kind)} ${name} -o jsonpath={.metadata.annotations.note}`),
         'changed',
       );
       const [patch, words] = refused[kind.kind] ?? [];
       if (patch) {
-        const patching = ['patch', resource(kind), 'web', '--type=merge', '-p', JSON.stringify(patch)];
+        const patching = ['patch', resource(kind), name, '--type=merge', '-p', JSON.stringify(patch)];
         const { code, stderr } = await kubectl.run(patching);
         assert.equal(code, 1, what);
         assert.match(stderr, words ?? /./);
       }
-      assert.match(await kubectl.ok(`delete ${resource(kind)} web`), /deleted/);
-      assert.match(await kubectl.fails(`get ${resource(kind)} web`), /NotFound/);
+      assert.match(await kubectl.ok(`delete ${resource(kind)} ${name}`), /deleted/);
+      assert.match(await kubectl.fails(`get ${resource(kind)} ${name}`), /NotFound/);
     });
   }
 

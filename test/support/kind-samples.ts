@@ -114,6 +114,9 @@ const samples: Readonly<Record<string, object>> = {
     note: 'tested',
     regarding: { kind: 'Pod', namespace: 'default', name: 'web' },
   },
+  'networking.k8s.io/v1 IPAddress': {
+    spec: { parentRef: { resource: 'services', namespace: 'default', name: 'web' } },
+  },
   'networking.k8s.io/v1 Ingress': {
     spec: {
       ingressClassName: 'nginx',
@@ -138,6 +141,7 @@ const samples: Readonly<Record<string, object>> = {
       ],
     },
   },
+  'networking.k8s.io/v1 ServiceCIDR': { spec: { cidrs: ['10.96.0.0/12'] } },
   'node.k8s.io/v1 RuntimeClass': { handler: 'process' },
   'policy/v1 PodDisruptionBudget': { spec: { minAvailable: 1, selector } },
   'resource.k8s.io/v1 DeviceClass': { spec: {} },
@@ -161,6 +165,11 @@ const samples: Readonly<Record<string, object>> = {
   },
   'storage.k8s.io/v1 VolumeAttributesClass': { driverName: 'example.com', parameters: { iops: '100' } },
 };
+
+/** A name that the kind takes. */
+export function sampleName({ kind }: Pick<KindDefinition, 'kind'>): string {
+  return kind === 'IPAddress' ? '10.0.0.1' : 'web';
+}
 
 /** A copy; undefined for a kind that has no sample here. */
 export function sampleOf(kind: Pick<KindDefinition, 'group' | 'version' | 'kind'>): object | undefined {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { KindDefinition, KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
 import { findKind, kinds } from '../../../../protocol/kinds/registry.ts';
 import { schemas } from '../../../../protocol/schema/schemas.ts';
-import { sampleOf } from '../../../support/kind-samples.ts';
+import { sampleName, sampleOf } from '../../../support/kind-samples.ts';
 import { admit, faults } from './admit.ts';
 
 /** The least that each kind accepts. */
@@ -30,7 +30,7 @@ const minimal: Record<string, object> = {
 /** Roles, their bindings and certificate requests are named by whatever can stand in a path. */
 const anyNameGroups = new Set(['rbac.authorization.k8s.io', 'certificates.k8s.io']);
 
-function least(kind: KindDefinition, name = 'name'): KubernetesObject {
+function least(kind: KindDefinition, name = sampleName(kind)): KubernetesObject {
   const metadata = { name, uid: 'uid', ...(kind.namespaced && { namespace: 'here' }) };
   return { metadata, ...(sampleOf(kind) ?? minimal[kind.kind]) };
 }

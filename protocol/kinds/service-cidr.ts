@@ -1,0 +1,63 @@
+import type { ServiceCIDR } from '../generated/models.ts';
+import { parseCidr } from '../ip-address.ts';
+import type { StatusCause } from '../status.ts';
+import { immutable, invalid, required } from './cause.ts';
+import { ageColumn, nameColumn, textColumn } from './columns.ts';
+import { allVerbs, defineKind } from './define-kind.ts';
+import { dnsSubdomain } from './name-rules.ts';
+import { cidrFault } from './network-policy.ts';
+import { validateObjectMeta } from './object-meta.ts';
+import { separateStatus } from './object-parts.ts';
+
+/** A range that Services get their addresses from. */
+export const serviceCidrKind = defineKind<ServiceCIDR>({
+  group: 'networking.k8s.io',
+  version: 'v1',
+  kind: 'ServiceCIDR',
+  plural: 'servicecidrs',
+  singular: 'servicecidr',
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: 'io.k8s.api.networking.v1.ServiceCIDR',
+  verbs: allVerbs,
+  subresources: ['status'],
+  columns: [
+    nameColumn,
+    textColumn('CIDRs', 'The range, one a family.', ({ spec }) => spec?.cidrs?.join(',') ?? ''),
+    ageColumn,
+  ],
+  selectableFields: {},
+
+  prepareCreate(range) {
+    range.status = {};
+  },
+  prepareUpdate: separateStatus,
+  validate: (range) => [
+    ...validateObjectMeta(range, dnsSubdomain),
+    ...validateRanges(range.spec?.cidrs ?? []),
+  ],
+  validateUpdate: (next, old) => immutable('spec.cidrs', next.spec?.cidrs, old.spec?.cidrs),
+});
+
+function validateRanges(cidrs: readonly string[]): StatusCause[] {
+  if (cidrs.length === 0) return [required('spec.cidrs', 'at least one CIDR required')];
+  if (cidrs.length > 2) {
+    return [invalid('spec', cidrs, 'may only hold up to 2 values, one for each IP family')];
+  }
+  const parsed = cidrs.map(parseCidr);
+  const causes = cidrs.flatMap((text, index) =>
+    parsed[index] ? [] : [invalid(`spec.cidrs[${index}]`, text, cidrFault)],
+  );
+  const [first, second] = parsed;
+  if (first && second && first.family === second.family) {
+    causes.push(
+      invalid(
+        'spec',
+        cidrs,
+        'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64',
+      ),
+    );
+  }
+  return causes;
+}
