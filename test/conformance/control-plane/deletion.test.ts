@@ -6,8 +6,10 @@ import { deploymentKind } from '../../../protocol/kinds/deployment.ts';
 import { namespaceKind } from '../../../protocol/kinds/namespace.ts';
 import { nodeKind } from '../../../protocol/kinds/node.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
+import { kinds } from '../../../protocol/kinds/registry.ts';
 import { replicaSetKind } from '../../../protocol/kinds/replica-set.ts';
 import { serviceAccountKind } from '../../../protocol/kinds/service-account.ts';
+import { sampleOf } from '../../support/kind-samples.ts';
 import { ControlPlane, isReady } from './control-plane.ts';
 import { deployment, pod, untilRolledOut } from './workloads.ts';
 
@@ -261,4 +263,20 @@ test('a pod that was never bound is deleted at once, one on a device when that c
   assert.ok(await plane.find(podKind, 'small'), 'presumed running');
   await plane.setReady('a', 'True');
   await plane.until('it is gone', async () => !(await plane.find(podKind, 'small')));
+});
+
+test('a namespace takes an object of every kind with it', async () => {
+  await using plane = await ControlPlane.start();
+  await plane.registry.create(namespaceKind, { metadata: { name: 'full' } });
+  const sampled = kinds.filter((kind) => kind.namespaced && sampleOf(kind) && kind.kind !== 'Event');
+  for (const kind of sampled) {
+    const name = `of-${kind.version}`;
+    await plane.registry.create(kind, { metadata: { namespace: 'full', name }, ...sampleOf(kind) });
+  }
+  await plane.untilQuiet();
+  await plane.registry.delete(namespaceKind, { name: 'full' });
+  await plane.until('the namespace is gone', async () => !(await plane.find(namespaceKind, 'full')));
+  for (const kind of sampled) {
+    assert.deepEqual((await plane.registry.list(kind, { namespace: 'full' })).items, [], kind.kind);
+  }
 });
