@@ -1,5 +1,10 @@
 // Written by protocol/generate-models.ts from @kubernetes/client-node. Do not edit; run `npm run generate`.
 
+/** io.k8s.api.admissionregistration.v1.ApplyConfiguration */
+export interface ApplyConfiguration {
+  expression?: string;
+}
+
 /** io.k8s.api.admissionregistration.v1.AuditAnnotation */
 export interface AuditAnnotation {
   key: string;
@@ -10,6 +15,11 @@ export interface AuditAnnotation {
 export interface ExpressionWarning {
   fieldRef: string;
   warning: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.JSONPatch */
+export interface JSONPatch {
+  expression?: string;
 }
 
 /** io.k8s.api.admissionregistration.v1.MatchCondition */
@@ -25,6 +35,56 @@ export interface MatchResources {
   namespaceSelector?: LabelSelector;
   objectSelector?: LabelSelector;
   resourceRules?: NamedRuleWithOperations[];
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy */
+export interface MutatingAdmissionPolicy {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: MutatingAdmissionPolicySpec;
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding */
+export interface MutatingAdmissionPolicyBinding {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: MutatingAdmissionPolicyBindingSpec;
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingList */
+export interface MutatingAdmissionPolicyBindingList {
+  apiVersion?: string;
+  items: MutatingAdmissionPolicyBinding[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingSpec */
+export interface MutatingAdmissionPolicyBindingSpec {
+  matchResources?: MatchResources;
+  paramRef?: ParamRef;
+  policyName?: string;
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyList */
+export interface MutatingAdmissionPolicyList {
+  apiVersion?: string;
+  items: MutatingAdmissionPolicy[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicySpec */
+export interface MutatingAdmissionPolicySpec {
+  failurePolicy?: string;
+  matchConditions?: MatchCondition[];
+  matchConstraints?: MatchResources;
+  mutations?: Mutation[];
+  paramKind?: ParamKind;
+  reinvocationPolicy?: string;
+  variables?: Variable[];
 }
 
 /** io.k8s.api.admissionregistration.v1.MutatingWebhook */
@@ -57,6 +117,13 @@ export interface MutatingWebhookConfigurationList {
   items: MutatingWebhookConfiguration[];
   kind?: string;
   metadata?: ListMeta;
+}
+
+/** io.k8s.api.admissionregistration.v1.Mutation */
+export interface Mutation {
+  applyConfiguration?: ApplyConfiguration;
+  jsonPatch?: JSONPatch;
+  patchType: string;
 }
 
 /** io.k8s.api.admissionregistration.v1.NamedRuleWithOperations */

@@ -23,6 +23,8 @@ import { ipAddressKind } from './ip-address.ts';
 import { jobKind } from './job.ts';
 import { leaseKind } from './lease.ts';
 import { limitRangeKind } from './limit-range.ts';
+import { mutatingAdmissionPolicyKind } from './mutating-admission-policy.ts';
+import { mutatingAdmissionPolicyBindingKind } from './mutating-admission-policy-binding.ts';
 import { mutatingWebhookConfigurationKind } from './mutating-webhook-configuration.ts';
 import { namespaceKind } from './namespace.ts';
 import { networkPolicyKind } from './network-policy.ts';
@@ -103,6 +105,8 @@ export const kinds: readonly KindDefinition[] = [
   volumeAttachmentKind,
   volumeAttributesClassKind,
   deviceClassKind,
+  mutatingAdmissionPolicyKind,
+  mutatingAdmissionPolicyBindingKind,
   mutatingWebhookConfigurationKind,
   validatingWebhookConfigurationKind,
   validatingAdmissionPolicyKind,

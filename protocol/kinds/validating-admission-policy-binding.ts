@@ -1,4 +1,4 @@
-import type { ValidatingAdmissionPolicyBinding } from '../generated/models.ts';
+import type { ParamRef, ValidatingAdmissionPolicyBinding } from '../generated/models.ts';
 import { duplicate, invalid, invalidFor, notSupported, required } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
@@ -23,11 +23,7 @@ export const validatingAdmissionPolicyBindingKind = defineKind<ValidatingAdmissi
   columns: [
     nameColumn,
     textColumn('PolicyName', 'The policy it puts in force.', ({ spec }) => spec?.policyName ?? ''),
-    textColumn('ParamRef', 'The parameters it gives to it.', ({ spec }) => {
-      const { namespace, name, selector } = spec?.paramRef ?? {};
-      if (name !== undefined) return namespace === undefined ? name : `${namespace}/${name}`;
-      return selector ? '<selector>' : '<unset>';
-    }),
+    textColumn('ParamRef', 'The parameters it gives to it.', ({ spec }) => paramRefText(spec?.paramRef)),
     ageColumn,
   ],
   selectableFields: {},
@@ -63,3 +59,8 @@ export const validatingAdmissionPolicyBindingKind = defineKind<ValidatingAdmissi
     ];
   },
 });
+
+export function paramRefText({ namespace, name, selector }: ParamRef = {}): string {
+  if (name !== undefined) return namespace === undefined ? name : `${namespace}/${name}`;
+  return selector ? '<selector>' : '<unset>';
+}

@@ -1,4 +1,4 @@
-import type { MatchResources, ValidatingAdmissionPolicy } from '../generated/models.ts';
+import type { MatchResources, ParamKind, ValidatingAdmissionPolicy } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
 import { defaultRules, validateRule } from './admission/webhooks.ts';
 import { optionalOneOf, required } from './cause.ts';
@@ -24,10 +24,7 @@ export const validatingAdmissionPolicyKind = defineKind<ValidatingAdmissionPolic
   columns: [
     nameColumn,
     numberColumn('Validations', 'How many checks it makes.', ({ spec }) => spec?.validations?.length ?? 0),
-    textColumn('ParamKind', 'What its parameters are.', ({ spec }) => {
-      const { apiVersion, kind } = spec?.paramKind ?? {};
-      return kind === undefined ? '<unset>' : `${apiVersion ?? ''}/${kind}`;
-    }),
+    textColumn('ParamKind', 'What its parameters are.', ({ spec }) => paramKindText(spec?.paramKind)),
     ageColumn,
   ],
   selectableFields: {},
@@ -66,6 +63,10 @@ export const validatingAdmissionPolicyKind = defineKind<ValidatingAdmissionPolic
   },
 });
 
+export function paramKindText({ apiVersion, kind }: ParamKind = {}): string {
+  return kind === undefined ? '<unset>' : `${apiVersion ?? ''}/${kind}`;
+}
+
 /** In place, idempotent. */
 export function defaultMatch(match: MatchResources): void {
   match.matchPolicy ??= 'Equivalent';
@@ -75,7 +76,7 @@ export function defaultMatch(match: MatchResources): void {
   defaultRules(match.excludeResourceRules);
 }
 
-function validateMatch(match: MatchResources, field: string): StatusCause[] {
+export function validateMatch(match: MatchResources, field: string): StatusCause[] {
   const rules = match.resourceRules ?? [];
   return [
     ...(rules.length > 0 ? [] : [required(`${field}.resourceRules`)]),

@@ -47,6 +47,14 @@ const samples: Readonly<Record<string, object>> = {
   'v1 PodTemplate': { template },
   'v1 ReplicationController': { spec: { selector: labels, template } },
   'v1 ResourceQuota': { spec: { hard: { pods: '10', 'requests.cpu': '4', 'count/jobs.batch': '5' } } },
+  'admissionregistration.k8s.io/v1 MutatingAdmissionPolicy': {
+    spec: {
+      matchConstraints: { resourceRules: [rule] },
+      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: '[]' } }],
+      reinvocationPolicy: 'Never',
+    },
+  },
+  'admissionregistration.k8s.io/v1 MutatingAdmissionPolicyBinding': { spec: { policyName: 'web' } },
   'admissionregistration.k8s.io/v1 MutatingWebhookConfiguration': { webhooks: [webhook] },
   'admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration': { webhooks: [webhook] },
   'admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy': {
