@@ -15,6 +15,8 @@ export interface Rate {
   perSecond: number;
   p50Ms: number;
   p99Ms: number;
+  /** All requests, with those that do not count. */
+  sent: number;
 }
 
 /** As many requests as `connections` carry, each sent when the one before it is answered. */
@@ -39,7 +41,7 @@ export async function closedLoop(
     }),
   );
   connection.close();
-  return { perSecond: latencies.length / seconds, ...percentiles(latencies) };
+  return { perSecond: latencies.length / seconds, sent: sequence, ...percentiles(latencies) };
 }
 
 export function createConfigMaps(target: Target, connections: number, seconds: number): Promise<Rate> {
@@ -146,7 +148,7 @@ export async function watchOneObject(target: Target, watchers: number, seconds: 
 export async function readsBesideWrites(
   target: Target,
   rates: { readsPerSecond: number; writesPerSecond: number; seconds: number },
-): Promise<Rate & { sent: number }> {
+): Promise<Rate> {
   const connection = connect(target, 100);
   const latencies: number[] = [];
   const failures: unknown[] = [];
