@@ -12,11 +12,22 @@ export interface WorkQueueOptions {
   /** Works one key. Throwing re-queues with back-off; a returned delay re-queues after it; nothing forgets the key. */
   work: (key: string, signal: AbortSignal) => Promise<{ requeueAfterMs?: number } | void>;
   onError?: (key: string, error: unknown, failures: number) => void;
+  measure?: WorkQueueMeasure;
+}
+
+/** What a queue tells of itself as it works; `queue-metrics.ts` makes one of it. */
+export interface WorkQueueMeasure {
+  added(): void;
+  retried(): void;
+  /** `waitedMs`: since the key was added and might have been worked. */
+  started(waitedMs: number): void;
+  finished(workedMs: number): void;
 }
 
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
-  readonly #ready = new Set<string>();
+  /** With when they came, by the monotonic clock. */
+  readonly #ready = new Map<string, number>();
   readonly #processing = new Set<string>();
   readonly #again = new Set<string>();
   readonly #failures = new Map<string, number>();
@@ -32,7 +43,10 @@ export class WorkQueue {
     if (this.#abort.signal.aborted) return;
     this.#cancelDelayed(key);
     if (this.#processing.has(key)) this.#again.add(key);
-    else this.#ready.add(key);
+    else if (!this.#ready.has(key)) {
+      this.#ready.set(key, this.#options.clock.monotonic());
+      this.#options.measure?.added();
+    }
     this.#pump();
   }
 
@@ -67,8 +81,10 @@ export class WorkQueue {
   }
 
   #pump(): void {
-    for (const key of this.#ready) {
-      if (this.#processing.size >= this.#options.workers) return;
+    const { workers, clock, measure } = this.#options;
+    for (const [key, since] of this.#ready) {
+      if (this.#processing.size >= workers) return;
+      measure?.started(clock.monotonic() - since);
       this.#ready.delete(key);
       this.#processing.add(key);
       void this.#run(key);
@@ -76,6 +92,8 @@ export class WorkQueue {
   }
 
   async #run(key: string): Promise<void> {
+    const { clock, measure } = this.#options;
+    const began = clock.monotonic();
     try {
       const result = await this.#options.work(key, this.#abort.signal);
       this.#failures.delete(key);
@@ -83,6 +101,7 @@ export class WorkQueue {
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#retry(key, error);
     } finally {
+      measure?.finished(clock.monotonic() - began);
       this.#processing.delete(key);
       if (this.#again.delete(key)) this.add(key);
       this.#pump();
@@ -93,6 +112,7 @@ export class WorkQueue {
   #retry(key: string, error: unknown): void {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
+    this.#options.measure?.retried();
     this.#options.onError?.(key, error, failures);
     this.addAfter(key, backoffMs(failures, this.#options.backoff));
   }

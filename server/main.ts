@@ -3,6 +3,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import { createMetrics, type Metrics } from '../lib/metrics.ts';
+import { createQueueMetrics } from '../lib/queue-metrics.ts';
 import type { Random } from '../lib/random.ts';
 import { writeFileAtomic } from '../lib/write-file-atomic.ts';
 import { goArchitecture } from '../protocol/go-architecture.ts';
@@ -16,6 +18,7 @@ import { type ApiAccess, createAccess } from './api/access/access.ts';
 import { parseTokenFile, type StaticToken } from './api/access/bearer-tokens.ts';
 import { ensureDefaultRoles } from './api/access/rbac/ensure-defaults.ts';
 import { type ApiServer, startApiServer } from './api/api-server.ts';
+import type { HealthCheck } from './api/health.ts';
 import { versionInfo } from './api/version.ts';
 import type { Authenticator } from './bus/broker-hooks.ts';
 import type { Bus } from './bus/bus.ts';
@@ -26,8 +29,10 @@ import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import { controllers } from './controllers/registry.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
+import { healthChecks } from './health-checks.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJoinService } from './identity/join-service.ts';
+import { measureServer } from './measure-server.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
@@ -38,6 +43,7 @@ import { schedulerPlugins } from './scheduler/registry.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 import { compactPeriodically } from './store/compact-periodically.ts';
 import { openLevelStore } from './store/level-store.ts';
+import { measureStore } from './store/measured-store.ts';
 
 /** The server's composition root: everything is made here, handed what it needs, and taken down in reverse order. */
 export interface RunningServer extends AsyncDisposable {
@@ -77,8 +83,10 @@ async function startParts(
 ): Promise<Omit<RunningServer, typeof Symbol.asyncDispose>> {
   const { clock, random, log } = context;
   await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const metrics = createMetrics();
+  const directory = join(config.data, 'store');
   const store = parts.use(
-    await openLevelStore({ directory: join(config.data, 'store'), clock, log, random }),
+    measureStore(await openLevelStore({ directory, clock, log, random }), metrics, clock),
   );
   const stopping = new AbortController();
   parts.defer(() => stopping.abort());
@@ -94,6 +102,7 @@ async function startParts(
   );
   const joining = createJoinService({ registry, identity, clock, log });
   const bus = parts.use(await startBus(config, context, { identity, authenticator: joining }));
+  measureServer(metrics, { kinds, store, bus, clock });
   parts.use(joining.serve(bus));
   const podStreams = parts.use(createPodStreams({ bus, clock, random, log }));
   const cache = parts.use(createCache({ registry, clock, log }));
@@ -101,14 +110,15 @@ async function startParts(
   const { tokenSigner: signer } = identity;
   const access = createAccess({ registry, cache, signer, staticTokens, clock, random });
   await cache.synced();
-  const api = parts.adopt(
-    await startApi(config, context, { registry, identity, podStreams, access, fieldSchemaOf }),
-    (server) => server.close(),
-  );
+  const working = { informers: false };
+  const checks = healthChecks({ registry, bus, working });
+  const apiParts = { registry, identity, podStreams, access, fieldSchemaOf, metrics, checks };
+  const api = parts.adopt(await startApi(config, context, apiParts), (server) => server.close());
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
-  await startWork(context, { registry, cache, bus, identity, access }, parts);
+  await startWork(context, { registry, cache, bus, identity, access, metrics }, parts);
+  working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
 }
 
@@ -121,12 +131,13 @@ interface WorkParts {
   bus: Bus;
   identity: Identity;
   access: ApiAccess;
+  metrics: Metrics;
 }
 
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 async function startWork(
   { clock, random, log }: ServerContext,
-  { registry, cache, bus, identity, access }: WorkParts,
+  { registry, cache, bus, identity, access, metrics }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
@@ -142,8 +153,10 @@ async function startWork(
       }).token,
   });
   const all = [...controllers, tokenSecrets];
-  parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events }));
-  parts.use(await startScheduler({ registry, cache, clock, log, events, plugins: schedulerPlugins }));
+  const queueMetrics = createQueueMetrics(metrics);
+  parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
+  const plugins = schedulerPlugins;
+  parts.use(await startScheduler({ registry, cache, clock, log, events, plugins, metrics }));
 }
 
 async function startBus(
@@ -163,12 +176,14 @@ interface ApiParts {
   identity: Identity;
   podStreams: PodStreams;
   access: ApiAccess;
+  metrics: Metrics;
+  checks: readonly HealthCheck[];
 }
 
 async function startApi(
   { bind, apiPort }: ServerConfig,
   { clock, random, log }: ServerContext,
-  { registry, identity, podStreams, access, fieldSchemaOf }: ApiParts,
+  { registry, identity, podStreams, access, fieldSchemaOf, metrics, checks }: ApiParts,
 ): Promise<ApiServer> {
   const { key, cert, ca } = identity.server;
   const api = await startApiServer({
@@ -184,13 +199,10 @@ async function startApi(
     random,
     log,
     version: versionInfo({ flotilla: flotillaVersion, platform: `linux/${goArchitecture(process.arch)}` }),
-    checks: [{ name: 'store', check: () => storeAnswers(registry) }],
+    metrics,
+    checks,
   });
   return api;
-}
-
-async function storeAnswers(registry: Registry): Promise<void> {
-  await registry.get(namespaceKind, { name: 'default' });
 }
 
 async function readTokens(path: string | undefined): Promise<readonly StaticToken[]> {

@@ -2,7 +2,7 @@
 # On a machine where it may not install (no apt-get or not root), tests that lack their program say so and are skipped.
 
 kubectl_minor_min=27
-kubectl_cache="$root/node_modules/.cache/flotilla"
+program_cache="$root/node_modules/.cache/flotilla"
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -31,18 +31,31 @@ kubectl_recent() {
 # Debian 12's kubectl is too old; a newer suite's package runs as it is, unpacked beside the tests.
 install_kubectl() {
   have kubectl && kubectl_recent kubectl && return 0
-  if ! [ -x "$kubectl_cache/usr/bin/kubectl" ] && have apt-get; then
+  if ! [ -x "$program_cache/usr/bin/kubectl" ] && have apt-get; then
     echo "prepare: fetching kubectl from Debian trixie" >&2
     work=$(mktemp -d)
-    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$kubectl_cache"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$program_cache"
     : >"$work/status"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" >"$work/sources.list"
     apt="apt-get -qq -o Dir::Etc::sourcelist=$work/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$work/lists -o Dir::State::status=$work/status -o Dir::Cache=$work/cache -o APT::Sandbox::User=root"
     # kubernetes-client has become an empty package that needs kubectl.
-    $apt update && (cd "$work" && $apt download kubectl && dpkg-deb -x kubectl_*.deb "$kubectl_cache")
+    $apt update && (cd "$work" && $apt download kubectl && dpkg-deb -x kubectl_*.deb "$program_cache")
     rm -rf "$work"
   fi
-  PATH="$kubectl_cache/usr/bin:$PATH"
+  PATH="$program_cache/usr/bin:$PATH"
+}
+
+# Unpacked only: the package would start a service.
+install_prometheus() {
+  have prometheus && return 0
+  if ! [ -x "$program_cache/usr/bin/prometheus" ] && have apt-get; then
+    echo "prepare: fetching prometheus" >&2
+    work=$(mktemp -d)
+    (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download prometheus && dpkg-deb -x prometheus_*.deb "$program_cache") ||
+      echo "prepare: no prometheus to be had; its test is skipped" >&2
+    rm -rf "$work"
+  fi
+  PATH="$program_cache/usr/bin:$PATH"
 }
 
 # Without CAP_SYS_RESOURCE (bit 24) an engine cannot raise limits; and crun refuses a hybrid cgroup tree where runc does not.
@@ -61,4 +74,5 @@ CONF
 
 install_packages
 install_kubectl
+install_prometheus
 prepare_podman

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { createMetrics, type Metrics } from '../../lib/metrics.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import { reviewKinds } from '../../protocol/kinds/reviews.ts';
@@ -19,6 +20,7 @@ import { Documents } from './discovery/documents.ts';
 import type { HealthCheck } from './health.ts';
 import { indexKinds } from './kind-index.ts';
 import { RequestListener } from './request-listener.ts';
+import { RequestMetrics } from './request-metrics.ts';
 import { EncodedEvents } from './response/encoded-events.ts';
 import { isWebSocketUpgrade } from './subresources/web-socket.ts';
 import type { VersionInfo } from './version.ts';
@@ -42,6 +44,8 @@ export interface ApiServerOptions {
   /** How fields are owned; the registry's, where it keeps managedFields. */
   fieldSchemaOf: FieldSchemaOf;
   random?: Random;
+  /** Where the API counts, and what `/metrics` tells. */
+  metrics?: Metrics;
   /** How long a client may take; apiLimits says unless given. */
   timeouts?: { headersMs: number; checkEveryMs: number };
 }
@@ -57,7 +61,9 @@ export interface ApiServer {
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { registry, podStreams, clock, log, version, checks, random = systemRandom } = options;
   const stopping = new AbortController();
-  const listener = new RequestListener({
+  const kinds = indexKinds([...options.kinds, ...reviewKinds]);
+  const metrics = options.metrics ?? createMetrics();
+  const listener: RequestListener = new RequestListener({
     services: {
       registry,
       podStreams,
@@ -66,8 +72,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       version,
       checks,
       random,
-      kinds: indexKinds([...options.kinds, ...reviewKinds]),
+      kinds,
       access: options.access,
+      metrics: new RequestMetrics(metrics, kinds, () => listener.openRequests()),
+      metricsText: () => metrics.text(),
       encodedEvents: new EncodedEvents(apiLimits.encodedEventsBytesMax),
       documents: new Documents(),
       decoder: createObjectDecoder(schemas),

@@ -15,6 +15,7 @@ import type { Documents } from './discovery/documents.ts';
 import type { HealthCheck } from './health.ts';
 import type { KindIndex } from './kind-index.ts';
 import type { RequestInfo, ResourceRequest } from './request/request-info.ts';
+import type { RequestMetrics } from './request-metrics.ts';
 import type { EncodedEvents } from './response/encoded-events.ts';
 import type { VersionInfo } from './version.ts';
 
@@ -29,6 +30,9 @@ export interface ApiServices {
   log: Logger;
   version: VersionInfo;
   checks: readonly HealthCheck[];
+  metrics: RequestMetrics;
+  /** What `/metrics` answers. */
+  metricsText(): Promise<string>;
   encodedEvents: EncodedEvents;
   documents: Documents;
   /** Reads parsed bodies as what their kind's schema says. */

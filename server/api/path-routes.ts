@@ -1,3 +1,4 @@
+import { contentType } from '../../lib/metrics.ts';
 import {
   aggregatedDiscovery,
   coreVersions,
@@ -14,7 +15,7 @@ import { sendHealth } from './health.ts';
 import { serveOpenIdConfiguration, serveOpenIdKeys } from './openid.ts';
 import { negotiate, notAcceptable, parseAccept } from './request/negotiation.ts';
 import { methodNotAllowed, pathNotFound } from './request/request-info.ts';
-import { sendPlain, sendValue } from './response/answer.ts';
+import { sendPlain, sendText, sendValue } from './response/answer.ts';
 
 /** Everything that is no object: discovery, OpenAPI, version and health. Throws NotFound and MethodNotAllowed. */
 export async function servePath(exchange: Exchange): Promise<void> {
@@ -41,6 +42,10 @@ const routes: Readonly<Record<string, Route>> = {
   version: (exchange, rest) => {
     if (rest.length > 0) throw pathNotFound();
     return sendValue(exchange, 200, exchange.services.version, { format: 'json' });
+  },
+  metrics: async (exchange, rest) => {
+    if (rest.length > 0) throw pathNotFound();
+    sendText(exchange, 200, await exchange.services.metricsText(), contentType);
   },
   livez: (exchange, rest) => serveHealth(exchange, 'livez', rest),
   readyz: (exchange, rest) => serveHealth(exchange, 'readyz', rest),

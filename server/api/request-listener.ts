@@ -9,6 +9,7 @@ import { apiLimits } from './api-limits.ts';
 import { dispatch } from './dispatch.ts';
 import type { ApiServices, Exchange } from './exchange.ts';
 import { readRequestInfo } from './request/request-info.ts';
+import type { OpenRequest } from './request-metrics.ts';
 import { sendError } from './response/answer.ts';
 import { asStatusError } from './response/errors.ts';
 
@@ -19,7 +20,7 @@ export interface RequestListenerOptions {
 /** The way of every request: who is it, what does it want, may it, then the handler; failures become a Status. */
 export class RequestListener {
   readonly #options: RequestListenerOptions;
-  readonly #open = new Set<AbortController>();
+  readonly #open = new Map<AbortController, OpenRequest>();
 
   constructor(options: RequestListenerOptions) {
     this.#options = options;
@@ -39,9 +40,21 @@ export class RequestListener {
     void this.#run(request, response, { socket, head });
   }
 
+  /** The requests under way; `long` are those that run on: watches, followed logs, sessions. */
+  *openRequests(): Generator<{ request: OpenRequest; long: boolean }> {
+    const { longRunning } = this.#options.services;
+    for (const [abort, request] of this.#open) yield { request, long: longRunning.has(abort) };
+  }
+
   /** Ends what would run on: watches, followed logs, sessions. */
   endLongRunning(): void {
     for (const abort of this.#options.services.longRunning) abort.abort();
+  }
+
+  #openRequest({ method = '', headers }: IncomingMessage, query: URLSearchParams): OpenRequest {
+    const sinceMs = this.#options.services.clock.monotonic();
+    const applies = headers['content-type']?.startsWith('application/apply-patch') ?? false;
+    return { method, sinceMs, applies, dryRun: query.get('dryRun') === 'All' };
   }
 
   async #run(
@@ -52,10 +65,12 @@ export class RequestListener {
     const { services } = this.#options;
     const { target, query } = splitTarget(request.url ?? '');
     const abort = new AbortController();
-    this.#open.add(abort);
+    const open = this.#openRequest(request, query);
+    this.#open.set(abort, open);
     const onGone = () => {
-      this.#open.delete(abort);
+      if (!this.#open.delete(abort)) return;
       abort.abort(clientGone);
+      services.metrics.ended(open, response.statusCode, services.clock.monotonic());
     };
     response.once('close', onGone);
     upgrade?.socket.once('close', onGone);
@@ -67,17 +82,19 @@ export class RequestListener {
       await this.#handle(
         { request, response, query, abort, services, ...(upgrade ? { upgrade } : {}) },
         target,
+        open,
       );
     } catch (error) {
       await this.#refuse({ request, response, query }, error);
     }
   }
 
-  async #handle(exchange: Omit<Exchange, 'user' | 'info'>, path: string): Promise<void> {
+  async #handle(exchange: Omit<Exchange, 'user' | 'info'>, path: string, open: OpenRequest): Promise<void> {
     const { authenticate, authorize } = this.#options.services.access;
     const { request, query } = exchange;
     const user = await actingUser(authorize, await identify(authenticate, request), request);
     const info = readRequestInfo(request.method ?? '', path, query);
+    open.info = info;
     await enforce(authorize, user, accessOf(info, query));
     await dispatch({ ...exchange, user, info });
   }

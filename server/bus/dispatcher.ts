@@ -19,6 +19,7 @@ export class Dispatcher {
   readonly #warned = new Set<string>();
   /** Payloads that did not decode or did not fit their topic's schema. */
   undecodable = 0;
+  received = { messages: 0, bytes: 0 };
 
   constructor(log: Logger) {
     this.#log = log;
@@ -31,6 +32,8 @@ export class Dispatcher {
   }
 
   receive(sender: string, topic: string, match: TopicMatch, payload: Uint8Array): void {
+    this.received.messages += 1;
+    this.received.bytes += payload.length;
     const listeners = this.#handlers.get(match.definition.name);
     if (!listeners || listeners.size === 0) return;
     try {

@@ -36,9 +36,20 @@ export interface EmbeddedBrokerOptions {
 export interface EmbeddedBroker extends Bus {
   /** 0 when it does not listen. */
   readonly port: number;
+  /** Whether it takes connections from outside. */
+  readonly listening: boolean;
   useCertificate(tls: ServerTls): void;
+  /** Since the start; a message is one MQTT publish. */
+  traffic(): BusTraffic;
   /** Takes an in-memory connection of a device whose identity is known; `stream` is the broker's end. */
   attach(stream: Duplex, identity: { node: string } | 'anonymous'): void;
+}
+
+export interface BusTraffic {
+  received: { messages: number; bytes: number };
+  sent: { messages: number; bytes: number };
+  /** Did not decode or fit its schema; or was not sent because too much is waiting. */
+  dropped: { undecodable: number; overflow: number };
 }
 
 /** Rejects as `listen` does, e.g. EADDRINUSE. */
@@ -62,6 +73,8 @@ class AedesBus implements EmbeddedBroker {
   /** By client id. aedes has such a map too, but loses a client from it that reconnects while its old connection closes. */
   readonly #connected = new Map<string, Session>();
   readonly #outbound = { bytes: 0 };
+  readonly #sent = { messages: 0, bytes: 0 };
+  #overflowed = 0;
   #listener: TlsListener | undefined;
   #closing = false;
 
@@ -93,6 +106,10 @@ class AedesBus implements EmbeddedBroker {
     }
   }
 
+  get listening(): boolean {
+    return this.#listener !== undefined && !this.#closing;
+  }
+
   get port(): number {
     return this.#listener?.port ?? 0;
   }
@@ -122,9 +139,19 @@ class AedesBus implements EmbeddedBroker {
       payload,
     }));
     for (const session of this.#receivers(topic, target, parameters)) {
-      if (!session.outbox.push(payloads))
-        this.#log.warn('a message was dropped: too much is waiting', { topic: target });
+      if (session.outbox.push(payloads)) {
+        this.#sent.messages += payloads.length;
+        for (const { payload } of payloads) this.#sent.bytes += payload.length;
+        continue;
+      }
+      this.#overflowed += 1;
+      this.#log.warn('a message was dropped: too much is waiting', { topic: target });
     }
+  }
+
+  traffic(): BusTraffic {
+    const { received, undecodable } = this.#dispatcher;
+    return { received, sent: this.#sent, dropped: { undecodable, overflow: this.#overflowed } };
   }
 
   subscribe<D extends TopicDefinition>(topic: D, handler: BusHandler<D>): Disposable {

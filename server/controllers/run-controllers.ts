@@ -1,8 +1,12 @@
+import type { QueueMetrics } from '../../lib/queue-metrics.ts';
 import { WorkQueue } from '../../lib/work-queue.ts';
 import { isStatus } from '../../protocol/status.ts';
 import type { ControllerContext, ControllerDefinition, Follow } from './define-controller.ts';
 
 const backoff = { baseMs: 20, capMs: 60_000 };
+
+/** What controllers are run with. */
+type RunContext = Omit<ControllerContext, 'follow'> & { queueMetrics?: QueueMetrics };
 
 export interface RunningControllers extends AsyncDisposable {
   /** Resolves when no key is waiting or being worked. */
@@ -15,7 +19,7 @@ export interface RunningControllers extends AsyncDisposable {
  */
 export async function runControllers(
   definitions: readonly ControllerDefinition[],
-  context: Omit<ControllerContext, 'follow'>,
+  context: RunContext,
 ): Promise<RunningControllers> {
   const subscriptions = new DisposableStack();
   const kinds = context.kinds.filter(({ view }) => view === undefined);
@@ -41,7 +45,7 @@ export async function runControllers(
 /** Sets one controller up; what it returns starts its work. */
 function prepare(
   definition: ControllerDefinition,
-  context: Omit<ControllerContext, 'follow'>,
+  context: RunContext,
   subscriptions: DisposableStack,
 ): () => WorkQueue {
   const log = context.log.child({ controller: definition.name });
@@ -54,7 +58,9 @@ function prepare(
   };
   const work = definition.setup({ ...context, log, events, follow }, (key) => enqueue(key));
   return () => {
-    const queue = new WorkQueue({
+    const measure = context.queueMetrics?.measure(definition.name, () => queue.depth);
+    const queue: WorkQueue = new WorkQueue({
+      ...(measure ? { measure } : {}),
       clock: context.clock,
       workers: definition.workers,
       backoff,

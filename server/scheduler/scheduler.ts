@@ -1,6 +1,7 @@
 import { backoffMs } from '../../lib/backoff.ts';
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { createMetrics, type Metrics } from '../../lib/metrics.ts';
 import type { Node, Pod } from '../../protocol/generated/models.ts';
 import { sameValue } from '../../protocol/kinds/cause.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
@@ -15,6 +16,7 @@ import { Fleet } from './fleet.ts';
 import type { SchedulerPlugin } from './plugin.ts';
 import { liveRefusals, type PodRequest, podRequest } from './pod-request.ts';
 import { reportUnschedulable } from './report-unschedulable.ts';
+import { type Attempts, measureAttempts } from './scheduler-metrics.ts';
 import { WaitingPods } from './waiting-pods.ts';
 
 export interface SchedulerOptions {
@@ -24,6 +26,7 @@ export interface SchedulerOptions {
   log: Logger;
   events: EventRecorder;
   plugins: readonly SchedulerPlugin[];
+  metrics?: Metrics;
 }
 
 /** The name pods ask for in spec.schedulerName. */
@@ -51,6 +54,7 @@ class Scheduler implements AsyncDisposable {
   readonly #options: SchedulerOptions;
   readonly #pods: Informer<Pod>;
   readonly #fleet = new Fleet();
+  readonly #attempts: Attempts;
   /** Keys of pods to place, in order of arrival. */
   readonly #queue = new Set<string>();
   readonly #waiting = new WaitingPods();
@@ -70,6 +74,11 @@ class Scheduler implements AsyncDisposable {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#pods = options.cache.informer(podKind);
+    this.#attempts = measureAttempts(options.metrics ?? createMetrics(), schedulerName, () => ({
+      active: this.#queue.size,
+      backoff: this.#timers.size,
+      unschedulable: this.#waiting.size,
+    }));
   }
 
   async start(): Promise<void> {
@@ -197,6 +206,7 @@ class Scheduler implements AsyncDisposable {
     if (!pod || !wantsPlacing(pod) || this.#fleet.isPlaced(storedMeta(pod).uid))
       return this.#waitNoLonger(key);
     const { clock, plugins } = this.#options;
+    const began = clock.monotonic();
     const request = podRequest(pod, liveRefusals(pod, clock.now()));
     const known = this.#waiting.joinQueue(key, request);
     if (known !== undefined) return this.#wait(key, request, known);
@@ -204,21 +214,28 @@ class Scheduler implements AsyncDisposable {
     if (choice.type === 'none') {
       const explanation = explainNone(choice);
       this.#waiting.add(key, request, explanation);
+      this.#attempts.ended('unschedulable', clock.monotonic() - began);
       return this.#wait(key, request, explanation);
     }
     this.#start = (this.#start + choice.examined) % this.#fleet.nodes.length;
     this.#fleet.place(choice.node.name, request);
     this.#waitNoLonger(key);
-    this.#track(this.#bind(key, pod, choice.node.name));
+    this.#track(this.#bind(key, pod, { node: choice.node.name, began }));
   }
 
-  async #bind(key: string, pod: Readonly<Pod>, node: string): Promise<void> {
-    const { registry, events, log } = this.#options;
+  async #bind(
+    key: string,
+    pod: Readonly<Pod>,
+    { node, began }: { node: string; began: number },
+  ): Promise<void> {
+    const { registry, events, clock, log } = this.#options;
     const { namespace = '', name, uid } = storedMeta(pod);
     try {
       const revision = await registry.bind({ namespace, name }, uid, node);
+      this.#attempts.ended('scheduled', clock.monotonic() - began);
       this.#help(this.#fleet.confirm(uid, Number(revision)));
     } catch (error) {
+      this.#attempts.ended('error', clock.monotonic() - began);
       this.#help(this.#fleet.takeBack(uid));
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);

@@ -107,10 +107,15 @@ export async function sendBytes(
   response.end(body);
 }
 
-export function sendText({ response }: PartialExchange, code: number, text: string): void {
+export function sendText(
+  { response }: PartialExchange,
+  code: number,
+  text: string,
+  contentType = 'text/plain; charset=utf-8',
+): void {
   const body = Buffer.from(text);
   response.writeHead(code, {
-    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Type': contentType,
     'X-Content-Type-Options': 'nosniff',
     'Content-Length': body.length,
   });

@@ -23,6 +23,7 @@ export async function watchKind(exchange: ResourceExchange): Promise<void> {
   const options = readWatchOptions(exchange);
   const { as } = negotiate(exchange.request.headers.accept, { transforms: true });
   const encoder = new FrameEncoder(exchange, as);
+  const sent = exchange.services.metrics.watchEvents(exchange.kind);
   const first = await firstPage(exchange, options);
   const changes = changesAfter(exchange, options, first?.resourceVersion);
   const writer = new ResponseWriter(exchange);
@@ -35,6 +36,7 @@ export async function watchKind(exchange: ResourceExchange): Promise<void> {
     for await (const change of changes) {
       if (exchange.abort.signal.aborted) break;
       await writer.write(encoder.encode(change));
+      sent.add();
     }
   } catch (error) {
     if (!exchange.abort.signal.aborted) await writer.write(encoder.failure(asStatusError(error, exchange)));
