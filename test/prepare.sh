@@ -28,19 +28,38 @@ kubectl_recent() {
   [ "${minor:-0}" -ge "$kubectl_minor_min" ]
 }
 
-# Debian 12's kubectl is too old; a newer suite's package runs as it is, unpacked beside the tests.
+# Unpacks a package of a Debian suite, whichever this machine has: unpack_package <suite> <package> <folder>
+unpack_package() {
+  work=$(mktemp -d)
+  mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$3"
+  : >"$work/status"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $1 main" >"$work/sources.list"
+  apt="apt-get -qq -o Dir::Etc::sourcelist=$work/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$work/lists -o Dir::State::status=$work/status -o Dir::Cache=$work/cache -o APT::Sandbox::User=root"
+  unpacked=0
+  { $apt update && (cd "$work" && $apt download "$2" && dpkg-deb -x "$2"_*.deb "$3"); } || unpacked=1
+  rm -rf "$work"
+  return $unpacked
+}
+
+# Debian 12's kubectl is too old to be the one; a newer suite's package runs as it is, unpacked beside the tests.
 install_kubectl() {
   have kubectl && kubectl_recent kubectl && return 0
   if ! [ -x "$program_cache/usr/bin/kubectl" ] && have apt-get; then
     echo "prepare: fetching kubectl from Debian trixie" >&2
-    work=$(mktemp -d)
-    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$program_cache"
-    : >"$work/status"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" >"$work/sources.list"
-    apt="apt-get -qq -o Dir::Etc::sourcelist=$work/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$work/lists -o Dir::State::status=$work/status -o Dir::Cache=$work/cache -o APT::Sandbox::User=root"
     # kubernetes-client has become an empty package that needs kubectl.
-    $apt update && (cd "$work" && $apt download kubectl && dpkg-deb -x kubectl_*.deb "$program_cache")
-    rm -rf "$work"
+    unpack_package trixie kubectl "$program_cache"
+  fi
+  PATH="$program_cache/usr/bin:$PATH"
+}
+
+# The same one serves as a client from years ago.
+install_old_kubectl() {
+  have kubectl-1.20 && return 0
+  if ! [ -x "$program_cache/usr/bin/kubectl-1.20" ] && have apt-get; then
+    echo "prepare: fetching kubectl 1.20 from Debian bookworm" >&2
+    unpack_package bookworm kubernetes-client "$program_cache/bookworm" || echo "prepare: not to be had; its test is skipped" >&2
+    mkdir -p "$program_cache/usr/bin"
+    ln -sf "$program_cache/bookworm/usr/bin/kubectl" "$program_cache/usr/bin/kubectl-1.20"
   fi
   PATH="$program_cache/usr/bin:$PATH"
 }
@@ -49,11 +68,8 @@ install_kubectl() {
 install_prometheus() {
   have prometheus && return 0
   if ! [ -x "$program_cache/usr/bin/prometheus" ] && have apt-get; then
-    echo "prepare: fetching prometheus" >&2
-    work=$(mktemp -d)
-    (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download prometheus && dpkg-deb -x prometheus_*.deb "$program_cache") ||
-      echo "prepare: no prometheus to be had; its test is skipped" >&2
-    rm -rf "$work"
+    echo "prepare: fetching prometheus from Debian bookworm" >&2
+    unpack_package bookworm prometheus "$program_cache" || echo "prepare: not to be had; its test is skipped" >&2
   fi
   PATH="$program_cache/usr/bin:$PATH"
 }
@@ -74,5 +90,6 @@ CONF
 
 install_packages
 install_kubectl
+install_old_kubectl
 install_prometheus
 prepare_podman

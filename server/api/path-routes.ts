@@ -9,6 +9,7 @@ import {
 } from './discovery/discovery.ts';
 import { sendDocument } from './discovery/documents.ts';
 import { openApiV2 } from './discovery/openapi-v2.ts';
+import { encodeOpenApiV2 } from './discovery/openapi-v2-protobuf.ts';
 import { openApiIndex, openApiV3 } from './discovery/openapi-v3.ts';
 import type { Exchange } from './exchange.ts';
 import { sendHealth } from './health.ts';
@@ -131,12 +132,8 @@ function aggregatedVersion(accept: string | undefined): 'v2' | 'v2beta1' | undef
 
 async function serveOpenApi(exchange: Exchange, [version, ...rest]: readonly string[]): Promise<void> {
   const { services, request, query } = exchange;
+  if (version === 'v2' && rest.length === 0) return serveOpenApiV2(exchange);
   acceptsJsonDocument(request.headers.accept);
-  if (version === 'v2' && rest.length === 0)
-    return sendDocument(
-      exchange,
-      services.documents.get('openapi/v2', () => openApiV2(services)),
-    );
   if (version !== 'v3') throw pathNotFound();
   if (rest.length === 0)
     return sendDocument(
@@ -149,9 +146,40 @@ async function serveOpenApi(exchange: Exchange, [version, ...rest]: readonly str
   await sendDocument(exchange, document, { cacheControl });
 }
 
-/** OpenAPI is served as JSON only, also to clients that would rather have protobuf. */
+async function serveOpenApiV2(exchange: Exchange): Promise<void> {
+  const { services, request } = exchange;
+  const { documents } = services;
+  const [best] = parseAccept(request.headers.accept).filter(
+    ({ type }) => isJsonOrAny(type) || isOpenApiProtobuf(type),
+  );
+  if (best && isOpenApiProtobuf(best.type))
+    return sendDocument(
+      exchange,
+      documents.get('openapi/v2 protobuf', () => openApiV2(services), encodeOpenApiV2),
+      { contentType: openApiProtobufType },
+    );
+  acceptsJsonDocument(request.headers.accept);
+  await sendDocument(
+    exchange,
+    documents.get('openapi/v2', () => openApiV2(services)),
+  );
+}
+
+/** Always with the dot: Go's clients refuse to read an answer whose type has the `@` that they ask for. */
+const openApiProtobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+
+/** kubectl up to 1.26 writes `@`, which media types must not hold; later ones write a dot. */
+function isOpenApiProtobuf(type: string): boolean {
+  return /^application\/com\.github\.proto-openapi\.spec\.v2[@.]v1\.0\+protobuf$/.test(type);
+}
+
+function isJsonOrAny(type: string): boolean {
+  return ['application/json', 'application/*', '*/*'].includes(type);
+}
+
+/** Version 3 is served as JSON only, also to clients that would rather have protobuf. */
 function acceptsJsonDocument(accept: string | undefined): void {
   const ranges = parseAccept(accept);
-  const fits = ranges.some(({ type }) => ['application/json', 'application/*', '*/*'].includes(type));
+  const fits = ranges.some(({ type }) => isJsonOrAny(type));
   if (ranges.length > 0 && !fits) throw notAcceptable(['application/json']);
 }

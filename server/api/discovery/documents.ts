@@ -13,15 +13,19 @@ export class Documents {
   readonly #documents = new Map<string, Document>();
 
   /** `key` must come from the served kinds, never from a request, so that this cannot grow. */
-  get(key: string, build: () => object): Document {
+  get(key: string, build: () => object, encode: (value: object) => Buffer = jsonOf): Document {
     let document = this.#documents.get(key);
     if (!document) {
-      const bytes = Buffer.from(JSON.stringify(build()));
+      const bytes = encode(build());
       document = { bytes, hash: createHash('sha256').update(bytes).digest('hex').toUpperCase().slice(0, 64) };
       this.#documents.set(key, document);
     }
     return document;
   }
+}
+
+function jsonOf(value: object): Buffer {
+  return Buffer.from(JSON.stringify(value));
 }
 
 /** Answers with a document, or with 304 when the client has it. */

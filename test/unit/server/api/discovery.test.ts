@@ -115,11 +115,11 @@ describe('discovery, OpenAPI, version and health', () => {
     assert.equal((await api.send('GET', '/openapi/v3/apis/nope/v1')).code, 404);
   });
 
-  test('OpenAPI 2 is served as JSON only', async () => {
+  test('OpenAPI 2 refers to nothing that it lacks', async () => {
     const document = await get('/openapi/v2');
     assert.equal(document.swagger, '2.0');
     for (const name of referencesIn(document)) assert.ok(document.definitions[name], name);
-    const protobuf = { headers: { Accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' } };
+    const protobuf = { headers: { Accept: 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf' } };
     assert.equal((await api.send('GET', '/openapi/v2', protobuf)).code, 406);
   });
 
