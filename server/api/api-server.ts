@@ -47,7 +47,7 @@ export interface ApiServerOptions {
   /** Where the API counts, and what `/metrics` tells. */
   metrics?: Metrics;
   /** How long a client may take; apiLimits says unless given. */
-  timeouts?: { headersMs: number; checkEveryMs: number };
+  timeouts?: { headersMs: number; requestMs?: number; checkEveryMs: number };
 }
 
 export interface ApiServer {
@@ -122,7 +122,7 @@ function createHttpsServer({ tls, timeouts }: ApiServerOptions): Server {
     rejectUnauthorized: false,
     handshakeTimeout: apiLimits.handshakeTimeoutMs,
     headersTimeout: timeouts?.headersMs ?? apiLimits.headersTimeoutMs,
-    requestTimeout: apiLimits.requestTimeoutMs,
+    requestTimeout: timeouts?.requestMs ?? apiLimits.requestTimeoutMs,
     keepAliveTimeout: apiLimits.keepAliveTimeoutMs,
     connectionsCheckingInterval: timeouts?.checkEveryMs ?? apiLimits.connectionsCheckMs,
     maxHeaderSize: apiLimits.headerBytesMax,
