@@ -17,6 +17,8 @@ const confined = [
   { name: 'node:timers/promises', homes: ['lib'] },
   { name: 'systeminformation', homes: ['agent/host'] },
   { name: 'ws', homes: ['server/api'] },
+  { name: '@marcbachmann/cel-js', homes: ['protocol/cel'] },
+  { name: 'node:vm', homes: ['lib'] },
 ];
 
 const inServer = [
@@ -25,6 +27,7 @@ const inServer = [
   'cache',
   'config',
   'controllers',
+  'extensions',
   'identity',
   'nodes',
   'registry',
@@ -44,6 +47,7 @@ const mayImport: Record<string, readonly string[]> = {
   'server/cache': ['lib', 'protocol', 'server/cache', 'server/registry'],
   'server/controllers': ['lib', 'protocol', 'server/controllers', 'server/registry', 'server/cache'],
   'server/scheduler': ['lib', 'protocol', 'server/scheduler', 'server/registry', 'server/cache'],
+  'server/extensions': ['lib', 'protocol', 'server/extensions', 'server/registry', 'server/cache'],
   'server/bus': ['lib', 'protocol', 'server/bus', 'server/identity'],
   'server/nodes': ['lib', 'protocol', 'server/nodes', 'server/registry', 'server/cache', 'server/bus'],
   'server/api': [

@@ -35,6 +35,7 @@ export type CauseType =
   | 'FieldValueTooLong'
   | 'FieldValueTooMany'
   | 'FieldValueTypeInvalid'
+  | 'FieldValueTooMany'
   /** Clients relist without a resourceVersion when they see it. */
   | 'ResourceVersionTooLarge'
   /** Controllers stop creating in a namespace when they see it. */

@@ -8,6 +8,7 @@ import { createQueueMetrics } from '../lib/queue-metrics.ts';
 import type { Random } from '../lib/random.ts';
 import { writeFileAtomic } from '../lib/write-file-atomic.ts';
 import { goArchitecture } from '../protocol/go-architecture.ts';
+import type { KindSet } from '../protocol/kinds/kind-set.ts';
 import { namespaceKind } from '../protocol/kinds/namespace.ts';
 import { kinds } from '../protocol/kinds/registry.ts';
 import { compileFieldSchemas, type FieldSchemaOf } from '../protocol/patch/field-schema.ts';
@@ -29,6 +30,7 @@ import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import { controllers } from './controllers/registry.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
+import { startExtensions } from './extensions/start-extensions.ts';
 import { healthChecks } from './health-checks.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJoinService } from './identity/join-service.ts';
@@ -95,6 +97,8 @@ async function startParts(
   const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf });
   await ensureNamespaces(registry);
   await ensureDefaultRoles(registry);
+  const cache = parts.use(createCache({ registry, clock, log }));
+  const extensions = parts.use(await startExtensions({ registry, cache, builtIn: kinds, clock, log }));
   const names = [hostname(), config.bind, ...config.advertise];
   const { cluster } = config;
   const identity = parts.use(
@@ -105,19 +109,19 @@ async function startParts(
   measureServer(metrics, { kinds, store, bus, clock });
   parts.use(joining.serve(bus));
   const podStreams = parts.use(createPodStreams({ bus, clock, random, log }));
-  const cache = parts.use(createCache({ registry, clock, log }));
   const staticTokens = await readTokens(config.tokenAuthFile);
   const { tokenSigner: signer } = identity;
   const access = createAccess({ registry, cache, signer, staticTokens, clock, random });
   await cache.synced();
   const working = { informers: false };
   const checks = healthChecks({ registry, bus, working });
-  const apiParts = { registry, identity, podStreams, access, fieldSchemaOf, metrics, checks };
+  const served = extensions.kinds;
+  const apiParts = { registry, kinds: served, identity, podStreams, access, fieldSchemaOf, metrics, checks };
   const api = parts.adopt(await startApi(config, context, apiParts), (server) => server.close());
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
-  await startWork(context, { registry, cache, bus, identity, access, metrics }, parts);
+  await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics }, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
 }
@@ -127,6 +131,7 @@ const lastingTokenSeconds = 20 * 365 * 24 * 3600;
 
 interface WorkParts {
   registry: Registry;
+  kinds: KindSet;
   cache: Cache;
   bus: Bus;
   identity: Identity;
@@ -137,7 +142,7 @@ interface WorkParts {
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 async function startWork(
   { clock, random, log }: ServerContext,
-  { registry, cache, bus, identity, access, metrics }: WorkParts,
+  { registry, cache, kinds, bus, identity, access, metrics }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
@@ -173,6 +178,7 @@ async function startBus(
 interface ApiParts {
   fieldSchemaOf: FieldSchemaOf;
   registry: Registry;
+  kinds: KindSet;
   identity: Identity;
   podStreams: PodStreams;
   access: ApiAccess;
@@ -183,7 +189,7 @@ interface ApiParts {
 async function startApi(
   { bind, apiPort }: ServerConfig,
   { clock, random, log }: ServerContext,
-  { registry, identity, podStreams, access, fieldSchemaOf, metrics, checks }: ApiParts,
+  { registry, kinds, identity, podStreams, access, fieldSchemaOf, metrics, checks }: ApiParts,
 ): Promise<ApiServer> {
   const { key, cert, ca } = identity.server;
   const api = await startApiServer({

@@ -1,3 +1,5 @@
+import type { FieldSchema } from '../patch/field-schema.ts';
+import type { SchemaSet } from '../schema/schema.ts';
 import type { StatusCause } from '../status.ts';
 
 /**
@@ -29,7 +31,8 @@ export interface KindDefinition<T extends KubernetesObject = KubernetesObject> {
   prepareCreate?(object: T, context: PrepareContext): void;
   /** Carries over what an update may not change silently, in place. */
   prepareUpdate?(next: T, old: T, context: PrepareContext): void;
-  validate?(object: T): StatusCause[];
+  /** `old` is there when an object is replaced. */
+  validate?(object: T, old?: T): StatusCause[];
   /** Immutable fields and legal transitions. */
   validateUpdate?(next: T, old: T): StatusCause[];
   /** How a delete without options behaves; `immediate` unless said otherwise. */
@@ -40,6 +43,8 @@ export interface KindDefinition<T extends KubernetesObject = KubernetesObject> {
   scale?: ScaleAccess<T>;
   /** Where the objects are those of another kind, seen through another version or group. */
   view?: KindView<T>;
+  /** What only a kind has that was defined at run time; the generated schemas describe the others. */
+  custom?: CustomParts;
 }
 
 /**
@@ -52,6 +57,19 @@ export interface KindView<T> {
   of: KindDefinition;
   fromStored: Reader<KubernetesObject, T>;
   toStored: Reader<T, KubernetesObject>;
+}
+
+export interface CustomParts {
+  /** Removes, in place, the fields that the kind does not know, and returns their paths. */
+  prune: (object: unknown) => string[];
+  /** The kind's own schemas and its list's, by name, for OpenAPI. */
+  readonly schemas: SchemaSet;
+  /** Which of its fields are owned one by one. */
+  readonly fields: FieldSchema;
+  /** Aborts when this definition of the kind is no longer the one in force. */
+  readonly retired: AbortSignal;
+  /** Unlike that of any other definition of a kind. */
+  readonly id: string;
 }
 
 /** A method's type, which lets the definition of one kind stand where any kind's is wanted. */
@@ -72,7 +90,7 @@ export const allVerbs: readonly Verb[] = [
 
 export interface Column<T> {
   name: string;
-  type: 'string' | 'integer' | 'boolean' | 'date';
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
   format?: string;
   description: string;
   /** 0 is always shown, 1 only with `-o wide`. */

@@ -8,9 +8,14 @@ const standardFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion'];
 
 /**
  * The kind's rule for names, and what labels, annotations, owners and finalizers must look like. That there is a name and
- * a namespace, and what of the metadata may change, is the registry's business.
+ * a namespace, and what of the metadata may change, is the registry's business. `anyFinalizer` lets finalizers be plain
+ * names, which the built-in kinds refuse.
  */
-export function validateObjectMeta({ metadata = {} }: KubernetesObject, nameRule: NameRule): StatusCause[] {
+export function validateObjectMeta(
+  { metadata = {} }: KubernetesObject,
+  nameRule: NameRule,
+  { anyFinalizer = false } = {},
+): StatusCause[] {
   const { name, generateName, ownerReferences = [] } = metadata;
   const causes: StatusCause[] = [];
   // A prefix may end in the characters that a name may only hold inside.
@@ -25,7 +30,7 @@ export function validateObjectMeta({ metadata = {} }: KubernetesObject, nameRule
     ...validateAnnotations(metadata.annotations, 'metadata.annotations'),
     ...ownerReferences.flatMap((owner, index) => validateOwner(owner, `metadata.ownerReferences[${index}]`)),
     ...validateControllers(ownerReferences),
-    ...validateFinalizers(metadata),
+    ...validateFinalizers(metadata, anyFinalizer),
   );
   return causes;
 }
@@ -70,10 +75,11 @@ function validateControllers(owners: readonly OwnerReference[]): StatusCause[] {
   return [invalid('metadata.ownerReferences', owners, detail)];
 }
 
-function validateFinalizers({ finalizers = [] }: ObjectMeta): StatusCause[] {
-  const causes = finalizers.flatMap((name, index) =>
-    validateFinalizer(name, `metadata.finalizers[${index}]`),
-  );
+function validateFinalizers({ finalizers = [] }: ObjectMeta, anyFinalizer: boolean): StatusCause[] {
+  const causes = finalizers.flatMap((name, index) => {
+    const field = `metadata.finalizers[${index}]`;
+    return anyFinalizer ? invalidFor(field, name, qualifiedName(name)) : validateFinalizer(name, field);
+  });
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
     const detail = 'finalizer orphan and foregroundDeletion cannot be both set';
     causes.push(invalid('metadata.finalizers', finalizers, detail));

@@ -7,6 +7,7 @@ import { cronJobKind } from './cron-job.ts';
 import { csiDriverKind } from './csi-driver.ts';
 import { csiNodeKind } from './csi-node.ts';
 import { csiStorageCapacityKind } from './csi-storage-capacity.ts';
+import { customResourceDefinitionKind } from './custom-resource-definition.ts';
 import { daemonSetKind } from './daemon-set.ts';
 import type { KindDefinition } from './define-kind.ts';
 import { deploymentKind } from './deployment.ts';
@@ -114,6 +115,7 @@ export const kinds: readonly KindDefinition[] = [
   resourceClaimKind,
   resourceClaimTemplateKind,
   resourceSliceKind,
+  customResourceDefinitionKind,
 ];
 
 /** The kind that a request's path names, or undefined. */

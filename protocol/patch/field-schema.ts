@@ -1,4 +1,13 @@
+import type { KindDefinition } from '../kinds/define-kind.ts';
 import { refOf, type Schema, type SchemaSet } from '../schema/schema.ts';
+
+/** What server-side apply must know of an object of a kind. */
+export function fieldsOfKind(
+  { schema, custom }: Pick<KindDefinition, 'schema' | 'custom'>,
+  fieldSchemaOf: FieldSchemaOf,
+): FieldSchema {
+  return custom ? custom.fields : fieldSchemaOf(schema);
+}
 
 /** What server-side apply must know of a value: whether it is owned in one piece, and what its parts are otherwise. */
 export type FieldSchema = Leaf | Struct | Keyed | List | Free;

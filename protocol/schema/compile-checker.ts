@@ -206,7 +206,7 @@ function checkList({ checker, zero }: Part, type: string): Checker {
 }
 
 /** Free-form JSON: only what would hurt the server is refused. */
-function checkAnything(value: unknown, walk: Walk): unknown {
+export function checkAnything(value: unknown, walk: Walk): unknown {
   if (typeof value !== 'object' || value === null) return value;
   enter(walk);
   walk.path.push('');

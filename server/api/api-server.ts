@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { createMetrics, type Metrics } from '../../lib/metrics.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
-import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import type { KindSet } from '../../protocol/kinds/kind-set.ts';
 import { reviewKinds } from '../../protocol/kinds/reviews.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import { createProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
@@ -18,7 +18,7 @@ import { apiLimits } from './api-limits.ts';
 import { ConnectionGuard } from './connection-guard.ts';
 import { Documents } from './discovery/documents.ts';
 import type { HealthCheck } from './health.ts';
-import { indexKinds } from './kind-index.ts';
+import { followKinds, pathOfGroupVersion } from './kind-index.ts';
 import { RequestListener } from './request-listener.ts';
 import { RequestMetrics } from './request-metrics.ts';
 import { EncodedEvents } from './response/encoded-events.ts';
@@ -28,7 +28,7 @@ import type { VersionInfo } from './version.ts';
 export interface ApiServerOptions {
   registry: Registry;
   /** The stored kinds; reviews are served beside them. */
-  kinds: readonly KindDefinition[];
+  kinds: KindSet;
   podStreams: PodStreams;
   /** PEM. Client certificates are believed when `ca` signed them. */
   tls: { key: string; certificate: string; ca: string };
@@ -61,7 +61,10 @@ export interface ApiServer {
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { registry, podStreams, clock, log, version, checks, random = systemRandom } = options;
   const stopping = new AbortController();
-  const kinds = indexKinds([...options.kinds, ...reviewKinds]);
+  const documents = new Documents();
+  const kinds = followKinds({ set: options.kinds, fixed: reviewKinds }, (changed) =>
+    documents.forget(changed.map(pathOfGroupVersion)),
+  );
   const metrics = options.metrics ?? createMetrics();
   const listener: RequestListener = new RequestListener({
     services: {
@@ -77,7 +80,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       metrics: new RequestMetrics(metrics, kinds, () => listener.openRequests()),
       metricsText: () => metrics.text(),
       encodedEvents: new EncodedEvents(apiLimits.encodedEventsBytesMax),
-      documents: new Documents(),
+      documents,
       decoder: createObjectDecoder(schemas),
       protobuf: createProtobufDecoder(messageTable),
       fieldSchemaOf: options.fieldSchemaOf,

@@ -15,25 +15,44 @@ export interface CacheOptions {
   log: Logger;
 }
 
+interface Running {
+  informer: LiveInformer<KubernetesObject>;
+  ended: Promise<void>;
+  stop: AbortController;
+}
+
 /** One shared informer a kind, started when first asked for; disposing stops them all. */
 export function createCache({ registry, clock, log }: CacheOptions): Cache {
   const abort = new AbortController();
-  const informers = new Map<string, { informer: LiveInformer<KubernetesObject>; ended: Promise<void> }>();
+  const informers = new Map<string, Running>();
 
   return {
     informer<T extends KubernetesObject>(kind: KindDefinition<T>): Informer<T> {
       const place = `${apiVersionOf(kind)}/${kind.plural}`;
       const known = informers.get(place);
       if (known) return known.informer as unknown as Informer<T>;
-      const informer = new LiveInformer({ kind, registry, clock, log, signal: abort.signal });
+      const stop = new AbortController();
+      const signal = AbortSignal.any([abort.signal, stop.signal]);
+      const informer = new LiveInformer({ kind, registry, clock, log, signal });
       informers.set(place, {
         informer: informer as unknown as LiveInformer<KubernetesObject>,
         ended: informer.run(),
+        stop,
       });
       return informer;
     },
+    release({ group, plural }) {
+      const place = `${group}/${plural}`;
+      informers.get(place)?.stop.abort();
+      informers.delete(place);
+    },
     async synced() {
-      await Promise.all([...informers.values()].map(({ informer }) => informer.synced));
+      const waiting = [...informers.values()].map(({ informer, stop }) =>
+        informer.synced.catch((error: unknown) => {
+          if (!stop.signal.aborted) throw error;
+        }),
+      );
+      await Promise.all(waiting);
     },
     async [Symbol.asyncDispose]() {
       abort.abort();

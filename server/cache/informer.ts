@@ -29,6 +29,8 @@ export type CacheChange<T> =
 export interface Cache extends AsyncDisposable {
   /** The shared informer of a kind; the first call starts it. */
   informer<T extends KubernetesObject>(kind: KindDefinition<T>): Informer<T>;
+  /** Stops the informer of a kind that is served no more; the next call of `informer` starts another. */
+  release(kind: Pick<KindDefinition, 'group' | 'plural'>): void;
   /** Resolves when every informer asked for so far holds its first list. */
   synced(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import type { KindChange, KindSet } from '../../protocol/kinds/kind-set.ts';
 import type { Cache, CacheChange, Informer } from '../cache/informer.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -24,7 +25,9 @@ export interface ControllerContext {
   registry: Registry;
   cache: Cache;
   /** Those that are stored: no views of others, so that each object is seen once. */
-  kinds: readonly KindDefinition[];
+  kinds: KindSet;
+  /** Hears how the set of kinds changes, until the controllers stop. */
+  followKinds: (handler: (change: KindChange) => void) => void;
   clock: Clock;
   log: Logger;
   events: EventRecorder;

@@ -2,8 +2,10 @@ import { forEachLimited } from '../../lib/for-each-limited.ts';
 import type { Namespace, NamespaceCondition } from '../../protocol/generated/models.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { eventKind } from '../../protocol/kinds/event.ts';
+import { resourcesOf, withoutVersions } from '../../protocol/kinds/kind-set.ts';
 import { namespaceKind } from '../../protocol/kinds/namespace.ts';
 import { storedMeta, timestamp } from '../../protocol/kinds/stored-object.ts';
+import type { Informer } from '../cache/informer.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type ControllerContext, defineController } from './define-controller.ts';
 import { ignoreGone } from './expected-failures.ts';
@@ -26,42 +28,57 @@ export const namespaceController = defineController({
   name: 'namespace',
   workers: 2,
   setup(context, enqueue) {
-    const { cache, kinds, registry, follow } = context;
+    const { cache, kinds, registry, follow, followKinds } = context;
     const namespaces = cache.informer(namespaceKind);
-    const namespaced = kinds.filter((kind) => kind.namespaced);
-    // Events hold nothing up, and nobody else needs a copy of them.
-    const informers = new Map(
-      namespaced.filter((kind) => kind !== eventKind).map((kind) => [kind, cache.informer(kind)]),
-    );
+    const informers = new Map<string, Informer<KubernetesObject>>();
     const awaited = new Map<string, Set<string>>();
     follow(namespaces, ({ type, object }) => {
       const { name, deletionTimestamp } = storedMeta(object);
       if (type === 'deleted') awaited.delete(name);
       else if (deletionTimestamp !== undefined) enqueue(name);
     });
-    for (const informer of informers.values()) {
+    const watch = (kind: KindDefinition) => {
+      // Events hold nothing up, and nobody else needs a copy of them.
+      if (!kind.namespaced || isEventKind(kind)) return;
+      const informer = cache.informer(kind);
+      if (informers.get(resourceOf(kind)) === informer) return;
+      informers.set(resourceOf(kind), informer);
       follow(informer, ({ type, object }) => {
         const { namespace = '', uid } = storedMeta(object);
         const left = type === 'deleted' ? awaited.get(namespace) : undefined;
         if (left?.delete(uid) && left.size === 0) enqueue(namespace);
       });
-    }
+    };
+    for (const kind of kinds) watch(kind);
+    followKinds(({ added, removed }) => {
+      added.forEach(watch);
+      for (const kind of withoutVersions(removed, kinds)) informers.delete(resourceOf(kind));
+    });
 
     return async (name) => {
       const namespace = namespaces.get(undefined, name);
       if (!namespace || !isWaiting(namespace)) return undefined;
       const left: Leftover[] = [];
+      const namespaced = resourcesOf(kinds).filter((kind) => kind.namespaced);
       for (const kind of namespaced) left.push(...(await emptyOf(registry, kind, name)));
       if (left.length === 0) return release(registry, namespace);
       await tellLeftovers(context, namespace, left);
       const present = left
-        .map(({ kind, object }) => informers.get(kind)?.getByUid(storedMeta(object).uid))
+        .map(({ kind, object }) => informers.get(resourceOf(kind))?.getByUid(storedMeta(object).uid))
         .filter((object) => object !== undefined);
       awaited.set(name, new Set(present.map((object) => storedMeta(object).uid)));
       return { requeueAfterMs: present.length > 0 ? lookAgainMs : lookAgainSoonMs };
     };
   },
 });
+
+function resourceOf({ group, plural }: KindDefinition): string {
+  return `${group}/${plural}`;
+}
+
+function isEventKind({ group, plural }: KindDefinition): boolean {
+  return group === eventKind.group && plural === eventKind.plural;
+}
 
 interface Leftover {
   kind: KindDefinition;

@@ -1,12 +1,13 @@
 import type { QueueMetrics } from '../../lib/queue-metrics.ts';
 import { WorkQueue } from '../../lib/work-queue.ts';
+import { withoutViews } from '../../protocol/kinds/kind-set.ts';
 import { isStatus } from '../../protocol/status.ts';
 import type { ControllerContext, ControllerDefinition, Follow } from './define-controller.ts';
 
 const backoff = { baseMs: 20, capMs: 60_000 };
 
 /** What controllers are run with. */
-type RunContext = Omit<ControllerContext, 'follow'> & { queueMetrics?: QueueMetrics };
+type RunContext = Omit<ControllerContext, 'follow' | 'followKinds'> & { queueMetrics?: QueueMetrics };
 
 export interface RunningControllers extends AsyncDisposable {
   /** Resolves when no key is waiting or being worked. */
@@ -22,7 +23,7 @@ export async function runControllers(
   context: RunContext,
 ): Promise<RunningControllers> {
   const subscriptions = new DisposableStack();
-  const kinds = context.kinds.filter(({ view }) => view === undefined);
+  const kinds = withoutViews(context.kinds);
   const prepared = definitions.map((definition) => prepare(definition, { ...context, kinds }, subscriptions));
   try {
     await context.cache.synced();
@@ -56,7 +57,10 @@ function prepare(
   const follow: Follow = (informer, handler) => {
     subscriptions.use(informer.onChange(handler));
   };
-  const work = definition.setup({ ...context, log, events, follow }, (key) => enqueue(key));
+  const followKinds: ControllerContext['followKinds'] = (handler) => {
+    subscriptions.use(context.kinds.onChange(handler));
+  };
+  const work = definition.setup({ ...context, log, events, follow, followKinds }, (key) => enqueue(key));
   return () => {
     const measure = context.queueMetrics?.measure(definition.name, () => queue.depth);
     const queue: WorkQueue = new WorkQueue({

@@ -62,10 +62,10 @@ export const decodedBytesMax = 16 * 1024 * 1024;
 
 /**
  * Remembers decoded entries, so that a change seen by many watchers is parsed once. What it returns is shared: never
- * change it. An entry is its key and revision, so nothing in here ever becomes wrong; the oldest is forgotten first.
+ * change it. An entry is its key and revision, so nothing in here becomes wrong while its kind stays; the oldest is forgotten first.
  */
 export class DecodeCache {
-  readonly #decoded = new Map<string, { object: KubernetesObject; bytes: number }>();
+  readonly #decoded = new Map<string, { kind: unknown; object: KubernetesObject; bytes: number }>();
   readonly #bytesMax: number;
   #bytes = 0;
 
@@ -78,12 +78,13 @@ export class DecodeCache {
   }
 
   decode<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): Readonly<T> {
-    const id = `${entry.revision}${entry.key}${kind.view ? ` ${apiVersionOf(kind)}` : ''}`;
+    const id = `${entry.revision}${apiVersionOf(kind)}${entry.key}`;
     const known = this.#decoded.get(id);
-    if (known) return known.object as T;
+    // The definition of a kind may have changed since.
+    if (known?.kind === kind) return known.object as T;
     const object = decode(kind, entry);
-    this.#decoded.set(id, { object, bytes: entry.value.byteLength });
-    this.#bytes += entry.value.byteLength;
+    this.#decoded.set(id, { kind, object, bytes: entry.value.byteLength });
+    if (!known) this.#bytes += entry.value.byteLength;
     this.#evict();
     return object;
   }

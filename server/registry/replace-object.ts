@@ -69,7 +69,7 @@ async function replace<T extends KubernetesObject>(
   const causes = [
     ...metadataUpdateCauses(next.metadata ?? {}, old.metadata ?? {}),
     // A status report is not refused because the rules for specs became stricter meanwhile.
-    ...(subresource === 'status' ? [] : (kind.validate?.(next) ?? [])),
+    ...(subresource === 'status' ? [] : (kind.validate?.(next, old) ?? [])),
     ...(kind.validateUpdate?.(next, old) ?? []),
   ];
   if (causes.length > 0) throw invalid(kind, old.metadata?.name ?? '', causes);

@@ -6,6 +6,7 @@ import {
 } from '../../protocol/kinds/define-kind.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { compareFields } from '../../protocol/patch/compare-fields.ts';
+import { fieldsOfKind } from '../../protocol/patch/field-schema.ts';
 import { emptyFormOf } from '../../protocol/patch/new-object.ts';
 import {
   type Owner,
@@ -95,7 +96,11 @@ function noteChanges(
     const { status, ...rest } = ownablePart(object);
     return subresource === '' && kind.subresources.includes('status') ? rest : { ...rest, status };
   };
-  const changes = compareFields(part(old ?? emptyFormOf(next)), part(next), fieldSchemaOf(kind.schema));
+  const changes = compareFields(
+    part(old ?? emptyFormOf(next)),
+    part(next),
+    fieldsOfKind(kind, fieldSchemaOf),
+  );
   const writer = { manager: fieldManager, apiVersion: apiVersionOf(kind), subresource };
   const after = ownersAfterUpdate(owners, changes, { writer, time: timestamp(clock.now()) });
   setOwners(next, writeOwners(after));

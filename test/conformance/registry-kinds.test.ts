@@ -42,6 +42,16 @@ const samples: Readonly<Record<string, object>> = {
     roleRef: { kind: 'ClusterRole', name: 'reader' },
     subjects: [{ kind: 'Group', name: 'team' }],
   },
+  CustomResourceDefinition: {
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { plural: 'things', kind: 'Thing' },
+      versions: [
+        { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } },
+      ],
+    },
+  },
   Lease: { spec: { holderIdentity: 'me', leaseDurationSeconds: 15 } },
 };
 
@@ -73,7 +83,8 @@ for (const kind of kinds) {
     });
     assert.equal(labelled.metadata?.generation, created.metadata?.generation);
     await registry.delete(kind, at);
-    assert.equal(await exists(registry, kind, at), kind === namespaceKind);
+    const held = [namespaceKind.kind, 'CustomResourceDefinition'];
+    assert.equal(await exists(registry, kind, at), held.includes(kind.kind));
   });
 }
 

@@ -176,6 +176,7 @@ const samples: Readonly<Record<string, object>> = {
 
 /** A name that the kind takes. */
 export function sampleName({ kind }: Pick<KindDefinition, 'kind'>): string {
+  if (kind === 'CustomResourceDefinition') return 'things.example.com';
   return kind === 'IPAddress' ? '10.0.0.1' : 'web';
 }
 

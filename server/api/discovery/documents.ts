@@ -8,7 +8,7 @@ export interface Document {
   hash: string;
 }
 
-/** Answers that only change with the program: discovery and OpenAPI, each serialised at its first use. */
+/** Answers that only change with the served kinds: discovery and OpenAPI, each serialised at its first use. */
 export class Documents {
   readonly #documents = new Map<string, Document>();
 
@@ -21,6 +21,17 @@ export class Documents {
       this.#documents.set(key, document);
     }
     return document;
+  }
+
+  /** Forgets what is made of kinds of these group versions (`apis/apps/v1`), and what is made of all kinds. */
+  forget(paths: readonly string[]): void {
+    const parts = new Set(
+      paths.flatMap((path) => [path, `openapi/v3/${path}`, path.slice(0, path.lastIndexOf('/'))]),
+    );
+    for (const key of this.#documents.keys()) {
+      const ofAll = /^(?:apis?(?: .*)?|openapi\/v[23])$/.test(key);
+      if (ofAll || parts.has(key)) this.#documents.delete(key);
+    }
   }
 }
 

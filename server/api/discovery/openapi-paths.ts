@@ -2,7 +2,7 @@ import type { KindDefinition, Verb } from '../../../protocol/kinds/define-kind.t
 import { refTo } from '../../../protocol/schema/schema.ts';
 import type { GroupVersion } from '../kind-index.ts';
 import { type SubresourceVerb, subresourceOf } from '../subresources/subresources.ts';
-import { patchMediaTypes } from '../verbs/patch-document.ts';
+import { patchMediaTypesOf } from '../verbs/patch-document.ts';
 
 /**
  * The paths of a group version in OpenAPI 3. kubectl reads from them whether the server knows `fieldValidation` and `dryRun`,
@@ -181,7 +181,7 @@ function operation(kind: KindDefinition, action: string, options: OperationOptio
 
 function patchOperation(kind: KindDefinition, schema: string, suffix = ''): Operation {
   const patchBody: Content = Object.fromEntries(
-    patchMediaTypes.map((type) => [type, { schema: { $ref: refTo(patch) } }]),
+    patchMediaTypesOf(kind, suffix).map((type) => [type, { schema: { $ref: refTo(patch) } }]),
   );
   return {
     ...operation(kind, 'patch', { parameters: patchParameters, answer: schema, suffix }),

@@ -8,7 +8,7 @@ export function openApiV2({ kinds, version }: ApiServices) {
   const all = kinds.groupVersions.map(pathsOf);
   const names = new Set(all.flatMap(({ schemaNames }) => [...schemaNames]));
   const paths = all.flatMap(({ paths }) => Object.entries(paths));
-  const definitions = Object.entries(schemasReachableFrom(names));
+  const definitions = Object.entries(schemasReachableFrom(names, kinds.kinds));
   return {
     swagger: '2.0',
     info: { title: 'Kubernetes', version: version.gitVersion },
@@ -51,13 +51,19 @@ function referenceTo(reference: string): string {
   return reference.replace('#/components/schemas/', '#/definitions/');
 }
 
-/** Version 2 has no `oneOf` and puts `$ref` beside its neighbours. */
+/** Version 2 has no alternatives and no null, and puts `$ref` beside its neighbours. */
 function schemaV2(schema: Schema): object {
-  const { $ref: _ref, allOf: _allOf, oneOf, properties, items, additionalProperties, ...rest } = schema;
+  const { $ref: _ref, allOf: _allOf, oneOf, properties, items, additionalProperties, ...others } = schema;
+  const {
+    anyOf: _anyOf,
+    not: _not,
+    nullable: _nullable,
+    ...rest
+  } = others as Schema & Record<string, unknown>;
   const name = refOf(schema);
   return {
     ...rest,
-    ...(oneOf ? { type: 'string' } : {}),
+    ...(oneOf && rest.type === undefined ? { type: 'string' } : {}),
     ...(name === undefined ? {} : { $ref: `#/definitions/${name}` }),
     ...(items ? { items: schemaV2(items) } : {}),
     ...(additionalProperties ? { additionalProperties: schemaV2(additionalProperties) } : {}),

@@ -1,3 +1,4 @@
+import type { KindDefinition } from '../../../protocol/kinds/define-kind.ts';
 import { refOf, type Schema } from '../../../protocol/schema/schema.ts';
 import { schemas } from '../../../protocol/schema/schemas.ts';
 import type { ApiServices } from '../exchange.ts';
@@ -27,21 +28,26 @@ function documentOf({ version }: ApiServices, groupVersion: GroupVersion) {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version: version.gitVersion },
     paths,
-    components: { schemas: schemasReachableFrom(schemaNames) },
+    components: { schemas: schemasReachableFrom(schemaNames, groupVersion.kinds) },
   };
 }
 
-/** The named schemas and all that they refer to, sorted by name. */
-export function schemasReachableFrom(names: Iterable<string>): Record<string, Schema> {
+/** The named schemas and all that they refer to, sorted by name; `kinds` may bring schemas of their own. */
+export function schemasReachableFrom(
+  names: Iterable<string>,
+  kinds: readonly KindDefinition[],
+): Record<string, Schema> {
+  const custom = new Map(kinds.flatMap(({ custom }) => Object.entries(custom?.schemas ?? {})));
+  const schemaOf = (name: string) => custom.get(name) ?? schemas[name];
   const reached = new Set<string>();
   const waiting = [...names];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-    const schema = schemas[name];
+    const schema = schemaOf(name);
     if (reached.has(name) || !schema) continue;
     reached.add(name);
     collectReferences(schema, waiting);
   }
-  return Object.fromEntries([...reached].sort().map((name) => [name, schemas[name] ?? {}]));
+  return Object.fromEntries([...reached].sort().map((name) => [name, schemaOf(name) ?? {}]));
 }
 
 function collectReferences(schema: Schema, into: string[]): void {

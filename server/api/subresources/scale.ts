@@ -43,7 +43,7 @@ export async function patchScale(exchange: ResourceExchange): Promise<void> {
   const body = await readBody(exchange.request);
   if (body.mediaType === applyMediaType) return applyScale(exchange, body, options);
   refuseForce(exchange);
-  const patch = readPatch(body);
+  const patch = readPatch(exchange, body);
   await setScale(exchange, options, (current) => applyPatch(patch, current, scaleType.schema));
 }
 

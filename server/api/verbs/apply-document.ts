@@ -4,6 +4,7 @@ import {
   type KubernetesObject,
 } from '../../../protocol/kinds/define-kind.ts';
 import { configurationFaults } from '../../../protocol/patch/configuration-faults.ts';
+import { fieldsOfKind } from '../../../protocol/patch/field-schema.ts';
 import type { FieldValidation } from '../../../protocol/schema/decode-object.ts';
 import { findDuplicateFields } from '../../../protocol/schema/duplicate-fields.ts';
 import { StatusError } from '../../../protocol/status.ts';
@@ -34,7 +35,7 @@ export function readConfiguration(
   checkPlace(exchange, object, { named: true });
   refuseFaults(kind, object, [
     ...unknown.map((path) => `.${path}: field not declared in schema`),
-    ...configurationFaults(object, services.fieldSchemaOf(kind.schema)),
+    ...configurationFaults(object, fieldsOfKind(kind, services.fieldSchemaOf)),
   ]);
   return partFor(kind, object, info.subresource ?? '');
 }

@@ -7,6 +7,7 @@ import { timestamp } from '../../../protocol/kinds/stored-object.ts';
 import { applyConfiguration, describeConflicts } from '../../../protocol/patch/apply-configuration.ts';
 import { compareFields } from '../../../protocol/patch/compare-fields.ts';
 import type { FieldSchema } from '../../../protocol/patch/field-schema.ts';
+import { fieldsOfKind } from '../../../protocol/patch/field-schema.ts';
 import { noFields, without } from '../../../protocol/patch/field-set.ts';
 import {
   fieldsAppliedByClient,
@@ -88,7 +89,7 @@ function configure(
   const { kind, services, info } = exchange;
   const { subresource = '' } = info;
   const applier: Writer = { manager, apiVersion: apiVersionOf(kind), subresource };
-  const schema = services.fieldSchemaOf(kind.schema);
+  const schema = fieldsOfKind(kind, services.fieldSchemaOf);
   return (live) => {
     const time = timestamp(services.clock.now());
     if (live) checkVersion(kind, config, live);

@@ -1,7 +1,9 @@
+import type { KindDefinition } from '../../../protocol/kinds/define-kind.ts';
 import { applyJsonPatch } from '../../../protocol/patch/json-patch.ts';
 import { applyMergePatch } from '../../../protocol/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../../protocol/patch/strategic-merge-patch.ts';
 import { StatusError } from '../../../protocol/status.ts';
+import type { ResourceExchange } from '../exchange.ts';
 import { parseJson, type RequestBody, textOf, unsupportedMediaType } from '../request/request-body.ts';
 import { applyMediaType } from './apply-document.ts';
 
@@ -20,13 +22,23 @@ const patchTypes: Readonly<Record<string, PatchType>> = {
   'application/strategic-merge-patch+json': 'strategic',
 };
 
-export const patchMediaTypes: readonly string[] = [...Object.keys(patchTypes), applyMediaType];
+const patchMediaTypes: readonly string[] = [...Object.keys(patchTypes), applyMediaType];
+
+/** How lists merge is only known of the built-in kinds, and of Scale. */
+export function patchMediaTypesOf(
+  { custom }: Pick<KindDefinition, 'custom'>,
+  subresource = '',
+): readonly string[] {
+  if (!custom || subresource === 'scale') return patchMediaTypes;
+  return patchMediaTypes.filter((type) => patchTypes[type] !== 'strategic');
+}
 
 /** Reads a patch that is no apply. Throws UnsupportedMediaType and BadRequest. */
-export function readPatch(body: RequestBody): Patch {
+export function readPatch({ kind, info }: Pick<ResourceExchange, 'kind' | 'info'>, body: RequestBody): Patch {
   const { mediaType } = body;
-  const type = Object.hasOwn(patchTypes, mediaType) ? patchTypes[mediaType] : undefined;
-  if (type === undefined) throw unsupportedMediaType(patchMediaTypes);
+  const supported = patchMediaTypesOf(kind, info.subresource);
+  const type = supported.includes(mediaType) ? patchTypes[mediaType] : undefined;
+  if (type === undefined) throw unsupportedMediaType(supported);
   const text = textOf(body);
   const document = parseJson(text);
   if (type === 'json' ? !Array.isArray(document) : !isObject(document))

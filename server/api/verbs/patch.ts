@@ -20,7 +20,7 @@ export async function patchObject(exchange: ResourceExchange): Promise<void> {
   if (body.mediaType === applyMediaType) return applyObject(exchange, body);
   refuseForce(exchange);
   const { fieldValidation, ...options } = readWriteQuery(exchange, 'PatchOptions');
-  const patch = readPatch(body);
+  const patch = readPatch(exchange, body);
   let warnings: readonly string[] = [];
   const patched = await services.registry.mutate(
     kind,

@@ -28,6 +28,9 @@ export async function watchKind(exchange: ResourceExchange): Promise<void> {
   const changes = changesAfter(exchange, options, first?.resourceVersion);
   const writer = new ResponseWriter(exchange);
   writer.open(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
+  const { retired } = exchange.kind.custom ?? {};
+  const onRetired = () => exchange.abort.abort();
+  retired?.addEventListener('abort', onRetired);
   const timer = exchange.services.clock.after(watchDurationMs(exchange, options), () =>
     exchange.abort.abort(),
   );
@@ -42,6 +45,7 @@ export async function watchKind(exchange: ResourceExchange): Promise<void> {
     if (!exchange.abort.signal.aborted) await writer.write(encoder.failure(asStatusError(error, exchange)));
   } finally {
     timer.cancel();
+    retired?.removeEventListener('abort', onRetired);
     writer.end();
   }
 }
@@ -112,7 +116,8 @@ class FrameEncoder {
     this.#exchange = exchange;
     this.#as = as;
     const shape = as ? `${as.kind} ${as.apiVersion} ${exchange.query.get('includeObject') ?? ''}` : '';
-    this.#representation = `${apiVersionOf(exchange.kind)}/${exchange.kind.plural} ${shape}`;
+    const { kind } = exchange;
+    this.#representation = `${apiVersionOf(kind)}/${kind.plural} ${kind.custom?.id ?? ''} ${shape}`;
   }
 
   encode(change: Change): Buffer {

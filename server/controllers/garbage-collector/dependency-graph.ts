@@ -26,15 +26,33 @@ export type OwnerState = 'present' | 'waiting' | 'gone';
  */
 export class DependencyGraph {
   readonly #registry: Registry;
-  readonly #informers: ReadonlyMap<string, Informer<KubernetesObject>>;
+  /** By group and plural: the versions of a kind share one. */
+  readonly #informers = new Map<string, Informer<KubernetesObject>>();
+  /** By API version and kind, as references name it. One that is served no more stays: its objects are known to be gone. */
+  readonly #kinds = new Map<string, KindDefinition>();
 
-  constructor(registry: Registry, informers: readonly Informer<KubernetesObject>[]) {
+  constructor(registry: Registry) {
     this.#registry = registry;
-    this.#informers = new Map(informers.map((informer) => [placeOf(informer.kind), informer]));
   }
 
   get kinds(): readonly KindDefinition[] {
     return [...this.#informers.values()].map(({ kind }) => kind);
+  }
+
+  /** Whether the informer is new to the graph. */
+  add(kind: KindDefinition, informer: Informer<KubernetesObject>): boolean {
+    this.#kinds.set(placeOf(kind), kind);
+    const resource = resourceOf(kind);
+    if (this.#informers.get(resource) === informer) return false;
+    this.#informers.set(resource, informer);
+    return true;
+  }
+
+  /** Takes out what no version of is served any more; returns what it still held. */
+  remove(kind: KindDefinition): Readonly<KubernetesObject>[] {
+    const informer = this.#informers.get(resourceOf(kind));
+    this.#informers.delete(resourceOf(kind));
+    return informer ? [...informer.list()] : [];
   }
 
   find(uid: string): Found | undefined {
@@ -53,17 +71,17 @@ export class DependencyGraph {
 
   /** Believes an owner gone only when the registry itself says so, never because the cache has not seen it yet. */
   async ownerState(reference: OwnerReference, dependent: Readonly<KubernetesObject>): Promise<OwnerState> {
-    const informer = this.#informers.get(`${groupOf(reference.apiVersion)}/${reference.kind}`);
+    const kind = this.#kinds.get(`${groupOf(reference.apiVersion)}/${reference.kind}`);
     // An owner of a kind that this server does not know may live elsewhere: leave its dependents alone.
-    if (!informer) return 'present';
-    const namespace = informer.kind.namespaced ? dependent.metadata?.namespace : undefined;
+    if (!kind) return 'present';
+    const namespace = kind.namespaced ? dependent.metadata?.namespace : undefined;
     // Nobody can tell in which namespace the owner of a cluster-scoped object is (Kubernetes leaves it alone, too).
-    if (informer.kind.namespaced && namespace === undefined) return 'present';
-    const cached = informer.get(namespace, reference.name);
+    if (kind.namespaced && namespace === undefined) return 'present';
+    const cached = this.#informers.get(resourceOf(kind))?.get(namespace, reference.name);
     if (cached?.metadata?.uid === reference.uid) return stateOf(cached);
     try {
       const at = { ...(namespace === undefined ? {} : { namespace }), name: reference.name };
-      const owner = await this.#registry.get(informer.kind, at);
+      const owner = await this.#registry.get(kind, at);
       return owner.metadata?.uid === reference.uid ? stateOf(owner) : 'gone';
     } catch (error) {
       if (isStatus(error, 'NotFound')) return 'gone';
@@ -89,6 +107,10 @@ export function isWithin(owner: Found, dependent: Readonly<KubernetesObject>): b
 
 function stateOf(owner: Readonly<KubernetesObject>): OwnerState {
   return isDeletingDependents(owner) ? 'waiting' : 'present';
+}
+
+function resourceOf({ group, plural }: KindDefinition): string {
+  return `${group}/${plural}`;
 }
 
 /** Without the version: an owner is the same one under each of them. */

@@ -1,7 +1,8 @@
 import { forEachLimited } from '../../../lib/for-each-limited.ts';
 import { sameValue } from '../../../protocol/kinds/cause.ts';
-import type { KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
+import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
 import { eventKind } from '../../../protocol/kinds/event.ts';
+import { withoutVersions } from '../../../protocol/kinds/kind-set.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../../protocol/status.ts';
 import type { CacheChange } from '../../cache/informer.ts';
@@ -31,17 +32,25 @@ const orphansAtOnce = 16;
 export const garbageCollector = defineController({
   name: 'garbage-collector',
   workers: 16,
-  setup({ kinds, cache, registry, follow }, enqueue) {
-    // Events end by age, and own nothing.
-    const informers = kinds.filter((kind) => kind !== eventKind).map((kind) => cache.informer(kind));
-    const graph = new DependencyGraph(registry, informers);
+  setup({ kinds, cache, registry, follow, followKinds }, enqueue) {
+    const graph = new DependencyGraph(registry);
     const world: World = { registry, graph, enqueue };
-    for (const informer of informers) {
+    const watch = (kind: KindDefinition) => {
+      // Events end by age, and own nothing.
+      if (kind.group === eventKind.group && kind.plural === eventKind.plural) return;
+      const informer = cache.informer(kind);
+      if (!graph.add(kind, informer)) return;
       addOnce(informer, byOwnerUid);
       follow(informer, (change) => {
         for (const uid of concerned(change)) enqueue(uid);
       });
-    }
+    };
+    for (const kind of kinds) watch(kind);
+    followKinds(({ added, removed }) => {
+      added.forEach(watch);
+      for (const kind of withoutVersions(removed, kinds))
+        for (const object of graph.remove(kind)) enqueue(storedMeta(object).uid);
+    });
     return async (uid) => {
       const found = graph.find(uid);
       if (!found) return enqueueDependents(world, uid);

@@ -3,6 +3,7 @@ import { silentLogger } from '../../../lib/log.ts';
 import { type Random, seededRandom } from '../../../lib/random.ts';
 import type { Node, Pod } from '../../../protocol/generated/models.ts';
 import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
+import { fixedKinds } from '../../../protocol/kinds/kind-set.ts';
 import { namespaceKind } from '../../../protocol/kinds/namespace.ts';
 import { nodeKind } from '../../../protocol/kinds/node.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
@@ -87,7 +88,7 @@ export class ControlPlane implements AsyncDisposable {
     const events = createEventRecorder({ registry, clock, log, component: 'flotilla' });
     const work = { registry, cache, clock, log, events };
     const starting = (async () => {
-      parts.use(await runControllers(controllers, { ...work, kinds }));
+      parts.use(await runControllers(controllers, { ...work, kinds: fixedKinds(kinds) }));
       parts.use(await startScheduler({ ...work, plugins: schedulerPlugins }));
     })();
     let started = false;

@@ -55,6 +55,8 @@ test('descriptions are free of the escapes of the code generator', () => {
 test('a field that has a description upstream has one here', () => {
   const bare = Object.entries(schemas).flatMap(([name, schema]) =>
     Object.entries(schema.properties ?? {})
+      // Kubernetes does not document the words of JSON schema either.
+      .filter(() => !/\.(?:JSONSchemaProps|ExternalDocumentation)$/.test(name))
       .filter(([, field]) => field.description === undefined && !('$ref' in field) && !('allOf' in field))
       .map(([field]) => `${name}.${field}`),
   );

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../../../lib/clock.ts';
 import { silentLogger } from '../../../../lib/log.ts';
 import { seededRandom } from '../../../../lib/random.ts';
 import type { KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
+import { fixedKinds } from '../../../../protocol/kinds/kind-set.ts';
 import { namespaceKind } from '../../../../protocol/kinds/namespace.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
 import { compileFieldSchemas } from '../../../../protocol/patch/field-schema.ts';
@@ -98,7 +99,7 @@ export async function openApi(
   const podStreams = new FakePodStreams();
   const server = await startApiServer({
     registry: wrap(registry),
-    kinds,
+    kinds: fixedKinds(kinds),
     podStreams,
     fieldSchemaOf,
     tls: { ...authority.server, ca: authority.ca },
