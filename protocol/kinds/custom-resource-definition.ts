@@ -257,7 +257,7 @@ function validateScalePath(field: string, text: string, roots: readonly string[]
 
 const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
 
-function validateColumn(column: CustomResourceColumnDefinition, path: string): StatusCause[] {
+function validateColumn(column: Partial<CustomResourceColumnDefinition>, path: string): StatusCause[] {
   const { name = '', type = '', jsonPath = '' } = column;
   const causes = name === '' ? [required(`${path}.name`)] : [];
   causes.push(...oneOf(`${path}.type`, type, columnTypes));

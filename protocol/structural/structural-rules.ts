@@ -1,3 +1,4 @@
+import { createTimeBound, TimeBoundError } from '../../lib/time-bound.ts';
 import { forbidden, invalid, notSupported, required } from '../kinds/cause.ts';
 import type { StatusCause } from '../status.ts';
 import { applySchemaDefaults } from './apply-defaults.ts';
@@ -7,6 +8,8 @@ import { validateSchemaShape } from './schema-shape.ts';
 import { isJsonObject, type StructuralSchema } from './structural-schema.ts';
 import { validateValue } from './validate-value.ts';
 
+/** For one schema with its defaults. */
+const validationMsMax = 1000;
 /** Deeper than any schema a person writes. */
 const depthMax = 128;
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -18,12 +21,22 @@ const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
 export function validateStructure(schema: StructuralSchema, path: string): StatusCause[] {
   const misshapen = validateSchemaShape(schema, path);
   if (misshapen.length > 0) return misshapen;
-  const causes = validateLevel(schema, { path, level: 'root', depth: 0 });
+  const causes = validateWithin(() => validateLevel(schema, { path, level: 'root', depth: 0 }), path);
   if (schema.type !== 'object' && schema.type !== undefined)
     causes.push(invalid(`${path}.type`, schema.type, 'must be object at the root'));
   if (schema.nullable === true)
     causes.push(forbidden(`${path}.nullable`, 'nullable cannot be true at the root'));
   return [...causes, ...validateRootMetadata(schema, path)];
+}
+
+/** Defaults are held against patterns, which may backtrack for ever. */
+function validateWithin(validate: () => StatusCause[], path: string): StatusCause[] {
+  try {
+    return createTimeBound().run(validate, validationMsMax);
+  } catch (error) {
+    if (error instanceof TimeBoundError) return [forbidden(path, 'the schema takes too long to check')];
+    throw error;
+  }
 }
 
 interface Place {

@@ -20,6 +20,8 @@ import type { CustomValidation } from './custom-validation.ts';
 
 export interface CustomKindContext {
   validation: CustomValidation;
+  /** Unlike that of any other content of a definition. */
+  id: string;
   /** Aborts when the kinds made with it are no longer in force. */
   retired: AbortSignal;
   /** Whether the definition is being deleted, and its objects with it. */
@@ -45,7 +47,7 @@ export function customKindsOf(
 function customKind(
   definition: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
-  { validation, retired, isTerminating }: CustomKindContext,
+  { validation, id, retired, isTerminating }: CustomKindContext,
 ): KindDefinition<Parts> {
   const { group, scope, names } = definition.spec;
   const { subresources, selectableFields = [] } = version;
@@ -109,7 +111,7 @@ function customKind(
         return fields();
       },
       retired,
-      id: `${definition.metadata?.uid}/${definition.metadata?.generation}`,
+      id,
     },
   };
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import { forEachLimited } from '../../lib/for-each-limited.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -46,7 +47,7 @@ const lookAgainMs = 500;
  */
 export async function startExtensions(options: ExtensionsOptions): Promise<Extensions> {
   const { registry, cache, clock, log } = options;
-  const definitions = new Definitions(options);
+  const definitions = new Definitions(options, (name) => queue.add(name));
   for (const definition of (await registry.list(definitionKind)).items)
     if (isEstablished(definition)) definitions.serve(definition);
   const queue = new WorkQueue({
@@ -59,11 +60,8 @@ export async function startExtensions(options: ExtensionsOptions): Promise<Exten
       log[level]('custom resource definition not reconciled', { name, error, failures });
     },
   });
-  const following = cache.informer(definitionKind).onChange(({ type, object }) => {
-    const { name } = storedMeta(object);
-    queue.add(name);
-    // Names that it had may be free now.
-    if (type === 'deleted') for (const waiting of definitions.refused) queue.add(waiting);
+  const following = cache.informer(definitionKind).onChange(({ object }) => {
+    queue.add(storedMeta(object).name);
   });
   return {
     kinds: definitions.kinds,
@@ -85,22 +83,24 @@ interface Serving {
 class Definitions {
   readonly kinds: LiveKinds;
   /** Definitions whose names are taken. */
-  readonly refused = new Set<string>();
+  readonly #refused = new Set<string>();
+  readonly #enqueue: (name: string) => void;
   readonly #options: ExtensionsOptions;
   readonly #validation = createCustomValidation();
   readonly #serving = new Map<string, Serving>();
 
-  constructor(options: ExtensionsOptions) {
+  constructor(options: ExtensionsOptions, enqueue: (name: string) => void) {
     this.#options = options;
+    this.#enqueue = enqueue;
     this.kinds = new LiveKinds(options.builtIn);
   }
 
   /** Puts the kinds of a definition in force, under the names that were accepted. */
   serve(definition: CustomResourceDefinition): void {
-    const { name, uid, generation = 0, deletionTimestamp } = storedMeta(definition);
+    const { name, uid, deletionTimestamp } = storedMeta(definition);
     const names = definition.status?.acceptedNames;
     const accepted = names?.plural ? { ...definition, spec: { ...definition.spec, names } } : definition;
-    const id = `${uid}/${generation}/${JSON.stringify(accepted.spec.names)}`;
+    const id = `${uid}/${createHash('sha256').update(JSON.stringify(accepted.spec)).digest('base64')}`;
     const before = this.#serving.get(name);
     if (before?.id === id) {
       before.terminating ||= deletionTimestamp !== undefined;
@@ -116,11 +116,13 @@ class Definitions {
       name,
       customKindsOf(accepted, {
         validation: this.#validation,
+        id,
         retired: serving.retire.signal,
         isTerminating: () => serving.terminating,
       }),
     );
     before?.retire.abort();
+    if (before) this.#askRefused();
   }
 
   /** Brings one definition to where it shall be. */
@@ -130,8 +132,8 @@ class Definitions {
     if (definition.metadata?.deletionTimestamp !== undefined) return this.#clean(definition);
     const { registry, clock } = this.#options;
     const conflict = this.#conflictOf(definition);
-    if (conflict) this.refused.add(name);
-    else this.refused.delete(name);
+    if (conflict) this.#refused.add(name);
+    else this.#refused.delete(name);
     if (!conflict) tellNames(definition, conflict, clock.now());
     // Served before it is said: who waits for the condition finds the kind.
     if (isEstablished(definition)) this.serve(definition);
@@ -159,13 +161,19 @@ class Definitions {
   }
 
   #withdraw(name: string): undefined {
-    this.refused.delete(name);
+    this.#refused.delete(name);
     const serving = this.#serving.get(name);
     const [kind] = this.kinds.of(name);
     this.#serving.delete(name);
     this.kinds.put(name, []);
     if (kind) this.#options.cache.release(kind);
+    this.#askRefused();
     serving?.retire.abort();
+  }
+
+  /** Names that another had may be free now. */
+  #askRefused(): void {
+    for (const name of this.#refused) this.#enqueue(name);
   }
 
   #conflictOf(definition: CustomResourceDefinition) {
