@@ -167,6 +167,17 @@ describe('custom resources with kubectl', { timeout: 180_000 }, () => {
         'the dependent to go',
         async () => (await cluster.kubectl(['get', 'cm', 'owned'])).code === 1,
       );
+      await cluster.ok(['create', 'configmap', 'boss']);
+      const boss = await cluster.json<{ metadata: { uid: string } }>(['get', 'cm', 'boss']);
+      const { uid } = boss.metadata;
+      const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'boss', uid }];
+      const { metadata: meta, ...rest } = cronTab('ruled');
+      await cluster.apply(JSON.stringify({ ...rest, metadata: { ...meta, ownerReferences } }));
+      await cluster.ok(['delete', 'cm', 'boss']);
+      await until(
+        'the custom object to go',
+        async () => (await cluster.kubectl(['get', 'ct', 'ruled'])).code === 1,
+      );
     } finally {
       await watch.kill('SIGKILL');
     }

@@ -103,7 +103,37 @@ test('patches: merge and JSON work, a strategic one is not to be had', async () 
   assert.equal((await patch('merge', { spec: { size: 'x' } })).code, 422);
   const strategic = await patch('strategic-merge', { spec: { size: 6 } });
   assert.equal(strategic.code, 415);
-  assert.match(strategic.json().message, /application\/json-patch\+json, application\/merge-patch\+json$/);
+  assert.match(
+    strategic.json().message,
+    /json-patch\+json, application\/merge-patch\+json, application\/apply-patch\+yaml$/,
+  );
+});
+
+test('two appliers own the items of a keyed list one by one', async () => {
+  await using world = await open();
+  const { api, fixture } = world;
+  const item = {
+    type: 'object',
+    required: ['name'],
+    properties: { name: { type: 'string' }, size: { type: 'integer' } },
+  };
+  const list = {
+    type: 'array',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['name'],
+    items: item,
+  };
+  await fixture.define(definitionOf('Gadget', { type: 'object', properties: { list } }));
+  const apply = (manager: string, spec: object) =>
+    api.send('PATCH', `${path}/one?fieldManager=${manager}`, {
+      body: gadget(spec),
+      contentType: 'application/apply-patch+yaml',
+    });
+  assert.equal((await apply('anna', { list: [{ name: 'a', size: 1 }] })).code, 201);
+  assert.equal((await apply('bert', { list: [{ name: 'b', size: 2 }] })).code, 200);
+  const gone = await apply('anna', { list: [] });
+  assert.deepEqual(gone.json().spec, { list: [{ name: 'b', size: 2 }] });
+  assert.equal((await apply('anna', { list: [{ name: 'b', size: 3 }] })).code, 409);
 });
 
 test('a watch ends when the definition of its kind changes', async () => {

@@ -9,6 +9,8 @@ import {
 import type { KindDefinition, KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
 import { namespaceKind } from '../../../../protocol/kinds/namespace.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
+import { compileFieldSchemas } from '../../../../protocol/patch/field-schema.ts';
+import { schemas } from '../../../../protocol/schema/schemas.ts';
 import { isStatus } from '../../../../protocol/status.ts';
 import type { StructuralSchema } from '../../../../protocol/structural/structural-schema.ts';
 import { createCache } from '../../../../server/cache/create-cache.ts';
@@ -34,7 +36,8 @@ export async function openExtensions(): Promise<ExtensionsFixture> {
   const clock = systemClock;
   const log = silentLogger;
   const store = createMemoryStore({ clock });
-  const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds });
+  const fieldSchemaOf = compileFieldSchemas(schemas);
+  const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds, fieldSchemaOf });
   await registry.create(namespaceKind, { metadata: { name: 'default' } });
   const start = async () => {
     const parts = new AsyncDisposableStack();
