@@ -35,7 +35,6 @@ export type CauseType =
   | 'FieldValueTooLong'
   | 'FieldValueTooMany'
   | 'FieldValueTypeInvalid'
-  | 'FieldValueTooMany'
   /** Clients relist without a resourceVersion when they see it. */
   | 'ResourceVersionTooLarge'
   /** Controllers stop creating in a namespace when they see it. */
