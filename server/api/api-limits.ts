@@ -29,8 +29,10 @@ export const apiLimits = {
   pathSegmentsMax: 16,
   /** Answers above this are compressed for who accepts it (as kube-apiserver). */
   gzipAboveBytes: 128 * 1024,
-  /** A list is written in pieces of about this size, other work between them. */
+  /** A list is written in pieces of about this size. */
   listChunkBytes: 64 * 1024,
+  /** Others get their turn when a list has been written for so long. */
+  listSliceMs: 5,
   /** Objects that one page of an internal list holds (initial events, deletecollection). */
   pageObjects: 500,
   /** A reader that takes nothing for this long is cut off. */
