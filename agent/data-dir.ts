@@ -4,8 +4,9 @@ import { AgentError } from './agent-error.ts';
 import { currentBootId, isAlive, type ProcessIdentity, readProcessStat } from './drivers/process-identity.ts';
 
 /**
- * Makes the agent's folder its own: only its user may look into it (it holds keys and Secrets), and only one agent at a time
- * uses it. Disposing lets the next one in. Rejects with an AgentError `DataDirUnusable` or `DataDirInUse`.
+ * Makes the agent's folder its own: only its user may look into it (it holds keys and Secrets), and only one agent
+ * at a time uses it. Disposing lets the next one in. Rejects with an AgentError `DataDirUnusable` or
+ * `DataDirInUse`.
  */
 export async function claimDataDir(dataDir: string): Promise<AsyncDisposable> {
   try {

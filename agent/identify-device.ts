@@ -21,8 +21,8 @@ export interface IdentifyOptions {
 }
 
 /**
- * Who this device is: from its disk, without any network, once it has joined; before that by joining with the token. Rejects with
- * an AgentError or a LinkError that says what to do.
+ * Who this device is: from its disk, without any network, once it has joined; before that by joining with the
+ * token. Rejects with an AgentError or a LinkError that says what to do.
  */
 export async function identifyDevice(options: IdentifyOptions): Promise<AgentIdentity> {
   const { dataDir, server, name, clock, random, log } = options;

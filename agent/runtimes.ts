@@ -28,8 +28,8 @@ const attemptsMax = 5;
 const retryBackoff = { baseMs: 1_000, capMs: 8_000 };
 
 /**
- * The runtimes that work here. One that worked before and does not yet is waited for a little, because with it missing pods
- * without a runtimeClassName would go to another default. Rejects with a DriverError when none works.
+ * The runtimes that work here. One that worked before and does not yet is waited for a little, because with it
+ * missing pods without a runtimeClassName would go to another default. Rejects with a DriverError when none works.
  */
 export async function openRuntimes(options: RuntimesOptions): Promise<Runtimes> {
   const { clock, log, signal, journal, runtime } = options;

@@ -5,7 +5,8 @@ import { processDeployment } from '../test/e2e/support/manifests.ts';
 import { until } from '../test/e2e/support/programs.ts';
 
 /**
- * What a device's agent keeps in memory, started as a user starts it (budget: 65 MB resident, of it 20 MB anonymous), and its server.
+ * What a device's agent keeps in memory, started as a user starts it (budget: 65 MB resident, of it 20 MB
+ * anonymous), and its server.
  *
  *   npm run bench -- bench/agent-memory.ts [pods = 10]
  */

@@ -19,13 +19,14 @@ import {
 } from './api-load/phases.ts';
 
 /**
- * What a Kubernetes API server can carry; about a minute. Without a kubeconfig our own server is started on an empty store.
+ * What a Kubernetes API server can carry; about a minute. Without a kubeconfig our own server is started on an
+ * empty store.
  *
  *   node bench/api.ts [--kubeconfig <path> [--pid <of the server>]] [--seconds 2] [--only <word in the line>]
  *
  * The load comes from this process, the server is another one, and both share the machine: compare ratios within
- * one machine and one hour. `kube` is kube-apiserver 1.20 with etcd on a 2-core machine. FLOTILLA_BENCH_NODE_OPTIONS are
- * the NODE_OPTIONS of the server alone, such as --cpu-prof.
+ * one machine and one hour. `kube` is kube-apiserver 1.20 with etcd on a 2-core machine.
+ * FLOTILLA_BENCH_NODE_OPTIONS are the NODE_OPTIONS of the server alone, such as --cpu-prof.
  */
 const { argv } = process;
 const option = (name: string) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : undefined);

@@ -6,8 +6,8 @@ import { busyboxImage, containersMissing } from '../test/e2e/support/images.ts';
 import { finish, until } from '../test/e2e/support/programs.ts';
 
 /**
- * What the main job costs, on this machine: memory of an idle agent and server, time from a pod's creation to its Running status as the
- * API shows it, and the engine's own time for the same containers in the same run.
+ * What the main job costs, on this machine: memory of an idle agent and server, time from a pod's creation to its
+ * Running status as the API shows it, and the engine's own time for the same containers in the same run.
  *
  *   npm run bench -- bench/main-job.ts [pods per runtime = 20]
  */

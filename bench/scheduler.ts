@@ -17,8 +17,8 @@ import { startScheduler } from '../server/scheduler/scheduler.ts';
 import { openLevelStore } from '../server/store/level-store.ts';
 
 /**
- * Bindings a second, each durable on disk (LevelDB, synced), over fleets of hollow nodes. The pods wait in the store before
- * the scheduler starts; the clock runs until the last is bound. Events are recorded as in a server.
+ * Bindings a second, each durable on disk (LevelDB, synced), over fleets of hollow nodes. The pods wait in the
+ * store before the scheduler starts; the clock runs until the last is bound. Events are recorded as in a server.
  *
  *   npm run bench -- bench/scheduler.ts [pods = 10000] [nodes...  = 100 1000 5000]
  */

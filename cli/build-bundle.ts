@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 /**
- * Makes the bundle that the launcher runs (docs/decisions/0100): `.bundle/<id>/`, named by the file `.bundle/current`, whose time is
- * when the build began. A bundle is never changed once it is named, so programs may start and build at the same time.
+ * Makes the bundle that the launcher runs (docs/decisions/0100): `.bundle/<id>/`, named by the file
+ * `.bundle/current`, whose time is when the build began. A bundle is never changed once it is named, so programs
+ * may start and build at the same time.
  */
 export async function makeBundle(checkout: string): Promise<void> {
   const bundles = join(checkout, '.bundle');

@@ -1,8 +1,8 @@
 import { CommandError } from './command.ts';
 
 /**
- * Runs `task`; failures that carry words for a person (an error of ours with a code, or one of the operating system's that setting up
- * meets) become CommandErrors. Anything else is a defect and keeps its stack.
+ * Runs `task`; failures that carry words for a person (an error of ours with a code, or one of the operating
+ * system's that setting up meets) become CommandErrors. Anything else is a defect and keeps its stack.
  */
 export async function explainFailure<T>(task: () => T | Promise<T>): Promise<T> {
   try {

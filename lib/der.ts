@@ -1,6 +1,6 @@
 /**
- * The few forms of ASN.1 DER that certificates and certificate requests are made of (source: ITU-T X.690). Bytes in, bytes out; what
- * they mean is the caller's business.
+ * The few forms of ASN.1 DER that certificates and certificate requests are made of (source: ITU-T X.690). Bytes
+ * in, bytes out; what they mean is the caller's business.
  */
 export function derValue(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
   const length = contents.reduce((sum, content) => sum + content.length, 0);

@@ -3,8 +3,8 @@ import { constants } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 
 /**
- * The only place that starts child processes. No shell is ever involved: `command` is a program, arguments arrive as they are.
- * Programs are looked up in the PATH of `environment` when that is given, in this process's otherwise.
+ * The only place that starts child processes. No shell is ever involved: `command` is a program, arguments arrive
+ * as they are. Programs are looked up in the PATH of `environment` when that is given, in this process's otherwise.
  */
 export type ExecErrorCode =
   | 'NotFound'
@@ -92,7 +92,10 @@ export interface ChildStream {
   readonly pid: number;
   /** `write` returns false and `drain` follows, as for every Writable: the child's pace is kept. */
   readonly stdin: Writable;
-  /** The child waits when nobody reads here, after a few buffers full. Destroy them to let go of what others hold open. */
+  /**
+   * The child waits when nobody reads here, after a few buffers full. Destroy them to let go of what others hold
+   * open.
+   */
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** When the process itself is gone; output of it, or of its children, may still be in the streams. */
@@ -156,8 +159,8 @@ export interface DetachedChild {
 }
 
 /**
- * Starts a program in a session of its own that goes on when this process ends, however it ends. Standard input and error are
- * /dev/null. The child does not keep this process alive.
+ * Starts a program in a session of its own that goes on when this process ends, however it ends. Standard input and
+ * error are /dev/null. The child does not keep this process alive.
  * @throws ExecError as `stream` does.
  */
 export async function spawnDetached(

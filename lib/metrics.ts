@@ -1,6 +1,7 @@
 /**
- * Counters, gauges and histograms in Prometheus' text format (docs/decisions/0150-own-metrics.md). Counting is a look-up in a map and an
- * addition; what can be read from elsewhere (queue lengths, memory) is read when somebody asks and costs nothing before.
+ * Counters, gauges and histograms in Prometheus' text format (docs/decisions/0150-own-metrics.md). Counting is a
+ * look-up in a map and an addition; what can be read from elsewhere (queue lengths, memory) is read when somebody
+ * asks and costs nothing before.
  */
 export interface Metrics {
   counter(description: MetricDescription): Counter;
@@ -33,7 +34,10 @@ export interface Histogram {
 /** One value without labels, or one for each combination of label values. */
 export type Values = number | readonly { labels: readonly string[]; value: number }[];
 
-/** Series of one metric. What comes after is counted under labels that all say `other`: a client must not fill our memory. */
+/**
+ * Series of one metric. What comes after is counted under labels that all say `other`: a client must not fill our
+ * memory.
+ */
 export const seriesMax = 2_000;
 
 export const contentType = 'text/plain; version=0.0.4; charset=utf-8';

@@ -3,7 +3,10 @@ import { memoryUsage } from 'node:process';
 import type { Clock } from './clock.ts';
 import type { Metrics } from './metrics.ts';
 
-/** What this process uses, under the names that Prometheus' own client libraries have. Linux only; elsewhere left out. */
+/**
+ * What this process uses, under the names that Prometheus' own client libraries have. Linux only; elsewhere left
+ * out.
+ */
 export function measureProcess(metrics: Metrics, clock: Clock): void {
   const startSeconds = (clock.now() - process.uptime() * 1_000) / 1_000;
   const gauge = (name: string, help: string, values: () => number | Promise<number>) =>

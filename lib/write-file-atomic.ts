@@ -2,8 +2,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Replaces a file so that after a crash at any moment it holds either the old content or the new, never a part. `mode` holds from
- * the first byte on. Rejects as the file system does; the old file is then untouched.
+ * Replaces a file so that after a crash at any moment it holds either the old content or the new, never a part.
+ * `mode` holds from the first byte on. Rejects as the file system does; the old file is then untouched.
  */
 export async function writeFileAtomic(path: string, content: string, mode: number): Promise<void> {
   const temporary = `${path}.new`;
@@ -24,7 +24,10 @@ export async function writeFileAtomic(path: string, content: string, mode: numbe
   await syncDirectory(dirname(path));
 }
 
-/** Makes a rename itself durable; some file systems refuse to sync a directory, and then there is nothing more to do. */
+/**
+ * Makes a rename itself durable; some file systems refuse to sync a directory, and then there is nothing more to
+ * do.
+ */
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r').catch(() => undefined);
   await directory?.sync().catch(() => undefined);

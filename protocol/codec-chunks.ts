@@ -3,9 +3,9 @@ import { CodecError } from './codec-error.ts';
 import { limits } from './limits.ts';
 
 /**
- * Large payloads as chunks: marker, message id, index and count (16 bit, big endian), then a part of the payload. The id is the
- * beginning of the payload's SHA-256, so that chunks of two sendings of the same message complete each other, and a mix-up
- * is noticed at the end.
+ * Large payloads as chunks: marker, message id, index and count (16 bit, big endian), then a part of the payload.
+ * The id is the beginning of the payload's SHA-256, so that chunks of two sendings of the same message complete
+ * each other, and a mix-up is noticed at the end.
  */
 const marker = 0x02;
 const idBytes = 8;
@@ -42,8 +42,8 @@ interface PartialMessage {
 }
 
 /**
- * Puts chunked payloads together again. What is incomplete is bounded per sender and in all; the oldest incomplete message
- * gives way, and its sender's sync protocol will say it again.
+ * Puts chunked payloads together again. What is incomplete is bounded per sender and in all; the oldest incomplete
+ * message gives way, and its sender's sync protocol will say it again.
  */
 export class Reassembler {
   /** By sender, topic and message id; in the order they were begun. */
@@ -52,8 +52,9 @@ export class Reassembler {
   #bytes = 0;
 
   /**
-   * A payload that is not a chunk comes back as it is. A chunk returns the whole payload when it was the last one missing,
-   * undefined otherwise. `sender` is who sent it, as far as limits go; `topic` the topic string. Throws CodecError.
+   * A payload that is not a chunk comes back as it is. A chunk returns the whole payload when it was the last one
+   * missing, undefined otherwise. `sender` is who sent it, as far as limits go; `topic` the topic string. Throws
+   * CodecError.
    */
   accept(sender: string, topic: string, payload: Uint8Array): Uint8Array | undefined {
     if (!isChunk(payload)) return payload;

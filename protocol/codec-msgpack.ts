@@ -5,9 +5,10 @@ import { CodecError } from './codec-error.ts';
 import { limits } from './limits.ts';
 
 /**
- * MessagePack, the part of it that JSON could say, plus byte strings. The library also speaks records, dates, regular expressions and
- * other extensions, some of which run code on the reader's side; `assertPlain` turns all of them away before it sees them. A member
- * named `__proto__` it renames, so that one odd object can neither reach a prototype nor make a whole message unreadable.
+ * MessagePack, the part of it that JSON could say, plus byte strings. The library also speaks records, dates,
+ * regular expressions and other extensions, some of which run code on the reader's side; `assertPlain` turns all of
+ * them away before it sees them. A member named `__proto__` it renames, so that one odd object can neither reach a
+ * prototype nor make a whole message unreadable.
  */
 
 /** `undefined` members are left out, as JSON does (the option is missing from the library's types). */

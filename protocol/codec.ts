@@ -7,8 +7,8 @@ import { limits } from './limits.ts';
 import type { Message, TopicDefinition } from './topics/define-topic.ts';
 
 /**
- * Messages as bytes. The first byte of a payload tells its format; the markers are bytes that begin neither a MessagePack map
- * nor a JSON object:
+ * Messages as bytes. The first byte of a payload tells its format; the markers are bytes that begin neither a
+ * MessagePack map nor a JSON object:
  *
  * | first byte | format |
  * |---|---|
@@ -17,8 +17,8 @@ import type { Message, TopicDefinition } from './topics/define-topic.ts';
  * | 0x01 | raw deflate of one of the above follows |
  * | 0x02 | a chunk of one of the above (codec-chunks.ts); a `Reassembler` takes it, not `decodeMessage` |
  *
- * What arrives is hostile until it has passed here: sizes, depth, extension types and the topic's schema are checked, and
- * nothing but a CodecError is thrown.
+ * What arrives is hostile until it has passed here: sizes, depth, extension types and the topic's schema are
+ * checked, and nothing but a CodecError is thrown.
  */
 const deflateMarker = 0x01;
 
@@ -81,7 +81,10 @@ function parseJson(payload: Uint8Array): unknown {
   }
 }
 
-/** Counts brackets, also those inside strings: brackets in a text are rare, and too many of them only refuse a message. */
+/**
+ * Counts brackets, also those inside strings: brackets in a text are rare, and too many of them only refuse a
+ * message.
+ */
 function assertShallow(json: Uint8Array): void {
   let depth = 0;
   for (const byte of json) {

@@ -10,8 +10,8 @@ import type { GroupVersionKind } from './schema/schema.ts';
 import { metaPrefix } from './schema/well-known.ts';
 
 /**
- * Derives protocol/generated from the official client's models (`npm run generate`): whatever the registered kinds reach,
- * and the few objects of the API itself. Run it after adding a kind; a unit test refuses stale output.
+ * Derives protocol/generated from the official client's models (`npm run generate`): whatever the registered kinds
+ * reach, and the few objects of the API itself. Run it after adding a kind; a unit test refuses stale output.
  */
 export function generateModels(): { models: string; schemas: string } {
   const models = openClientModels();

@@ -11,8 +11,8 @@ import { wellKnownMessages } from './protobuf/well-known-messages.ts';
  *
  *     npm run generate:protobuf -- <folder that holds k8s.io/> <version>
  *
- * Debian has both as golang-k8s-api-dev and golang-k8s-apimachinery-dev (unpacked: usr/share/gocode/src). The table holds
- * every stable group, so that a new kind needs no new table; run it for a new release of Kubernetes.
+ * Debian has both as golang-k8s-api-dev and golang-k8s-apimachinery-dev (unpacked: usr/share/gocode/src). The table
+ * holds every stable group, so that a new kind needs no new table; run it for a new release of Kubernetes.
  */
 export function generateProtobuf(folder: string, source: string): string {
   const packages = [...apiPackages(folder), metaPackage].map((path) => readPackage(folder, path));
@@ -53,8 +53,8 @@ function schemaName(proto: string): string {
 }
 
 /**
- * Nothing for a message whose Go struct does not say how its fields are called: it writes itself in JSON in a way of its
- * own, and `checkReferences` refuses the table when some other message needs it.
+ * Nothing for a message whose Go struct does not say how its fields are called: it writes itself in JSON in a way
+ * of its own, and `checkReferences` refuses the table when some other message needs it.
  */
 function messageRow({ name, fields }: ProtoMessage, types: GoTypes): [string, PackageTable[string]][] {
   const type = types.get(name);

@@ -1,6 +1,7 @@
 /**
- * A duration as `kubectl get` shows ages: two units while the second one still matters (`5m3s`, `3h20m`, `3d4h`), one beyond
- * that (`45m`, `20h`, `90d`). A second of clock difference counts as now; more than that into the future is `<invalid>`.
+ * A duration as `kubectl get` shows ages: two units while the second one still matters (`5m3s`, `3h20m`, `3d4h`),
+ * one beyond that (`45m`, `20h`, `90d`). A second of clock difference counts as now; more than that into the future
+ * is `<invalid>`.
  */
 export function humanDuration(durationMs: number): string {
   const seconds = Math.trunc(durationMs / 1000);

@@ -3,8 +3,9 @@ import type { Random } from '../lib/random.ts';
 import type { Secret } from './generated/models.ts';
 
 /**
- * A join token: `<id>.<secret>.<pin>`. The id names the token and may be shown, the secret proves that its bearer was given it, and
- * the pin (SHA-256 of the CA's public key) lets the bearer recognise the cluster before saying anything.
+ * A join token: `<id>.<secret>.<pin>`. The id names the token and may be shown, the secret proves that its bearer
+ * was given it, and the pin (SHA-256 of the CA's public key) lets the bearer recognise the cluster before saying
+ * anything.
  */
 export interface JoinToken {
   /** 6 characters of a-z and 0-9. */
@@ -31,7 +32,10 @@ export function certificatePin(certificate: string | Uint8Array): string {
     .digest('base64url');
 }
 
-/** Where tokens are stored: Kubernetes' bootstrap tokens (source: its documentation, bootstrap-tokens), and some keys of ours. */
+/**
+ * Where tokens are stored: Kubernetes' bootstrap tokens (source: its documentation, bootstrap-tokens), and some
+ * keys of ours.
+ */
 export const tokenNamespace = 'kube-system';
 export const tokenSecretType = 'bootstrap.kubernetes.io/token';
 

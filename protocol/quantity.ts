@@ -1,6 +1,6 @@
 /**
- * Kubernetes quantities (`500m`, `1.5`, `64Mi`, `1e3`) as exact numbers of nano units. As in Kubernetes, what is finer than
- * nano is rounded away from zero, and what is beyond 2^63-1 is held there.
+ * Kubernetes quantities (`500m`, `1.5`, `64Mi`, `1e3`) as exact numbers of nano units. As in Kubernetes, what is
+ * finer than nano is rounded away from zero, and what is beyond 2^63-1 is held there.
  *
  * Every quantity the API stores went through `canonicalQuantity`, so readers may parse without fear.
  */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
 /**
- * What the two sides of the sync protocol compare. An entry's digest tells its content apart, whoever made it and when: a restarted
- * server arrives at the same one. A set's hash is the sum of its entries' hashes modulo 2^64, so that one change costs one
- * step whatever the size of the set, and the order of changes does not matter.
+ * What the two sides of the sync protocol compare. An entry's digest tells its content apart, whoever made it and
+ * when: a restarted server arrives at the same one. A set's hash is the sum of its entries' hashes modulo 2^64, so
+ * that one change costs one step whatever the size of the set, and the order of changes does not matter.
  */
 export type SetSum = bigint;
 

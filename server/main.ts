@@ -64,8 +64,8 @@ export interface ServerContext {
 const builtInNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
 /**
- * Starts everything; resolves when the API and the broker answer. Rejects with a coded error (StoreError, ConfigError, an errno of the
- * operating system) when something is in the way, with nothing left running.
+ * Starts everything; resolves when the API and the broker answer. Rejects with a coded error (StoreError,
+ * ConfigError, an errno of the operating system) when something is in the way, with nothing left running.
  */
 export async function runServer(config: ServerConfig, context: ServerContext): Promise<RunningServer> {
   const parts = new AsyncDisposableStack();

@@ -14,7 +14,10 @@ interface MeasuredParts {
   clock: Clock;
 }
 
-/** What no single part of the server tells of itself: how much is stored, the bus, the process. Read when somebody scrapes. */
+/**
+ * What no single part of the server tells of itself: how much is stored, the bus, the process. Read when somebody
+ * scrapes.
+ */
 export function measureServer(metrics: Metrics, { kinds, store, bus, clock }: MeasuredParts): void {
   measureProcess(metrics, clock);
   metrics.read({

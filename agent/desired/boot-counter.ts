@@ -11,8 +11,8 @@ export interface BootCounter {
 }
 
 /**
- * Counts one start. A disk that does not take the number must not keep workloads from starting, so that is only logged: the
- * next start repeats the number, the server's answer raises it.
+ * Counts one start. A disk that does not take the number must not keep workloads from starting, so that is only
+ * logged: the next start repeats the number, the server's answer raises it.
  */
 export async function countBoot(journal: Journal, log: Logger): Promise<BootCounter> {
   const stored = journal.entries.get(bootKey);

@@ -19,12 +19,16 @@ export interface DesiredSet {
 
 /** The set as the sync protocol sees it. */
 export interface WritableDesiredSet extends DesiredSet {
-  /** False when the entries are not surely those of `epoch` and `revision`: they still run, but the server is asked anew. */
+  /**
+   * False when the entries are not surely those of `epoch` and `revision`: they still run, but the server is asked
+   * anew.
+   */
   readonly trusted: boolean;
   /** Names the present state in an index; spent by the next change, so that only one snapshot can answer it. */
   readonly nonce: string;
   /**
-   * One message at a time, in the order of calls. Rejects with a `JournalError` when it could not be stored; then nothing changed.
+   * One message at a time, in the order of calls. Rejects with a `JournalError` when it could not be stored; then
+   * nothing changed.
    */
   apply(message: SetMessage): Promise<ApplyOutcome>;
 }

@@ -4,8 +4,9 @@ import type { Logger } from '../../lib/log.ts';
 import { type Disk, type DiskFile, systemDisk } from './disk.ts';
 
 /**
- * Small state that must survive a power cut, for whoever needs it in the agent: a map from key to value, kept in an append-only file of
- * checksummed records that is rewritten when mostly garbage. A torn tail is cut off at opening, never believed.
+ * Small state that must survive a power cut, for whoever needs it in the agent: a map from key to value, kept in an
+ * append-only file of checksummed records that is rewritten when mostly garbage. A torn tail is cut off at opening,
+ * never believed.
  *
  * File: `FLJ1`, then records of u32 length, u32 CRC-32 of length and body, body. A body is the msgpack array of one
  * write's changes: `[key, value]` puts, `[key]` removes. One write is one record, so it is there whole or not at all.
@@ -275,8 +276,8 @@ function readRecord(buffer: Buffer, start: number): { list: Change[]; end: numbe
 }
 
 /**
- * A power cut leaves the front part of the last write, or zeros where blocks were allocated and not yet written. Whatever still
- * has a good record behind it was not cut off: it was written once, and is damaged.
+ * A power cut leaves the front part of the last write, or zeros where blocks were allocated and not yet written.
+ * Whatever still has a good record behind it was not cut off: it was written once, and is damaged.
  */
 function tailIsTorn(buffer: Buffer, start: number): boolean {
   for (let at = start + 1; at + headerBytes <= buffer.length; at++) {

@@ -1,6 +1,6 @@
 /**
- * What runs a pod's containers. Drivers move things, they decide nothing: restart policy, order and back-off are the pod
- * worker's. Every operation may be repeated; one on something that is already so (started, gone) succeeds.
+ * What runs a pod's containers. Drivers move things, they decide nothing: restart policy, order and back-off are
+ * the pod worker's. Every operation may be repeated; one on something that is already so (started, gone) succeeds.
  * The suite in test/conformance/driver runs over every implementation.
  */
 export interface RuntimeDriver extends Partial<Disposable> {
@@ -22,8 +22,8 @@ export interface RuntimeDriver extends Partial<Disposable> {
   /** Nothing for one that runs or has run: an attempt never runs twice. */
   start(handle: ContainerHandle): Promise<void>;
   /**
-   * Asks, waits up to `graceMs`, then kills. Resolves when nothing of the container runs. One that was created and never started
-   * is forgotten: it will not run any more.
+   * Asks, waits up to `graceMs`, then kills. Resolves when nothing of the container runs. One that was created and
+   * never started is forgotten: it will not run any more.
    */
   stop(handle: ContainerHandle, options: { graceMs: number }): Promise<void>;
   /** Removes a stopped container with its logs. */

@@ -6,8 +6,8 @@ import { type ChildStream, run, stream } from '../../lib/exec.ts';
 import type { ExecProcess } from './driver.ts';
 
 /**
- * A program with its streams, as exec needs it, on a real terminal when asked: util-linux' `script` (essential in Debian) makes
- * the pseudo-terminal, so no native code is needed; `stty` on the same terminal resizes it.
+ * A program with its streams, as exec needs it, on a real terminal when asked: util-linux' `script` (essential in
+ * Debian) makes the pseudo-terminal, so no native code is needed; `stty` on the same terminal resizes it.
  */
 export interface ExecProcessOptions {
   command: string;
@@ -136,7 +136,10 @@ async function resizeTerminal(
   await run('stty', ['-F', terminal, ...size], { timeoutMs: resizeTimeoutMs });
 }
 
-/** The terminal whose other end this process holds: /proc/<pid>/fdinfo tells the number of an open ptmx (Linux 4.14). */
+/**
+ * The terminal whose other end this process holds: /proc/<pid>/fdinfo tells the number of an open ptmx (Linux
+ * 4.14).
+ */
 function terminalOf(pid: number): string | undefined {
   try {
     for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {

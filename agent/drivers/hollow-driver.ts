@@ -14,9 +14,9 @@ import type {
 import { DriverError } from './errors.ts';
 
 /**
- * Containers that exist in memory only, for simulated fleets: it keeps every promise of the interface, starts nothing, and with
- * a simulated clock the same inputs give the same ends. What runs belongs to a `HollowHost`, so that a simulated agent can
- * "restart" over the same host.
+ * Containers that exist in memory only, for simulated fleets: it keeps every promise of the interface, starts
+ * nothing, and with a simulated clock the same inputs give the same ends. What runs belongs to a `HollowHost`, so
+ * that a simulated agent can "restart" over the same host.
  */
 export interface HollowHost {
   readonly sandboxes: Map<string, { spec: SandboxSpec; ip: string }>;

@@ -48,12 +48,13 @@ import { pauseArchitecture } from './oci/pause-program.ts';
 import { createPidWatch, type PidWatch } from './pid-watch.ts';
 
 /**
- * Drives podman, docker or nerdctl by the command line they share; the first that works. A call costs 25 to 150 ms, so there is
- * one for each step: `create` only remembers, `start` is one `run --detach`, and a container that was created but not started does
- * not survive the agent (it is `missing` then, and created again). Identity is the container's name (oci/arguments.ts).
+ * Drives podman, docker or nerdctl by the command line they share; the first that works. A call costs 25 to 150 ms,
+ * so there is one for each step: `create` only remembers, `start` is one `run --detach`, and a container that was
+ * created but not started does not survive the agent (it is `missing` then, and created again). Identity is the
+ * container's name (oci/arguments.ts).
  *
- * What an engine's failure means is decided by asking for facts (does the image exist? the container?), never by its words.
- * Exits are noticed by watching the first process in /proc, with no engine process kept running.
+ * What an engine's failure means is decided by asking for facts (does the image exist? the container?), never by
+ * its words. Exits are noticed by watching the first process in /proc, with no engine process kept running.
  */
 export interface OciDriverOptions extends Ownership {
   clock: Clock;

@@ -2,13 +2,13 @@ import type { Clock, Timer } from '../../lib/clock.ts';
 import { readProcessStat } from './process-identity.ts';
 
 /**
- * Notices that processes which are not our children have ended, without a program kept running for it: their start times in
- * /proc are compared on a timer that exists only while something is watched.
+ * Notices that processes which are not our children have ended, without a program kept running for it: their start
+ * times in /proc are compared on a timer that exists only while something is watched.
  */
 export interface PidWatch extends Disposable {
   /**
-   * Watches until `onGone` was called, once per call of this; a second call for the same key replaces the first. A process
-   * whose number is not known yet is "gone" at the next look, so that somebody finds out.
+   * Watches until `onGone` was called, once per call of this; a second call for the same key replaces the first. A
+   * process whose number is not known yet is "gone" at the next look, so that somebody finds out.
    */
   add(key: string, pid: number | undefined): void;
   delete(key: string): void;
@@ -51,7 +51,8 @@ export function createPidWatch({ clock, intervalMs, unseenIntervalMs, onGone }: 
   return {
     add(key, pid) {
       const startTicks = pid === undefined ? undefined : readProcessStat(pid)?.startTicks;
-      // The first time it has probably just ended; afterwards it is out of sight, and asking often would cost without use.
+      // The first time it has probably just ended; afterwards it is out of sight, and asking often would cost
+      // without use.
       const delayMs = startTicks === undefined && neverSeen.has(key) ? unseenIntervalMs : 0;
       if (startTicks !== undefined) neverSeen.delete(key);
       else if (pid !== undefined) neverSeen.add(key);

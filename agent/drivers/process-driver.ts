@@ -52,9 +52,10 @@ import {
 } from './process-identity.ts';
 
 /**
- * Runs containers as plain processes of the host: no image (manifests say `image: host`), the host's network and files, and the
- * pod's own folder as working directory. A shim (process/shim.ts) outlives the agent and records the truth; the layout on disk
- * is in process/container-folder.ts, logs in process/container-log.ts, limits and membership in process/cgroups.ts.
+ * Runs containers as plain processes of the host: no image (manifests say `image: host`), the host's network and
+ * files, and the pod's own folder as working directory. A shim (process/shim.ts) outlives the agent and records the
+ * truth; the layout on disk is in process/container-folder.ts, logs in process/container-log.ts, limits and
+ * membership in process/cgroups.ts.
  *
  * A container ends with its first process: what that left running is killed, as the end of a PID namespace would.
  * `tty` and `stdin` of the container itself are not offered; its standard input is empty.
@@ -301,7 +302,10 @@ class ProcessDriver implements RuntimeDriver {
     return this.#stateOf(folder).state === 'running';
   }
 
-  /** From the disk and /proc alone, so that it is the same before and after a restart. `created` may also mean missing. */
+  /**
+   * From the disk and /proc alone, so that it is the same before and after a restart. `created` may also mean
+   * missing.
+   */
   #stateOf(folder: ContainerFolder): ContainerState {
     const start = readStart(folder);
     if (!start) return { state: 'created' };
@@ -403,7 +407,10 @@ function shimAlive(start: StartRecord, bootId: string): boolean {
   );
 }
 
-/** SIGTERM to the whole process group; the shim, its leader, shrugs it off. A process that left the group is asked by itself. */
+/**
+ * SIGTERM to the whole process group; the shim, its leader, shrugs it off. A process that left the group is asked
+ * by itself.
+ */
 function askToEnd(start: StartRecord, bootId: string): void {
   const grouped = shimAlive(start, bootId);
   if (grouped) sendSignal(-start.shimPid, 'SIGTERM');
@@ -412,8 +419,8 @@ function askToEnd(start: StartRecord, bootId: string): void {
 }
 
 /**
- * Without control groups: the shim's session, everything begotten by it or by the command, and whatever carries the container's
- * mark. Numbers count only while their owners live: a later process may have them.
+ * Without control groups: the shim's session, everything begotten by it or by the command, and whatever carries the
+ * container's mark. Numbers count only while their owners live: a later process may have them.
  */
 function membersBySession(folder: ContainerFolder, start: StartRecord, bootId: string): number[] {
   const everything = allProcesses();

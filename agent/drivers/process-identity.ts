@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * A process that cannot be mistaken for a later one with the same number: its start time (field 22 of /proc/<pid>/stat, ticks
- * since boot) and the boot go with it.
+ * A process that cannot be mistaken for a later one with the same number: its start time (field 22 of
+ * /proc/<pid>/stat, ticks since boot) and the boot go with it.
  */
 export interface ProcessIdentity {
   pid: number;

@@ -29,8 +29,8 @@ export const driverDefinitions: readonly DriverDefinition[] = [
 
 export interface OpenDrivers extends Disposable {
   /**
-   * Those that work here. The first is for pods that name no runtimeClassName: a container engine where one works, plain
-   * processes otherwise. The others are selected by their name.
+   * Those that work here. The first is for pods that name no runtimeClassName: a container engine where one works,
+   * plain processes otherwise. The others are selected by their name.
    */
   readonly drivers: readonly { driver: RuntimeDriver; probe: DriverProbe }[];
   /** What does not work and why, for people. */

@@ -8,8 +8,9 @@ export type NetworkInterfaces = Readonly<Record<string, readonly NetworkInterfac
 const inward = /^(docker|podman|cni|veth|br-|virbr|flannel|cali|lxc|nerdctl)/;
 
 /**
- * The node's addresses, the one that faces the server first: `facing` if it is one of ours, else that of the interface with
- * the default route (`routes` is the text of /proc/net/route), else any. IPv6 only when global, one per interface.
+ * The node's addresses, the one that faces the server first: `facing` if it is one of ours, else that of the
+ * interface with the default route (`routes` is the text of /proc/net/route), else any. IPv6 only when global, one
+ * per interface.
  */
 export function nodeIps(
   interfaces: NetworkInterfaces,

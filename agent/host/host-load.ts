@@ -47,8 +47,8 @@ export function parseMeminfo(text: string): { totalBytes: number; availableBytes
 }
 
 /**
- * The root of the mounted hierarchy: on a host it has no limit files, in a container it is the container's own group. A limit
- * on the agent's own service says nothing of the workloads, so it is not looked for.
+ * The root of the mounted hierarchy: on a host it has no limit files, in a container it is the container's own
+ * group. A limit on the agent's own service says nothing of the workloads, so it is not looked for.
  */
 async function readCgroupLimits(
   files: HostFiles,

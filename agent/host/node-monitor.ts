@@ -68,8 +68,8 @@ export const checkIntervalMs = 60_000;
 const hardwareKey = 'host/hardware';
 
 /**
- * What the node says of itself. Looks at a few small files every minute and reports only what changed; the slow description
- * of the hardware is made once per boot and remembered in the journal.
+ * What the node says of itself. Looks at a few small files every minute and reports only what changed; the slow
+ * description of the hardware is made once per boot and remembered in the journal.
  */
 export class NodeMonitor {
   readonly #options: NodeMonitorOptions;

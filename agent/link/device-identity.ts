@@ -35,7 +35,10 @@ export async function loadDeviceIdentity(directory: string): Promise<DeviceIdent
   return { cluster, node, cert, ca, key };
 }
 
-/** The device's key, made at the first call. A later attempt to join uses the same one, so that the server knows it again. */
+/**
+ * The device's key, made at the first call. A later attempt to join uses the same one, so that the server knows it
+ * again.
+ */
 export async function loadOrMakeDeviceKey(directory: string): Promise<KeyObject> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, keyFile);

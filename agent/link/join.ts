@@ -33,9 +33,9 @@ export interface JoinOptions {
 }
 
 /**
- * Makes this device a node: compares the server's CA with the token's pin before anything secret is sent, asks for a certificate for
- * a fresh key, and stores both. Rejects with a LinkError whose message a person can act on. An attempt that broke off
- * may be repeated, also with a token for one use.
+ * Makes this device a node: compares the server's CA with the token's pin before anything secret is sent, asks for
+ * a certificate for a fresh key, and stores both. Rejects with a LinkError whose message a person can act on. An
+ * attempt that broke off may be repeated, also with a token for one use.
  */
 export async function joinCluster(options: JoinOptions): Promise<DeviceIdentity> {
   const token = parseJoinToken(options.token);

@@ -1,8 +1,9 @@
 import type { Message, TopicDefinition, TopicParameters } from '../../protocol/topics/define-topic.ts';
 
 /**
- * The device's end of the bus: one control connection that it makes itself and remakes for ever, and a second one for streams
- * while there are any. A message that cannot be sent now is not queued: the caller keeps its state dirty and sends again.
+ * The device's end of the bus: one control connection that it makes itself and remakes for ever, and a second one
+ * for streams while there are any. A message that cannot be sent now is not queued: the caller keeps its state
+ * dirty and sends again.
  */
 export interface Link extends AsyncDisposable {
   /** Starts connecting; returns at once. */
@@ -18,7 +19,10 @@ export interface Link extends AsyncDisposable {
   /** `connection` counts this agent's control connections; it is also in the will. */
   onConnected(handler: (connection: number) => void): Disposable;
   onDisconnected(handler: (reason: string) => void): Disposable;
-  /** Makes the stream connection if need be; resolves when it can carry frames. Released connections close when idle. */
+  /**
+   * Makes the stream connection if need be; resolves when it can carry frames. Released connections close when
+   * idle.
+   */
   openStreams(): Promise<Disposable>;
 }
 

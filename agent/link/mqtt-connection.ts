@@ -20,9 +20,9 @@ export interface MqttConnectionOptions {
 }
 
 /**
- * One MQTT session over one stream, from CONNECT to close; it never reconnects. It is alive as long as the broker answers: whatever
- * wants an answer (ping, QoS 1, SUBSCRIBE) and gets none in time ends it, so that a dead link is noticed
- * when there is something to say and not only at the next ping.
+ * One MQTT session over one stream, from CONNECT to close; it never reconnects. It is alive as long as the broker
+ * answers: whatever wants an answer (ping, QoS 1, SUBSCRIBE) and gets none in time ends it, so that a dead link is
+ * noticed when there is something to say and not only at the next ping.
  */
 export class MqttConnection {
   readonly #client: MqttClient;

@@ -18,8 +18,8 @@ export interface MqttLinkOptions {
   /** A connected, verified stream to the broker; rejects with LinkError. See `createDialer`. */
   dial(signal: AbortSignal): Promise<Duplex>;
   /**
-   * Number of the last control connection before this link; the first one gets the next. Give every start of the agent a range of
-   * its own (boot counter × a million), so that a will of an earlier life never looks current.
+   * Number of the last control connection before this link; the first one gets the next. Give every start of the
+   * agent a range of its own (boot counter × a million), so that a will of an earlier life never looks current.
    */
   connectionsBefore?: number;
   clock: Clock;
@@ -122,7 +122,8 @@ class MqttLink implements Link {
         return undefined;
       });
       if (reason !== undefined) log.info('disconnected from the server', { reason });
-      // A connection that did not last is a failure too: two devices with one name must not chase each other at full speed.
+      // A connection that did not last is a failure too: two devices with one name must not chase each other at
+      // full speed.
       const lasted = reason !== undefined && clock.monotonic() - startedAt >= this.#limits.reconnectMaxMs;
       failures = lasted ? 1 : failures + 1;
       const { reconnectMinMs: baseMs, reconnectMaxMs: capMs } = this.#limits;

@@ -7,8 +7,9 @@ import { createEventBuffer } from './event-buffer.ts';
 import type { Link } from './link.ts';
 
 /**
- * What the server has not yet acknowledged: one slot per pod and one for the node, never a growing queue. A newer report replaces
- * the older one in its slot; slots are sent when connected and again after a reconnect until acknowledged.
+ * What the server has not yet acknowledged: one slot per pod and one for the node, never a growing queue. A newer
+ * report replaces the older one in its slot; slots are sent when connected and again after a reconnect until
+ * acknowledged.
  */
 export interface StatusOutbox {
   reportPod(report: PodReport): void;

@@ -11,8 +11,8 @@ import type { Link } from './link.ts';
 import { createStatusOutbox, type DrivenOutbox, type StatusOutbox } from './status-outbox.ts';
 
 /**
- * The device's side of the sync protocol: says hello until it is answered, applies what the server sends, tells what it holds,
- * and never assumes that a message arrived. When idle it speaks once in half an hour.
+ * The device's side of the sync protocol: says hello until it is answered, applies what the server sends, tells
+ * what it holds, and never assumes that a message arrived. When idle it speaks once in half an hour.
  */
 export interface Sync extends Disposable {
   readonly outbox: StatusOutbox;

@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { LinkError } from './link-error.ts';
 
 /**
- * Every server certificate carries this name beside its real ones, and devices check no other: a server that moves to another
- * address stays the same server.
+ * Every server certificate carries this name beside its real ones, and devices check no other: a server that moves
+ * to another address stays the same server.
  */
 export const serverName = 'server.flotilla';
 /** Extended key usage serverAuth (RFC 5280, 4.2.1.12): a device's certificate must not pass for a server's. */

@@ -4,8 +4,8 @@ import { parseMillis, parseWhole } from './quantity.ts';
 import { type Refusal, refuseUnsupported } from './unsupported.ts';
 
 /**
- * Whether this device takes a pod, asked once per pod before anything of it is started. A pod that was admitted is never
- * asked about again. Reasons are kubelet's where it has one.
+ * Whether this device takes a pod, asked once per pod before anything of it is started. A pod that was admitted is
+ * never asked about again. Reasons are kubelet's where it has one.
  */
 export interface AdmissionContext {
   allocatable: NodeAllocatable;

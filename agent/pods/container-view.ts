@@ -57,7 +57,10 @@ export function containersOf(
   return { init: spec?.initContainers ?? [], main: spec?.containers ?? [], policy: restartPolicyOf(spec) };
 }
 
-/** Nothing of the pod will start again: every container has ended for good, or an init container has failed for good. */
+/**
+ * Nothing of the pod will start again: every container has ended for good, or an init container has failed for
+ * good.
+ */
 export function isFinished(state: PodState, { init, main, policy }: PodContainers): boolean {
   const ended = (name: string) => {
     const view = viewContainer(state, name);

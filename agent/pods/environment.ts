@@ -31,7 +31,8 @@ export interface ResolvedContainer {
 export type Resolution = ({ error?: undefined } & ResolvedContainer) | { error: string };
 
 /**
- * Environment, command and args of a container with every reference resolved. Later entries see earlier ones, `env` wins over
+ * Environment, command and args of a container with every reference resolved. Later entries see earlier ones, `env`
+ * wins over
  * `envFrom`; a missing optional source leaves the variable out.
  */
 export function resolveContainer(

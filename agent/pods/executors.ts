@@ -6,7 +6,10 @@ import type { Executors, Step, StepType } from './steps.ts';
 
 export interface ExecutorOptions {
   driver: RuntimeDriver;
-  /** Keeps a small board from starting a hundred containers at the same moment; stops do not count, they mostly wait. */
+  /**
+   * Keeps a small board from starting a hundred containers at the same moment; stops do not count, they mostly
+   * wait.
+   */
   operations: Limiter;
   pulls: Limiter;
 }

@@ -10,7 +10,10 @@ import { containerTarget, imageTarget } from './steps.ts';
 
 type RunInput = PlanInput & { pod: Pod };
 
-/** An error is shown as itself for this long, then as what is done about it (`ImagePullBackOff`, `CrashLoopBackOff`). */
+/**
+ * An error is shown as itself for this long, then as what is done about it (`ImagePullBackOff`,
+ * `CrashLoopBackOff`).
+ */
 export const firstNoticeMs = 2_000;
 
 /** One container whose turn it is: init containers are only asked for until they have succeeded. */

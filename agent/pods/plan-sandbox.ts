@@ -5,8 +5,8 @@ import type { PartPlan, PlanInput } from './plan-parts.ts';
 import { type Step, sandboxTarget, targetOf } from './steps.ts';
 
 /**
- * The sandbox comes first. One that died takes its containers with it: what still runs is stopped, then a new one is made
- * and everything that should run starts in it again, init containers included.
+ * The sandbox comes first. One that died takes its containers with it: what still runs is stopped, then a new one
+ * is made and everything that should run starts in it again, init containers included.
  */
 export function planSandbox(
   { pod, state, now, context }: PlanInput & { pod: Pod },

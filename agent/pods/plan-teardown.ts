@@ -5,8 +5,8 @@ import type { PodState } from './pod-state.ts';
 import { containerTarget, type Step, sandboxTarget, targetOf } from './steps.ts';
 
 /**
- * Stop every container, all at once; then remove them; then the sandbox; then the pod is removed for good. Failed steps are
- * tried again for ever. A grace period that became shorter hurries the stops under way.
+ * Stop every container, all at once; then remove them; then the sandbox; then the pod is removed for good. Failed
+ * steps are tried again for ever. A grace period that became shorter hurries the stops under way.
  */
 export function planTeardown({ pod, state, now }: PlanInput): Plan {
   const result = emptyPlan();

@@ -17,8 +17,9 @@ import { imageTarget, type Step, type Target, targetOf } from './steps.ts';
  * The decision of a pod worker: from what is wanted, what is, and the time, to the steps to take now and when to look
  * again. Pure; effects are in executors.ts, what follows from their outcomes in pod-state.ts.
  *
- * Invariants: a pod that is being torn down starts nothing; no step is planned for a target that has one under way (but a
- * stop may be hurried); app containers start only after every init container has succeeded in the present sandbox.
+ * Invariants: a pod that is being torn down starts nothing; no step is planned for a target that has one under way
+ * (but a stop may be hurried); app containers start only after every init container has succeeded in the present
+ * sandbox.
  */
 export function plan(input: PlanInput): Plan {
   const { pod, state } = input;

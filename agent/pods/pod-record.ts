@@ -1,9 +1,10 @@
 import * as v from 'valibot';
 
 /**
- * What a pod worker must still know after a power cut, one journal entry per pod (`pod/<uid>`). Plain data, written before the
- * steps that depend on it are taken; a container that was started but not yet written is found again by its labels.
- * A container's restart count is the attempt number of its handle, so that it survives in the runtime as well.
+ * What a pod worker must still know after a power cut, one journal entry per pod (`pod/<uid>`). Plain data, written
+ * before the steps that depend on it are taken; a container that was started but not yet written is found again by
+ * its labels. A container's restart count is the attempt number of its handle, so that it survives in the runtime
+ * as well.
  */
 const text = v.string();
 const milliseconds = v.number();

@@ -51,8 +51,8 @@ const orphanGraceMs = 10_000;
 const leaveTimeoutMs = 5_000;
 
 /**
- * Runs the pods of the desired set: one worker per UID, woken by changes of the set, by hints of the drivers, by the end of
- * its own steps and by the time its plan names. Nothing here runs periodically but the relist.
+ * Runs the pods of the desired set: one worker per UID, woken by changes of the set, by hints of the drivers, by
+ * the end of its own steps and by the time its plan names. Nothing here runs periodically but the relist.
  */
 export class PodRuntime {
   readonly #options: PodRuntimeOptions;
@@ -154,7 +154,8 @@ export class PodRuntime {
       this.#options.outbox.reportPod({ uid, namespace, name, removed: true });
       return undefined;
     }
-    // Until every runtime was listed it is not known what the pods that are here take, nor whether this one already runs.
+    // Until every runtime was listed it is not known what the pods that are here take, nor whether this one already
+    // runs.
     if (this.#slots.size === 0 || [...this.#slots.values()].some(({ recovered }) => !recovered))
       return undefined;
     const verdict = admit(pod, {

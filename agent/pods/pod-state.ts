@@ -4,7 +4,8 @@ import type { ContainerExit, ContainerRecord, PodRecord } from './pod-record.ts'
 import { containerTarget, imageTarget, type Step, sandboxTarget, type Target, targetOf } from './steps.ts';
 
 /**
- * All a worker knows of its pod: the durable record and what only lives in memory. Changed by `reduce` alone, one event at a time.
+ * All a worker knows of its pod: the durable record and what only lives in memory. Changed by `reduce` alone, one
+ * event at a time.
  */
 export interface PodState {
   readonly record: PodRecord;
@@ -53,7 +54,10 @@ export type PodEvent =
   | { type: 'adopted'; record: PodRecord }
   | { type: 'observed'; sandbox?: SandboxState; containers: Readonly<Record<string, ContainerState>> };
 
-/** Crash back-off as kubelet's: the first restart is immediate, then 10 s doubling to 5 min, forgotten after 10 min of running. */
+/**
+ * Crash back-off as kubelet's: the first restart is immediate, then 10 s doubling to 5 min, forgotten after 10 min
+ * of running.
+ */
 export const restartBackoff = { baseMs: 10_000, capMs: 300_000 };
 export const restartForgottenAfterMs = 600_000;
 /** Failing steps are tried again after 10 s doubling to 5 min. */

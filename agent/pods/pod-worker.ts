@@ -35,8 +35,8 @@ export interface PodWorkerOptions {
 }
 
 /**
- * Everything about one pod UID. `sync` is called by one caller at a time; steps run beside it and come back as events, which
- * are reduced at once and planned upon by the next `sync`.
+ * Everything about one pod UID. `sync` is called by one caller at a time; steps run beside it and come back as
+ * events, which are reduced at once and planned upon by the next `sync`.
  */
 export class PodWorker {
   readonly #options: PodWorkerOptions;
@@ -95,7 +95,10 @@ export class PodWorker {
     this.distrust('all');
   }
 
-  /** Observes if need be, plans, writes down, then begins the steps and reports. Resolves to the delay until the next look. */
+  /**
+   * Observes if need be, plans, writes down, then begins the steps and reports. Resolves to the delay until the
+   * next look.
+   */
   async sync(): Promise<{ wakeAfterMs: number | undefined }> {
     if (this.#removed) return { wakeAfterMs: undefined };
     if (this.#stale !== 'no') await this.#observe();
@@ -138,7 +141,10 @@ export class PodWorker {
     }
   }
 
-  /** Plans until nothing happened while the plan's record was being written, so that no step rests on an old decision. */
+  /**
+   * Plans until nothing happened while the plan's record was being written, so that no step rests on an old
+   * decision.
+   */
   async #planDurably(): Promise<{ planned: Plan; pod: Pod | undefined; status: object | undefined }> {
     for (;;) {
       const pod = this.#options.desired();

@@ -113,8 +113,8 @@ export function newRecord(options: {
 }
 
 /**
- * After a reboot nothing of the back-off counts, because what ended did not crash, and whatever is left of the sandbox counts
- * as a new one, so that init containers run again as Kubernetes has it.
+ * After a reboot nothing of the back-off counts, because what ended did not crash, and whatever is left of the
+ * sandbox counts as a new one, so that init containers run again as Kubernetes has it.
  */
 export function afterReboot(record: PodRecord, bootId: string): PodRecord {
   if (record.bootId === bootId) return record;

@@ -2,8 +2,8 @@ import type { Journal, JournalChange } from '../desired/journal.ts';
 import { removedKeyPrefix } from './pod-record.ts';
 
 /**
- * UIDs that were torn down for good, from the journal. Kept while the server names the pod, and the newest few beyond that:
- * a server restored from an old backup names pods again that are long gone.
+ * UIDs that were torn down for good, from the journal. Kept while the server names the pod, and the newest few
+ * beyond that: a server restored from an old backup names pods again that are long gone.
  */
 export const removedKeptMax = 256;
 

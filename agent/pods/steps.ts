@@ -7,9 +7,9 @@ import type {
 } from '../drivers/driver.ts';
 
 /**
- * Everything a plan can ask for. The steps of one plan do not depend on each other and are taken side by side; order comes
- * from planning again after each has ended. `Step` and `Executors` derive from this one list, so a step without an
- * executor does not compile.
+ * Everything a plan can ask for. The steps of one plan do not depend on each other and are taken side by side;
+ * order comes from planning again after each has ended. `Step` and `Executors` derive from this one list, so a step
+ * without an executor does not compile.
  */
 export interface StepDetails {
   createSandbox: { spec: SandboxSpec };

@@ -1,8 +1,8 @@
 import type { Container, Pod, PodSpec } from '../../protocol/generated/models.ts';
 
 /**
- * What a pod may ask for and this agent does not do yet. Such a pod is refused in words: it is never run as if it had not asked. (The
- * one exception is probes, see docs/guide.md.)
+ * What a pod may ask for and this agent does not do yet. Such a pod is refused in words: it is never run as if it
+ * had not asked. (The one exception is probes, see docs/guide.md.)
  */
 export interface Refusal {
   reason: string;

@@ -39,8 +39,8 @@ export function compileRules(schema: StructuralSchema, environment: Environment)
 }
 
 /**
- * What the rules refuse. `old` is the value before, undefined where there was none. Takes as long as the rules take: run it
- * within a time bound.
+ * What the rules refuse. `old` is the value before, undefined where there was none. Takes as long as the rules
+ * take: run it within a time bound.
  */
 export function validateRules(
   tree: RuleTree,

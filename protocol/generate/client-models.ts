@@ -2,7 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The official client's models as data. Its types say what is required, its attribute maps which format a field has. */
+/**
+ * The official client's models as data. Its types say what is required, its attribute maps which format a field
+ * has.
+ */
 export interface ClientModel {
   name: string;
   description: string;

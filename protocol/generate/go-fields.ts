@@ -1,6 +1,6 @@
 /**
- * What the `.proto` files of Kubernetes do not say and the Go sources beside them do: how a field is called in JSON, and
- * whether a zero on the wire means that it is absent.
+ * What the `.proto` files of Kubernetes do not say and the Go sources beside them do: how a field is called in
+ * JSON, and whether a zero on the wire means that it is absent.
  */
 export interface GoField {
   /** '' for a struct whose fields stand among those of the struct around it. */
@@ -9,7 +9,10 @@ export interface GoField {
   omitsZero: boolean;
 }
 
-/** By struct, then by field number. A Go type that is a list of strings and a message on the wire has `list` instead. */
+/**
+ * By struct, then by field number. A Go type that is a list of strings and a message on the wire has `list`
+ * instead.
+ */
 export type GoTypes = ReadonlyMap<string, ReadonlyMap<number, GoField> | 'list'>;
 
 export function parseGoTypes(source: string): GoTypes {

@@ -30,8 +30,8 @@ export function modelOf(schema: string, models: ClientModels): string {
 }
 
 /**
- * The client forgets which group a model belongs to. It is recovered from reach: what the meta models reach is meta, what
- * core's reach beyond that is core, and the rest belongs to the first other group that reaches it.
+ * The client forgets which group a model belongs to. It is recovered from reach: what the meta models reach is
+ * meta, what core's reach beyond that is core, and the rest belongs to the first other group that reaches it.
  */
 export function nameSchemas(roots: readonly string[], models: ClientModels): SchemaNames {
   const names = new Map<string, string>();

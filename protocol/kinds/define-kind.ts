@@ -3,8 +3,8 @@ import type { SchemaSet } from '../schema/schema.ts';
 import type { StatusCause } from '../status.ts';
 
 /**
- * A kind is one file with one `defineKind` and one line in `kinds/registry.ts`; routes, discovery, OpenAPI, tables and the
- * conformance tests are loops over that registry. Everything here is a pure function of its arguments.
+ * A kind is one file with one `defineKind` and one line in `kinds/registry.ts`; routes, discovery, OpenAPI, tables
+ * and the conformance tests are loops over that registry. Everything here is a pure function of its arguments.
  */
 export interface KindDefinition<T extends KubernetesObject = KubernetesObject> {
   /** '' for the core group. */
@@ -48,10 +48,11 @@ export interface KindDefinition<T extends KubernetesObject = KubernetesObject> {
 }
 
 /**
- * An object has one stored form, that of `of`. A view reads it as its own and gives what was written back as that. Both
- * ways must keep all that the other can say: what a view reads and writes unchanged is unchanged. The results may share
- * parts with the arguments. Defaults of the view come before `toStored`; rules, immutability and deletion are those of the
- * stored kind; `validate` holds what is asked beyond them of an object that is created through the view.
+ * An object has one stored form, that of `of`. A view reads it as its own and gives what was written back as that.
+ * Both ways must keep all that the other can say: what a view reads and writes unchanged is unchanged. The results
+ * may share parts with the arguments. Defaults of the view come before `toStored`; rules, immutability and deletion
+ * are those of the stored kind; `validate` holds what is asked beyond them of an object that is created through the
+ * view.
  */
 export interface KindView<T> {
   of: KindDefinition;

@@ -2,7 +2,10 @@ import type { StatusCause } from '../status.ts';
 import { invalid, invalidFor, nonNegative } from './cause.ts';
 import { percentText } from './name-rules.ts';
 
-/** A count that is not negative, or a percentage of at most 100 (source: k8s.io/kubernetes/pkg/apis/apps/validation). */
+/**
+ * A count that is not negative, or a percentage of at most 100 (source:
+ * k8s.io/kubernetes/pkg/apis/apps/validation).
+ */
 export function validateIntOrPercent(value: number | string, field: string): StatusCause[] {
   if (typeof value === 'number') return nonNegative(field, value);
   const causes = invalidFor(field, value, percentText(value));

@@ -1,6 +1,6 @@
 /**
- * What names, labels, keys and ports must look like. Each rule returns what is wrong, in Kubernetes' words; an empty list
- * means nothing is (source: k8s.io/apimachinery/pkg/util/validation).
+ * What names, labels, keys and ports must look like. Each rule returns what is wrong, in Kubernetes' words; an
+ * empty list means nothing is (source: k8s.io/apimachinery/pkg/util/validation).
  */
 export type NameRule = (value: string) => string[];
 

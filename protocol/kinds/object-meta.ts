@@ -7,9 +7,9 @@ const annotationsBytesMax = 256 * 1024;
 const standardFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion'];
 
 /**
- * The kind's rule for names, and what labels, annotations, owners and finalizers must look like. That there is a name and
- * a namespace, and what of the metadata may change, is the registry's business. `anyFinalizer` lets finalizers be plain
- * names, which the built-in kinds refuse.
+ * The kind's rule for names, and what labels, annotations, owners and finalizers must look like. That there is a
+ * name and a namespace, and what of the metadata may change, is the registry's business. `anyFinalizer` lets
+ * finalizers be plain names, which the built-in kinds refuse.
  */
 export function validateObjectMeta(
   { metadata = {} }: KubernetesObject,

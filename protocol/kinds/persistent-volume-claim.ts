@@ -151,7 +151,10 @@ function validateUpdate(next: PersistentVolumeClaim, old: PersistentVolumeClaim)
   return causes;
 }
 
-/** What of the spec may not change: a volume and a class are chosen once, the size and attributes of a bound claim may change. */
+/**
+ * What of the spec may not change: a volume and a class are chosen once, the size and attributes of a bound claim
+ * may change.
+ */
 function fixedParts({ spec = {} }: PersistentVolumeClaim, old: PersistentVolumeClaim, bound: boolean) {
   const fixed: PersistentVolumeClaimSpec = { ...spec };
   if (!old.spec?.volumeName) delete fixed.volumeName;

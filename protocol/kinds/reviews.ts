@@ -1,8 +1,9 @@
 import type { KindDefinition } from './define-kind.ts';
 
 /**
- * Questions rather than objects: they are POSTed, answered in their own status, and never stored. They are served, discovered and
- * described like kinds, but no registry, informer or controller ever sees them; who answers is in server/api/access/reviews.
+ * Questions rather than objects: they are POSTed, answered in their own status, and never stored. They are served,
+ * discovered and described like kinds, but no registry, informer or controller ever sees them; who answers is in
+ * server/api/access/reviews.
  */
 export const reviewKinds: readonly KindDefinition[] = [
   review('authentication', 'SelfSubjectReview'),

@@ -35,9 +35,9 @@ export type Applied = { object: object; owners: Owner[] } | { conflicts: Conflic
 
 /**
  * Server-side apply (source: sigs.k8s.io/structured-merge-diff, merge): the live object with everything that the
- * configuration sets, without what the applier set last time, does not set any more and nobody else owns. Another's field
- * that would change is a conflict, unless it is forced; one that has the wanted value already is owned by both.
- * Neither `live` nor `config` is changed, but the result shares parts with them.
+ * configuration sets, without what the applier set last time, does not set any more and nobody else owns. Another's
+ * field that would change is a conflict, unless it is forced; one that has the wanted value already is owned by
+ * both. Neither `live` nor `config` is changed, but the result shares parts with them.
  */
 export function applyConfiguration(application: Application): Applied {
   const { live = {}, config, owners, applier, force, mayTake = noFields, schema, time } = application;

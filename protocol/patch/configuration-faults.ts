@@ -7,8 +7,8 @@ import { partsOf } from './walk-fields.ts';
 const faultsMax = 20;
 
 /**
- * Why an applied configuration is unclear: items of a list that cannot be told apart. One text each, as Kubernetes words
- * them: `.spec.containers: duplicate entries for key [name="web"]`.
+ * Why an applied configuration is unclear: items of a list that cannot be told apart. One text each, as Kubernetes
+ * words them: `.spec.containers: duplicate entries for key [name="web"]`.
  */
 export function configurationFaults(config: unknown, schema: FieldSchema): string[] {
   const faults: string[] = [];

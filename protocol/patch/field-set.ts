@@ -1,8 +1,8 @@
 /**
- * Which fields of an object somebody owns, in the very form in which managedFields hold it (FieldsV1): a tree of path
- * elements, so that stored sets are used as they are read. A node without children is an owned field; `.` in a node says
- * that the field is owned beside those under it. The root is no field: there `{}` is the empty set. Sets are never
- * changed, and share their branches.
+ * Which fields of an object somebody owns, in the very form in which managedFields hold it (FieldsV1): a tree of
+ * path elements, so that stored sets are used as they are read. A node without children is an owned field; `.` in a
+ * node says that the field is owned beside those under it. The root is no field: there `{}` is the empty set. Sets
+ * are never changed, and share their branches.
  *
  * Source: sigs.k8s.io/structured-merge-diff, fieldpath.
  */

@@ -35,8 +35,8 @@ function mergeItems(live: readonly unknown[], config: readonly unknown[], schema
 }
 
 /**
- * The applied items come in the applier's order, and so do others as far as possible: an item that only the live list has
- * keeps its place before the next one that both have.
+ * The applied items come in the applier's order, and so do others as far as possible: an item that only the live
+ * list has keeps its place before the next one that both have.
  */
 function orderElements(live: ItemGroups, config: ItemGroups): string[] {
   const ordered: string[] = [];

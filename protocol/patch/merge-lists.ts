@@ -76,8 +76,8 @@ export interface ListOrder {
 }
 
 /**
- * Items that the patch names come in its order. The server's others keep theirs, and an item of theirs comes before one of
- * the patch's only where the server had both in that order.
+ * Items that the patch names come in its order. The server's others keep theirs, and an item of theirs comes before
+ * one of the patch's only where the server had both in that order.
  */
 export function orderList(items: readonly unknown[], { wanted, server, key }: ListOrder): unknown[] {
   const identity = (item: unknown) => (key !== undefined && isObject(item) ? item[key] : item);

@@ -1,8 +1,8 @@
 import { isObject, refuseHostileValue } from './json-value.ts';
 
 /**
- * A JSON merge patch (RFC 7386): objects merge field by field, null removes, anything else replaces. `current` stays as it
- * is. Throws StatusError BadRequest on a hostile patch.
+ * A JSON merge patch (RFC 7386): objects merge field by field, null removes, anything else replaces. `current`
+ * stays as it is. Throws StatusError BadRequest on a hostile patch.
  */
 export function applyMergePatch(current: unknown, patch: unknown): unknown {
   refuseHostileValue(patch);

@@ -151,8 +151,8 @@ export function conflictsWith(owners: readonly Owner[], changed: FieldSet): Conf
 }
 
 /**
- * The owners after a plain write by `writer`, which owns what it changed. Whoever only wrote what was there already owns
- * nothing by it.
+ * The owners after a plain write by `writer`, which owns what it changed. Whoever only wrote what was there already
+ * owns nothing by it.
  */
 export function ownersAfterUpdate(
   owners: readonly Owner[],

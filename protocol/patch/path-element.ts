@@ -1,5 +1,6 @@
 /**
- * The steps of a field's path as FieldsV1 writes them: `f:name`, `k:{"name":"web"}` (the item of a list with these keys),
+ * The steps of a field's path as FieldsV1 writes them: `f:name`, `k:{"name":"web"}` (the item of a list with these
+ * keys),
  * `v:"x"` (the item of a set), `i:0` (the item at an index).
  */
 export function fieldElement(name: string): string {

@@ -5,8 +5,8 @@ import { groupItems } from './list-items.ts';
 import { fieldElement } from './path-element.ts';
 
 /**
- * What values mean as sets of fields (source: sigs.k8s.io/structured-merge-diff, typed). A value is an object of the API
- * as the decoder leaves it; undefined stands for absent.
+ * What values mean as sets of fields (source: sigs.k8s.io/structured-merge-diff, typed). A value is an object of
+ * the API as the decoder leaves it; undefined stands for absent.
  */
 type Collected = Record<string, FieldSet>;
 

@@ -55,7 +55,10 @@ interface Context {
 /** How values of one type are read. */
 interface ValueType {
   wireType: number;
-  /** Undefined stands for none. Into `before`, what an earlier occurrence of the field gave, a type that merges reads. */
+  /**
+   * Undefined stands for none. Into `before`, what an earlier occurrence of the field gave, a type that merges
+   * reads.
+   */
   read: (reader: WireReader, before?: unknown) => unknown;
   zero: unknown;
   merges?: true;

@@ -4,8 +4,8 @@ import type { MessageTable } from './message-table.ts';
 import { wireReader } from './wire-reader.ts';
 
 /**
- * Reads protobuf messages as the JSON that a client of the same object would have sent: names, and which fields are absent,
- * are those of Kubernetes' Go structs. Whether values are sensible is for who reads the JSON.
+ * Reads protobuf messages as the JSON that a client of the same object would have sent: names, and which fields are
+ * absent, are those of Kubernetes' Go structs. Whether values are sensible is for who reads the JSON.
  */
 export interface ProtobufDecoder {
   /** False for objects that Kubernetes defines in JSON alone. */
@@ -13,8 +13,8 @@ export interface ProtobufDecoder {
   /** `schema` such as `io.k8s.api.core.v1.Pod`. Throws ProtobufError when the bytes are not such a message. */
   decode(schema: string, bytes: Buffer): JsonObject;
   /**
-   * As `decode`, for the object in an envelope, with its apiVersion and kind. Of an object of another kind than the expected
-   * one nothing else is read: its bytes could mean anything, and the caller refuses it by its name.
+   * As `decode`, for the object in an envelope, with its apiVersion and kind. Of an object of another kind than the
+   * expected one nothing else is read: its bytes could mean anything, and the caller refuses it by its name.
    */
   decodeEnveloped(expected: { kind: string; schema: string }, bytes: Buffer): JsonObject;
 }

@@ -2,8 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { ProtobufError } from './protobuf-error.ts';
 
 /**
- * Reads protobuf's wire format (https://protobuf.dev/programming-guides/encoding/) off a buffer, strictly: nothing is read
- * beyond `end`, and what cannot be is a ProtobufError. Groups (wire types 3 and 4) are refused: Kubernetes has none.
+ * Reads protobuf's wire format (https://protobuf.dev/programming-guides/encoding/) off a buffer, strictly: nothing
+ * is read beyond `end`, and what cannot be is a ProtobufError. Groups (wire types 3 and 4) are refused: Kubernetes
+ * has none.
  */
 export interface WireReader {
   readonly bytes: Buffer;
@@ -130,8 +131,8 @@ export function skipValue(reader: WireReader, wireType: number): void {
 type ReadField = (reader: WireReader, number: number, wireType: number) => void;
 
 /**
- * Calls `readField` for each field of the message whose length comes next. It must read the field's value or skip it, and
- * gets the field's number and wire type.
+ * Calls `readField` for each field of the message whose length comes next. It must read the field's value or skip
+ * it, and gets the field's number and wire type.
  */
 export function readMessage(reader: WireReader, readField: ReadField): void {
   const outerEnd = enterMessage(reader);

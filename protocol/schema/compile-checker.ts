@@ -3,9 +3,10 @@ import { refOf, type Schema, type SchemaSet } from './schema.ts';
 import { intOrStringName, microTimeName, quantityName, timeName } from './well-known.ts';
 
 /**
- * Checks a parsed JSON value against a schema as Kubernetes' decoder would read it into a struct: a field that is not in
- * the schema is noted and removed, null stands for absent, and values with several spellings take their canonical one.
- * Changes the value in place and returns it, or its replacement. Throws DecodeError on the first wrong type.
+ * Checks a parsed JSON value against a schema as Kubernetes' decoder would read it into a struct: a field that is
+ * not in the schema is noted and removed, null stands for absent, and values with several spellings take their
+ * canonical one. Changes the value in place and returns it, or its replacement. Throws DecodeError on the first
+ * wrong type.
  */
 export type Checker = (value: unknown, walk: Walk) => unknown;
 

@@ -2,9 +2,9 @@ import type { Schema } from './schema.ts';
 import { intOrStringName, metaPrefix, microTimeName, quantityName, timeName } from './well-known.ts';
 
 /**
- * What Kubernetes' Go sources know and the official client's models do not: how lists merge, which strings are quantities,
- * and the few schemas that the client replaces by native types. Used only by generate-models.ts, which refuses an entry
- * that fits no model.
+ * What Kubernetes' Go sources know and the official client's models do not: how lists merge, which strings are
+ * quantities, and the few schemas that the client replaces by native types. Used only by generate-models.ts, which
+ * refuses an entry that fits no model.
  *
  * Source of the merge rules: the `patchStrategy`, `patchMergeKey` and `+listType` marks of k8s.io/api at release 1.36.
  */
@@ -168,8 +168,8 @@ const containerFields: Record<string, Marks> = {
 };
 
 /**
- * How lists merge, by model and field. A list that is not named here is atomic: a patch replaces it whole, which is also
- * Kubernetes' default.
+ * How lists merge, by model and field. A list that is not named here is atomic: a patch replaces it whole, which is
+ * also Kubernetes' default.
  */
 export const mergeMarks: Record<string, Record<string, Marks>> = {
   V1ObjectMeta: { finalizers: mergedSet, ownerReferences: mergedBy('uid') },

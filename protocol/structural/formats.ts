@@ -1,6 +1,9 @@
 import { isIpAddress } from '../kinds/name-rules.ts';
 
-/** The string formats that are checked; any other is a remark for readers (source: k8s.io/kube-openapi/pkg/validation/strfmt). */
+/**
+ * The string formats that are checked; any other is a remark for readers (source:
+ * k8s.io/kube-openapi/pkg/validation/strfmt).
+ */
 const formats: Readonly<Record<string, (text: string) => boolean>> = {
   byte: (text) => /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0,
   cidr: isCidr,

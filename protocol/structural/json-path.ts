@@ -15,8 +15,8 @@ export class JsonPathError extends Error {
 type Step = (values: unknown[]) => unknown[];
 
 /**
- * Compiles the JSONPath of printer columns: fields, `['quoted.fields']`, indexes, slices, unions, `*`, `..field` and filters
- * with one comparison, `[?(@.type=="Ready")]`. Throws JsonPathError.
+ * Compiles the JSONPath of printer columns: fields, `['quoted.fields']`, indexes, slices, unions, `*`, `..field`
+ * and filters with one comparison, `[?(@.type=="Ready")]`. Throws JsonPathError.
  */
 export function compileJsonPath(text: string): JsonPath {
   const steps: Step[] = [];

@@ -12,8 +12,8 @@ const unknownFieldsMax = 100;
 const embedded = new Set(['apiVersion', 'kind', 'metadata']);
 
 /**
- * Removes, in place, the fields that the schema does not know, and returns their paths. `value` is a whole object: its type
- * and metadata are not the schema's to say.
+ * Removes, in place, the fields that the schema does not know, and returns their paths. `value` is a whole object:
+ * its type and metadata are not the schema's to say.
  */
 export function pruneObject(value: unknown, schema: StructuralSchema): string[] {
   const unknown: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The JSON schema that a CustomResourceDefinition gives its objects, as `openAPIV3Schema` holds it. Structural: every field's
- * shape is said outside allOf/anyOf/oneOf/not, so that pruning and defaulting are unambiguous.
+ * The JSON schema that a CustomResourceDefinition gives its objects, as `openAPIV3Schema` holds it. Structural:
+ * every field's shape is said outside allOf/anyOf/oneOf/not, so that pruning and defaulting are unambiguous.
  */
 export interface StructuralSchema {
   type?: string;

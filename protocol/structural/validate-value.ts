@@ -12,9 +12,8 @@ import {
 } from './structural-schema.ts';
 
 /**
- * What is wrong with a value by its schema, in Kubernetes' words
- * (source: k8s.io/kube-openapi/pkg/validation, k8s.io/apiextensions-apiserver/pkg/apiserver/validation). CEL rules are not
- * looked at.
+ * What is wrong with a value by its schema, in Kubernetes' words (source: k8s.io/kube-openapi/pkg/validation,
+ * k8s.io/apiextensions-apiserver/pkg/apiserver/validation). CEL rules are not looked at.
  */
 export function validateValue(value: unknown, schema: StructuralSchema, path: string): StatusCause[] {
   if (value === null && schema.nullable === true) return [];

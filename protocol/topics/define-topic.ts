@@ -1,8 +1,8 @@
 import type * as v from 'valibot';
 
 /**
- * A topic is one `defineTopic` and one line in `topics/registry.ts`. Builder, parser, schema check and the broker's ACL all
- * derive from it (source of the table: docs/ARCHITECTURE.md, the bus).
+ * A topic is one `defineTopic` and one line in `topics/registry.ts`. Builder, parser, schema check and the broker's
+ * ACL all derive from it (source of the table: docs/ARCHITECTURE.md, the bus).
  *
  * The wire form is `flotilla/<cluster>/<pattern>`. Node names travel with `.` as `_`, because some brokers refuse
  * dots; node names are DNS subdomains, which have no `_`, so the mapping is reversible.

@@ -2,7 +2,8 @@ import * as v from 'valibot';
 import { defineTopic } from './define-topic.ts';
 
 /**
- * Joining: a device that has only a token connects without a certificate (MQTT user `join`, password = the token, client id =
+ * Joining: a device that has only a token connects without a certificate (MQTT user `join`, password = the token,
+ * client id =
  * `join-<id>`), and may use nothing but these two topics with its own id.
  */
 const text = v.pipe(v.string(), v.maxLength(4096));

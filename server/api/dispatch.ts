@@ -54,7 +54,10 @@ function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler
   return handle;
 }
 
-/** A namespaced kind is read across namespaces and written within one; a cluster-scoped one has no namespace in its path. */
+/**
+ * A namespaced kind is read across namespaces and written within one; a cluster-scoped one has no namespace in its
+ * path.
+ */
 function checkScope(kind: KindDefinition, { namespace, name, subresource, verb }: ResourceRequest): void {
   if (verb === 'create' && name !== undefined && subresource === undefined) throw methodNotAllowed();
   if (!kind.namespaced) {

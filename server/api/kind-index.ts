@@ -19,7 +19,10 @@ export interface GroupVersion {
   kinds: readonly KindDefinition[];
 }
 
-/** An index of `fixed` kinds and of a set that it follows; `onChange` hears which group versions changed. It follows for as long as the set lives. */
+/**
+ * An index of `fixed` kinds and of a set that it follows; `onChange` hears which group versions changed. It follows
+ * for as long as the set lives.
+ */
 export function followKinds(
   { set, fixed }: { set: KindSet; fixed: readonly KindDefinition[] },
   onChange: (changed: readonly GroupVersionName[]) => void,

@@ -3,8 +3,8 @@ import { pathNotFound } from './request/request-info.ts';
 import { sendValue } from './response/answer.ts';
 
 /**
- * What others need to verify service accounts' tokens by themselves (OpenID Connect Discovery 1.0): `/.well-known/openid-configuration`
- * and the keys at `/openid/v1/jwks`.
+ * What others need to verify service accounts' tokens by themselves (OpenID Connect Discovery 1.0):
+ * `/.well-known/openid-configuration` and the keys at `/openid/v1/jwks`.
  */
 export async function serveOpenIdConfiguration(exchange: Exchange, rest: readonly string[]): Promise<void> {
   if (rest.join('/') !== 'openid-configuration') throw pathNotFound();

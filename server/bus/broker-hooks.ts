@@ -9,8 +9,8 @@ export interface Authenticator {
   /** A device with a certificate of our CA. False when the certificate is no longer the node's. */
   device(request: { node: string; publicKeyHash: string }): Promise<boolean>;
   /**
-   * A device that has only a token. `busy` when the address has tried too often. The token counts for the connection `id`
-   * until that connection ends.
+   * A device that has only a token. `busy` when the address has tried too often. The token counts for the
+   * connection `id` until that connection ends.
    */
   join(request: { id: string; token: string; address: string }): Promise<'accepted' | 'refused' | 'busy'>;
 }
@@ -31,8 +31,8 @@ type BrokerHooks = Required<
 >;
 
 /**
- * What aedes asks before it does anything. None of these may throw, and each must bear a client that is null or unknown: aedes
- * asks for wills of brokers past with no client at all, and a hook that throws ends the process.
+ * What aedes asks before it does anything. None of these may throw, and each must bear a client that is null or
+ * unknown: aedes asks for wills of brokers past with no client at all, and a hook that throws ends the process.
  */
 export function createBrokerHooks(options: BrokerHooksOptions): BrokerHooks {
   const { sessionOf, dispatcher } = options;

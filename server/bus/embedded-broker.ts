@@ -29,9 +29,10 @@ export interface EmbeddedBrokerOptions {
 /**
  * The bus on aedes, inside the server's process (docs/ARCHITECTURE.md, the bus).
  *
- * Devices talk to the server only, never to each other, so messages do not pass through aedes' shared emitter, in which one slow
- * subscriber holds up all: what comes up goes from the publish check straight to the server's handlers, in order of
- * arrival, and what goes down is written to the one client that it is for, from that client's own queue.
+ * Devices talk to the server only, never to each other, so messages do not pass through aedes' shared emitter, in
+ * which one slow subscriber holds up all: what comes up goes from the publish check straight to the server's
+ * handlers, in order of arrival, and what goes down is written to the one client that it is for, from that client's
+ * own queue.
  */
 export interface EmbeddedBroker extends Bus {
   /** 0 when it does not listen. */
@@ -70,7 +71,10 @@ class AedesBus implements EmbeddedBroker {
   readonly #sessions = new WeakMap<object, Session>();
   /** Every connection, also those that have not said who they are. */
   readonly #open = new Set<Session>();
-  /** By client id. aedes has such a map too, but loses a client from it that reconnects while its old connection closes. */
+  /**
+   * By client id. aedes has such a map too, but loses a client from it that reconnects while its old connection
+   * closes.
+   */
   readonly #connected = new Map<string, Session>();
   readonly #outbound = { bytes: 0 };
   readonly #sent = { messages: 0, bytes: 0 };

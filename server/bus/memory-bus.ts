@@ -49,7 +49,10 @@ interface Line {
   open: boolean;
 }
 
-/** A bus without broker or sockets, for simulations: the same bytes, topics and access rules, and a network that can be told to fail. */
+/**
+ * A bus without broker or sockets, for simulations: the same bytes, topics and access rules, and a network that can
+ * be told to fail.
+ */
 export class MemoryBus implements Bus {
   readonly cluster: string;
   readonly #carry: NonNullable<MemoryBusOptions['carry']>;

@@ -17,8 +17,8 @@ export interface OutboxOptions {
 }
 
 /**
- * What waits for one client. Every client has its own, so that one that reads slowly stands in nobody's way, and a long message
- * goes out chunk by chunk as the socket takes it.
+ * What waits for one client. Every client has its own, so that one that reads slowly stands in nobody's way, and a
+ * long message goes out chunk by chunk as the socket takes it.
  */
 export class Outbox {
   readonly #options: OutboxOptions;

@@ -3,9 +3,9 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Limits } from '../../protocol/limits.ts';
 
 /**
- * Looks at the packet headers of one connection before the broker does. aedes buffers whatever length a header declares, also
- * before anybody is authenticated, and parses as fast as bytes arrive; this bounds both.
- * (Source: MQTT 3.1.1, 2.2 Fixed header.)
+ * Looks at the packet headers of one connection before the broker does. aedes buffers whatever length a header
+ * declares, also before anybody is authenticated, and parses as fast as bytes arrive; this bounds both. (Source:
+ * MQTT 3.1.1, 2.2 Fixed header.)
  */
 export type Violation =
   | 'first packet is not CONNECT'
@@ -85,11 +85,12 @@ export class PacketGuard {
 }
 
 /**
- * Lets `guard` see everything that is read from `stream`; at a violation nothing more is handed on. Wrapping `read` instead of
- * putting a second stream in between saves some kilobytes per connection; aedes reads by no other way.
+ * Lets `guard` see everything that is read from `stream`; at a violation nothing more is handed on. Wrapping `read`
+ * instead of putting a second stream in between saves some kilobytes per connection; aedes reads by no other way.
  *
- * aedes reads once per `readable` event and counts on getting all that is buffered. Since Node 26 `read()` gives one chunk at a
- * time, and the event does not come again while others are left: a packet in several chunks would never complete.
+ * aedes reads once per `readable` event and counts on getting all that is buffered. Since Node 26 `read()` gives
+ * one chunk at a time, and the event does not come again while others are left: a packet in several chunks would
+ * never complete.
  */
 export function guardReads(
   stream: Duplex,

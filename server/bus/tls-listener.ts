@@ -45,7 +45,8 @@ export async function listenTls(options: {
     minVersion: 'TLSv1.2',
     handshakeTimeout: limits.connectTimeoutMs,
     noDelay: true,
-    // A resumed connect costs a device a third of a full one. Whether the identity is still good is asked at every CONNECT.
+    // A resumed connect costs a device a third of a full one. Whether the identity is still good is asked at every
+    // CONNECT.
     sessionTimeout: sessionTimeoutSeconds,
   });
   const open = new Set<Socket>();

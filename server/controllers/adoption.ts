@@ -22,9 +22,10 @@ export interface AdoptionRequest<O extends KubernetesObject, T extends Kubernete
 }
 
 /**
- * Lets go of controlled objects whose labels no longer match and takes orphans that do (Kubernetes' ControllerRefManager).
- * Returns what the owner controls afterwards. An owner that is being deleted adopts nothing, and that is asked of the
- * registry: a cache that lags would make dependents of an owner that is gone, for the garbage collector to delete.
+ * Lets go of controlled objects whose labels no longer match and takes orphans that do (Kubernetes'
+ * ControllerRefManager). Returns what the owner controls afterwards. An owner that is being deleted adopts nothing,
+ * and that is asked of the registry: a cache that lags would make dependents of an owner that is gone, for the
+ * garbage collector to delete.
  */
 export async function adoptAndRelease<O extends KubernetesObject, T extends KubernetesObject>(
   context: ControllerContext,

@@ -20,9 +20,9 @@ const lookAgainMs = 60_000;
 const lookAgainSoonMs = 100;
 
 /**
- * Empties a namespace that is being deleted, then lets it go. The registry takes nothing new into such a namespace, so
- * content that is gone stays gone; what has to be waited for (pods in their grace, finalizers) is remembered by uid, and
- * the last of it to go queues the namespace again.
+ * Empties a namespace that is being deleted, then lets it go. The registry takes nothing new into such a namespace,
+ * so content that is gone stays gone; what has to be waited for (pods in their grace, finalizers) is remembered by
+ * uid, and the last of it to go queues the namespace again.
  */
 export const namespaceController = defineController({
   name: 'namespace',

@@ -15,8 +15,8 @@ export interface RunningControllers extends AsyncDisposable {
 }
 
 /**
- * Runs the controllers until disposed. All are set up first, so that the informers they share fill side by side; resolves
- * once those hold their first lists and the work has begun. Rejects when the cache is stopped before.
+ * Runs the controllers until disposed. All are set up first, so that the informers they share fill side by side;
+ * resolves once those hold their first lists and the work has begun. Rejects when the cache is stopped before.
  */
 export async function runControllers(
   definitions: readonly ControllerDefinition[],

@@ -26,8 +26,8 @@ const accountUid = 'kubernetes.io/service-account.uid';
 const byAccount = 'token-account';
 
 /**
- * Fills Secrets of type kubernetes.io/service-account-token, the old way to a token that lasts, for whom no short-lived one will
- * do. Such a secret goes with its account.
+ * Fills Secrets of type kubernetes.io/service-account-token, the old way to a token that lasts, for whom no
+ * short-lived one will do. Such a secret goes with its account.
  */
 export function tokenSecretsController(options: TokenSecretsOptions): ControllerDefinition {
   return defineController({

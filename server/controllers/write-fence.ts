@@ -3,12 +3,13 @@ import { storedMeta } from '../../protocol/kinds/stored-object.ts';
 import type { Informer } from '../cache/informer.ts';
 
 /**
- * Keeps a controller from acting twice on the same observation: after it wrote objects for a key, the key waits until the
- * cache shows those writes. Revisions of one store are ordered, so one number a key is enough for what was created or
- * changed, where Kubernetes counts expectations object by object; what was deleted is remembered by uid, for a removal
- * leaves no object to read a revision from.
+ * Keeps a controller from acting twice on the same observation: after it wrote objects for a key, the key waits
+ * until the cache shows those writes. Revisions of one store are ordered, so one number a key is enough for what
+ * was created or changed, where Kubernetes counts expectations object by object; what was deleted is remembered by
+ * uid, for a removal leaves no object to read a revision from.
  *
- * Nothing is polled: the change that opens the fence is a change of an object of the key's owner and queues it by itself.
+ * Nothing is polled: the change that opens the fence is a change of an object of the key's owner and queues it by
+ * itself.
  * `retry` is for the rare relist that hides a change (made and gone while the cache was cut off).
  */
 export class WriteFence<T extends KubernetesObject> {

@@ -11,7 +11,10 @@ type Condition = Pick<CustomResourceDefinitionCondition, 'type' | 'status'> & {
   message: string;
 };
 
-/** Writes into a definition, in place, what came of its names (source: apiextensions-apiserver, naming and establishing controllers). */
+/**
+ * Writes into a definition, in place, what came of its names (source: apiextensions-apiserver, naming and
+ * establishing controllers).
+ */
 export function tellNames(
   definition: CustomResourceDefinition,
   conflict: NameConflict | undefined,

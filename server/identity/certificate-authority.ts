@@ -12,7 +12,10 @@ import { writeFileAtomic } from '../../lib/write-file-atomic.ts';
 import { createCertificate } from './certificate.ts';
 import type { Subject } from './subject.ts';
 
-/** Key files that contradict each other or cannot be read; a person must look, since guessing would lock every device out. */
+/**
+ * Key files that contradict each other or cannot be read; a person must look, since guessing would lock every
+ * device out.
+ */
 export class IdentityError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);

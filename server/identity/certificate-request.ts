@@ -13,8 +13,9 @@ const requestBytesMax = 8 * 1024;
 const ecdsaWithSha256 = Buffer.from('06082a8648ce3d040302', 'hex');
 
 /**
- * The public key of a PKCS#10 request (PEM; source: RFC 2986), proven to be the sender's by the request's own signature. Nothing else
- * of the request is used: names and rights in a certificate are the issuer's word. Throws CertificateRequestError.
+ * The public key of a PKCS#10 request (PEM; source: RFC 2986), proven to be the sender's by the request's own
+ * signature. Nothing else of the request is used: names and rights in a certificate are the issuer's word. Throws
+ * CertificateRequestError.
  */
 export function readCertificateRequest(pem: string): KeyObject {
   const body =

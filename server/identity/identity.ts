@@ -27,7 +27,10 @@ import {
   type Subject,
 } from './subject.ts';
 
-/** PEM. `cert` is the server's own followed by the CA's, so that a joining device can compare it with its token's pin. */
+/**
+ * PEM. `cert` is the server's own followed by the CA's, so that a joining device can compare it with its token's
+ * pin.
+ */
 export interface ServerCertificate {
   key: string;
   cert: string;
@@ -45,7 +48,10 @@ export interface Identity extends Disposable {
   readonly server: ServerCertificate;
   /** Called when the server's certificate was renewed, with the new one. */
   onRenewed(handler: (server: ServerCertificate) => void): Disposable;
-  /** A device's certificate for a PKCS#10 request (both PEM). Throws CertificateRequestError. `node` must be a node name. */
+  /**
+   * A device's certificate for a PKCS#10 request (both PEM). Throws CertificateRequestError. `node` must be a node
+   * name.
+   */
   signDevice(
     csr: string,
     node: string,
@@ -86,7 +92,10 @@ const deviceLifetimeMs = 10 * 365 * dayMs;
 const renewBeforeMs = 90 * dayMs;
 const checkEveryMs = dayMs;
 
-/** The server's keys and certificates. Throws IdentityError when the files contradict each other, or as the file system does. */
+/**
+ * The server's keys and certificates. Throws IdentityError when the files contradict each other, or as the file
+ * system does.
+ */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { directory, clock, random, log } = options;
   const authority = await openCertificateAuthority({ directory, now: () => clock.now(), random });

@@ -34,7 +34,10 @@ export interface JoinServiceOptions {
   log: Logger;
 }
 
-/** Decides who may connect, and makes certificates for devices that come with a token. Also the broker's authenticator. */
+/**
+ * Decides who may connect, and makes certificates for devices that come with a token. Also the broker's
+ * authenticator.
+ */
 export interface JoinService {
   device(request: { node: string; publicKeyHash: string }): Promise<boolean>;
   join(request: { id: string; token: string; address: string }): Promise<'accepted' | 'refused' | 'busy'>;

@@ -1,8 +1,8 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 
 /**
- * Signed tokens in the one form that this server makes: ES256 (ECDSA on P-256 with SHA-256; RFC 7515, 7518). Anything else is no
- * token of ours, whatever its header says about how it wants to be checked.
+ * Signed tokens in the one form that this server makes: ES256 (ECDSA on P-256 with SHA-256; RFC 7515, 7518).
+ * Anything else is no token of ours, whatever its header says about how it wants to be checked.
  */
 export interface TokenSigner {
   readonly issuer: string;

@@ -4,8 +4,8 @@ import { isStatus } from '../../protocol/status.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /**
- * Which key a node's device has: an annotation of its Node, so that it lives and dies with it. Certificates outlast nodes, and this is
- * what makes an old one worthless.
+ * Which key a node's device has: an annotation of its Node, so that it lives and dies with it. Certificates outlast
+ * nodes, and this is what makes an old one worthless.
  */
 const keyAnnotation = 'flotilla.dev/public-key-sha256';
 

@@ -12,8 +12,9 @@ import type { Registry } from '../registry/registry.ts';
 import { type TokenSigner, unverifiedClaims } from './json-web-token.ts';
 
 /**
- * Tokens of service accounts, in the claims that Kubernetes puts into them. A token dies with its account and with the object that it
- * is bound to, since both are looked up by uid at every use; nothing else revokes it before it expires.
+ * Tokens of service accounts, in the claims that Kubernetes puts into them. A token dies with its account and with
+ * the object that it is bound to, since both are looked up by uid at every use; nothing else revokes it before it
+ * expires.
  */
 export interface ServiceAccountTokens {
   readonly signer: TokenSigner;

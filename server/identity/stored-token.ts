@@ -25,7 +25,10 @@ export interface StoredToken {
   usedBy?: { node: string; publicKeyHash: string };
 }
 
-/** The stored token when `given` proves to know its secret; undefined for anything else, without telling what was wrong. */
+/**
+ * The stored token when `given` proves to know its secret; undefined for anything else, without telling what was
+ * wrong.
+ */
 export async function findToken(
   registry: Registry,
   given: Pick<JoinToken, 'id' | 'secret'>,

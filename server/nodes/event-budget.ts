@@ -1,6 +1,9 @@
 import type { Clock } from '../../lib/clock.ts';
 
-/** One node may have this many events written at once, and then one in so many milliseconds: a crash loop must not flood the store. */
+/**
+ * One node may have this many events written at once, and then one in so many milliseconds: a crash loop must not
+ * flood the store.
+ */
 const burstEvents = 25;
 const refillMs = 1_000;
 

@@ -1,6 +1,7 @@
 /**
- * Which labels a device may give its own Node. As Kubernetes' NodeRestriction admission: within kubernetes.io and k8s.io only the
- * ones that describe the machine; never a role, never one that operators use to keep workloads away from a stolen device.
+ * Which labels a device may give its own Node. As Kubernetes' NodeRestriction admission: within kubernetes.io and
+ * k8s.io only the ones that describe the machine; never a role, never one that operators use to keep workloads away
+ * from a stolen device.
  */
 const describing = new Set([
   'kubernetes.io/hostname',
@@ -33,8 +34,8 @@ export function mayLabelItself(key: string): boolean {
 }
 
 /**
- * The node's labels after a device reported its own. `before` is what the device reported last time: a label whose value has
- * changed since then was set by an operator and stays, one the device no longer reports goes.
+ * The node's labels after a device reported its own. `before` is what the device reported last time: a label whose
+ * value has changed since then was set by an operator and stays, one the device no longer reports goes.
  */
 export function mergeLabels(
   current: Readonly<Record<string, string>>,

@@ -3,8 +3,8 @@ import type { hello, status } from '../../protocol/topics/sync.ts';
 import type { SetFeed } from './set-feed.ts';
 
 /**
- * What this run of the server has heard from one device. Only higher numbers count: a hello orders by (boot, count), a status by
- * (boot, seq), so that a repeated or late message changes nothing. No clock orders anything.
+ * What this run of the server has heard from one device. Only higher numbers count: a hello orders by (boot,
+ * count), a status by (boot, seq), so that a repeated or late message changes nothing. No clock orders anything.
  */
 export interface NodeSession {
   readonly node: string;

@@ -2,10 +2,12 @@ import { emptySetSum, entrySum, type SetSum, setHash } from '../../protocol/sync
 import type { SetEntry } from '../../protocol/topics/sync.ts';
 
 /**
- * One node's desired set and its recent history: enough to tell a device that holds a known earlier state what changed since.
- * The history is in memory only and starts anew with the server; a device below it is asked what it holds.
+ * One node's desired set and its recent history: enough to tell a device that holds a known earlier state what
+ * changed since. The history is in memory only and starts anew with the server; a device below it is asked what it
+ * holds.
  *
- * Invariant: revisions only grow while this object lives, and never fall to or below one that the device has shown to hold.
+ * Invariant: revisions only grow while this object lives, and never fall to or below one that the device has shown
+ * to hold.
  */
 export interface NodeSet {
   put(entry: SetEntry): void;
@@ -19,7 +21,10 @@ export interface NodeSet {
   difference(held: readonly (readonly [string, string])[]): SetChanges;
   /** The device holds `state`: what was before is forgotten. */
   acknowledge(state: SetState): void;
-  /** A device of this epoch holds this revision, which this run of the server did not make; later ones must be above. */
+  /**
+   * A device of this epoch holds this revision, which this run of the server did not make; later ones must be
+   * above.
+   */
   raiseAbove(revision: number): void;
 }
 

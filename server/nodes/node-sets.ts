@@ -6,8 +6,9 @@ import { createNodeSet, type NodeSet } from './node-set.ts';
 import { configMapEntry, namedObjects, podEntry, secretEntry } from './set-entries.ts';
 
 /**
- * Every node's desired set, kept up incrementally: one change of a pod, ConfigMap or Secret costs what it touches, whatever the
- * size of the fleet. A ConfigMap or Secret is in a node's set exactly while a pod bound to that node names it.
+ * Every node's desired set, kept up incrementally: one change of a pod, ConfigMap or Secret costs what it touches,
+ * whatever the size of the fleet. A ConfigMap or Secret is in a node's set exactly while a pod bound to that node
+ * names it.
  */
 export interface NodeSets extends Disposable {
   /** Made when first asked for, so that a node without pods has an empty set. */
@@ -138,7 +139,10 @@ class Tracker implements NodeSets {
   }
 }
 
-/** Statuses are most of all changes; those that touch nothing a device sees are left here, before anything is hashed. */
+/**
+ * Statuses are most of all changes; those that touch nothing a device sees are left here, before anything is
+ * hashed.
+ */
 function concernsNoDevice(old: Readonly<Pod>, pod: Readonly<Pod>): boolean {
   const before = old.metadata;
   const after = pod.metadata;

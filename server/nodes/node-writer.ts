@@ -105,7 +105,10 @@ function statusOf(
   };
 }
 
-/** Ready is the server's word: connected, described (nothing fits on a node without capacity), and no runtime reported as broken. */
+/**
+ * Ready is the server's word: connected, described (nothing fits on a node without capacity), and no runtime
+ * reported as broken.
+ */
 function ready(
   facts: NodeFacts,
   { own, described }: { own: readonly NodeCondition[]; described: boolean },

@@ -5,8 +5,8 @@ import type { PodReport } from '../../protocol/topics/sync.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /**
- * Writes one report of a device into the pod it is about. A device reaches only pods that are bound to it, under the UID it
- * names; a report about any other changes nothing and counts as done.
+ * Writes one report of a device into the pod it is about. A device reaches only pods that are bound to it, under
+ * the UID it names; a report about any other changes nothing and counts as done.
  */
 export async function writePodReport(registry: Registry, node: string, report: PodReport): Promise<void> {
   try {
@@ -32,7 +32,8 @@ function writeStatus(
   status: PodStatus,
 ): Promise<unknown> {
   return changeStatus(registry, node, report, (old) => {
-    // A pod that ended stays ended (kubelet and API agree on this), e.g. when a device lost its memory and ran it again.
+    // A pod that ended stays ended (kubelet and API agree on this), e.g. when a device lost its memory and ran it
+    // again.
     if (isTerminal(old.phase) && old.phase !== status.phase) return old;
     return mergeStatus(old, status);
   });
@@ -47,7 +48,8 @@ async function finishRemoval(registry: Registry, node: string, report: PodReport
     await deletePod(registry, report);
     return;
   }
-  // Nobody asked for the removal, so the store is an older one than the device has seen: a UID that was torn down does not run again.
+  // Nobody asked for the removal, so the store is an older one than the device has seen: a UID that was torn down
+  // does not run again.
   await changeStatus(registry, node, report, (old) =>
     isTerminal(old.phase)
       ? old

@@ -2,7 +2,10 @@ import type { ConfigMap, Container, Pod, PodSpec, Secret, Volume } from '../../p
 import { entryDigest } from '../../protocol/sync-hash.ts';
 import type { SetEntry } from '../../protocol/topics/sync.ts';
 
-/** What of an object a device needs. Status, resourceVersion and managedFields stay out, so that their changes send nothing. */
+/**
+ * What of an object a device needs. Status, resourceVersion and managedFields stay out, so that their changes send
+ * nothing.
+ */
 export function podEntry(pod: Readonly<Pod>): SetEntry {
   const { name, namespace, uid, labels, annotations, creationTimestamp } = pod.metadata ?? {};
   const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata ?? {};

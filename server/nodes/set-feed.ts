@@ -7,8 +7,8 @@ import { ask, type index, set } from '../../protocol/topics/sync.ts';
 import type { NodeSet, SetState } from './node-set.ts';
 
 /**
- * Brings one device to its desired set. Deltas follow each other without waiting for confirmation; whatever is lost on the way
- * shows when the device says what it holds, or when it does not say so in time.
+ * Brings one device to its desired set. Deltas follow each other without waiting for confirmation; whatever is lost
+ * on the way shows when the device says what it holds, or when it does not say so in time.
  */
 export interface SetFeed {
   /** What the device says it holds. A hello wants an answer now; a digest may be older than what is under way. */

@@ -12,8 +12,8 @@ import type { NodeFacts } from './node-writer.ts';
 import { isPermanent, writePodReport } from './pod-writer.ts';
 
 /**
- * What devices reported and is not yet committed: one slot per pod, so that a store that is slow or failing holds no queue of
- * statuses. A message is acknowledged when all it said is durable or superseded.
+ * What devices reported and is not yet committed: one slot per pod, so that a store that is slow or failing holds
+ * no queue of statuses. A message is acknowledged when all it said is durable or superseded.
  */
 export interface StatusInbox {
   /** False when the node has reported more than fits; the message is dropped and the device repeats it. */

@@ -61,8 +61,9 @@ function parse({ key, value }: Entry): KubernetesObject {
 export const decodedBytesMax = 16 * 1024 * 1024;
 
 /**
- * Remembers decoded entries, so that a change seen by many watchers is parsed once. What it returns is shared: never
- * change it. An entry is its key and revision, so nothing in here becomes wrong while its kind stays; the oldest is forgotten first.
+ * Remembers decoded entries, so that a change seen by many watchers is parsed once. What it returns is shared:
+ * never change it. An entry is its key and revision, so nothing in here becomes wrong while its kind stays; the
+ * oldest is forgotten first.
  */
 export class DecodeCache {
   readonly #decoded = new Map<string, { kind: unknown; object: KubernetesObject; bytes: number }>();

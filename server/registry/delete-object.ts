@@ -30,8 +30,8 @@ export async function deleteObject<T extends KubernetesObject>(
 
 /**
  * What a delete makes of an object, in place (source: k8s.io/apiserver/pkg/registry/rest, BeforeDelete, and
- * generic/registry, deletionFinalizersForGarbageCollection): it goes at once, or it stays with a deletionTimestamp until
- * its grace is over and its finalizers are gone. A repeated delete can only shorten the grace.
+ * generic/registry, deletionFinalizersForGarbageCollection): it goes at once, or it stays with a deletionTimestamp
+ * until its grace is over and its finalizers are gone. A repeated delete can only shorten the grace.
  */
 export function markDeleted<T extends KubernetesObject>(
   kind: KindDefinition<T>,

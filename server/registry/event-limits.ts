@@ -1,9 +1,9 @@
 import type { Clock } from '../../lib/clock.ts';
 
 /**
- * Keeps events from growing with what goes wrong (source: client-go, tools/record EventCorrelator): an object may have so
- * many events of one source at once and then one in so many minutes, and events that differ only in their message are
- * told as one when there are too many of them. Remembers only the objects heard of last.
+ * Keeps events from growing with what goes wrong (source: client-go, tools/record EventCorrelator): an object may
+ * have so many events of one source at once and then one in so many minutes, and events that differ only in their
+ * message are told as one when there are too many of them. Remembers only the objects heard of last.
  */
 export interface EventLimits {
   /** Whether one more event of `source` about the object `uid` may be written; counts it. */

@@ -14,10 +14,10 @@ import { createEventLimits, type EventLimits } from './event-limits.ts';
 import type { Registry } from './registry.ts';
 
 /**
- * Tells people what happened to an object. There is one recorder in a server; `from` gives it another voice, under the
- * same limits. An occurrence that repeats is counted in the Event that is there, also one from before a restart, for an
- * Event's name follows from what it says. Events are best effort: one that cannot be written is logged and forgotten, and
- * recording never delays the caller.
+ * Tells people what happened to an object. There is one recorder in a server; `from` gives it another voice, under
+ * the same limits. An occurrence that repeats is counted in the Event that is there, also one from before a
+ * restart, for an Event's name follows from what it says. Events are best effort: one that cannot be written is
+ * logged and forgotten, and recording never delays the caller.
  */
 export interface EventRecorder {
   record<T extends KubernetesObject>(

@@ -22,8 +22,8 @@ export function isNamespaceKind(kind: Pick<KindDefinition, 'group' | 'plural'>):
 }
 
 /**
- * The guard under which an object may be created in `namespace`: the namespace as it stood when it was found to take new
- * content. So nothing slips into one that is deleted in the same moment.
+ * The guard under which an object may be created in `namespace`: the namespace as it stood when it was found to
+ * take new content. So nothing slips into one that is deleted in the same moment.
  */
 export async function namespaceGuard<T extends KubernetesObject>(
   { store, decoded, kindOf }: RegistryContext,

@@ -3,9 +3,9 @@ import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 
 /**
- * Which nodes refused a pod, remembered on the pod itself: `board-7=2/2026-01-01T00:01:00Z` was refused twice by board-7 and
- * is not offered to it again before that time. A refusal ends, for what caused it may (a full disk, a missing runtime);
- * it holds longer each time, so that a device that always refuses costs next to no traffic.
+ * Which nodes refused a pod, remembered on the pod itself: `board-7=2/2026-01-01T00:01:00Z` was refused twice by
+ * board-7 and is not offered to it again before that time. A refusal ends, for what caused it may (a full disk, a
+ * missing runtime); it holds longer each time, so that a device that always refuses costs next to no traffic.
  */
 export interface Refusal {
   readonly node: string;

@@ -10,8 +10,8 @@ export interface Registry {
   get<T extends KubernetesObject>(kind: KindDefinition<T>, at: ObjectName): Promise<T>;
   list<T extends KubernetesObject>(kind: KindDefinition<T>, options?: ListRequest): Promise<ListAnswer<T>>;
   /**
-   * Changes after `resourceVersion`; without it, first everything there is as ADDED. A malformed request throws at once,
-   * one that is too old while iterating (Expired). The objects are shared among watchers: never change them.
+   * Changes after `resourceVersion`; without it, first everything there is as ADDED. A malformed request throws at
+   * once, one that is too old while iterating (Expired). The objects are shared among watchers: never change them.
    */
   watch<T extends KubernetesObject>(
     kind: KindDefinition<T>,
@@ -30,8 +30,8 @@ export interface Registry {
     options?: WriteOptions,
   ): Promise<T>;
   /**
-   * Reads, lets `change` edit a copy in place (or return undefined to leave it), writes; repeats on a conflict. A change
-   * that leaves the object as it was writes nothing. `change` must be free of side effects.
+   * Reads, lets `change` edit a copy in place (or return undefined to leave it), writes; repeats on a conflict. A
+   * change that leaves the object as it was writes nothing. `change` must be free of side effects.
    */
   mutate<T extends KubernetesObject>(
     kind: KindDefinition<T>,
@@ -51,9 +51,9 @@ export interface Registry {
    */
   bind(at: ObjectName, podUid: string, node: string): Promise<string>;
   /**
-   * Takes a pod back from a node that refused it: clears spec.nodeName and what was reported of it, sets PodScheduled to
-   * False with the reason, and notes the refusal where `refusalsOf` (refusals.ts) finds it. Conflict unless the pod is
-   * still bound to exactly this node.
+   * Takes a pod back from a node that refused it: clears spec.nodeName and what was reported of it, sets
+   * PodScheduled to False with the reason, and notes the refusal where `refusalsOf` (refusals.ts) finds it.
+   * Conflict unless the pod is still bound to exactly this node.
    */
   unbind(at: ObjectName, veto: Veto): Promise<void>;
 

@@ -118,9 +118,9 @@ function isFinished(kind: Described, { metadata, ...object }: KubernetesObject):
 }
 
 /**
- * Each part goes through its own door: through `status` only the status is taken from the caller, through `finalize` only
- * spec.finalizers, and where a kind has such a subresource, its part is not taken otherwise. What is not taken is shared
- * with `old`, which makes comparing it free.
+ * Each part goes through its own door: through `status` only the status is taken from the caller, through
+ * `finalize` only spec.finalizers, and where a kind has such a subresource, its part is not taken otherwise. What
+ * is not taken is shared with `old`, which makes comparing it free.
  */
 function separateParts<T extends KubernetesObject>(
   { subresources }: Pick<KindDefinition, 'subresources'>,

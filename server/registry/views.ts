@@ -4,8 +4,8 @@ import { invalid } from './failures.ts';
 import type { Registry } from './registry.ts';
 
 /**
- * The same registry, for kinds that are views too: what is written through a view is written as the stored kind and read
- * back as the view. Reads need nothing here; decoding an entry as a view's kind gives the view.
+ * The same registry, for kinds that are views too: what is written through a view is written as the stored kind and
+ * read back as the view. Reads need nothing here; decoding an entry as a view's kind gives the view.
  */
 export function throughViews(registry: Registry): Registry {
   return {

@@ -12,8 +12,8 @@ export type Choice =
 const feasibleNodesMax = 100;
 
 /**
- * Looks at nodes from `start` on, around the ring, until enough are feasible, and takes the best; equal scores go to the
- * one seen first, so that moving `start` spreads pods. `none` means that every node was looked at.
+ * Looks at nodes from `start` on, around the ring, until enough are feasible, and takes the best; equal scores go
+ * to the one seen first, so that moving `start` spreads pods. `none` means that every node was looked at.
  */
 export function chooseNode(
   pod: PodRequest,

@@ -5,10 +5,10 @@ import { createNodeState, type NodeState, placePod, removePod, updateNode } from
 import { type PodRequest, podRequest } from './pod-request.ts';
 
 /**
- * All nodes with what is placed on them. Two things are known of a pod: where the cache shows it bound, and where the
- * scheduler has placed it while its binding is not in the cache yet. It counts where it is bound, else where it is placed;
- * every change goes through `#track`, which moves its weight when that answer changes. So the fleet is, at any time, what
- * those two facts of each pod add up to, in whatever order they came.
+ * All nodes with what is placed on them. Two things are known of a pod: where the cache shows it bound, and where
+ * the scheduler has placed it while its binding is not in the cache yet. It counts where it is bound, else where it
+ * is placed; every change goes through `#track`, which moves its weight when that answer changes. So the fleet is,
+ * at any time, what those two facts of each pod add up to, in whatever order they came.
  */
 export class Fleet {
   /** Nodes that are there, and nodes that are not but have pods bound to them. */
@@ -65,7 +65,10 @@ export class Fleet {
     this.#track(request.uid, ({ seen, bound }) => ({ seen, bound, placed: { node, request } }));
   }
 
-  /** The binding was stored at `revision`: from there on the cache knows better. Returns the node it freed, if it did. */
+  /**
+   * The binding was stored at `revision`: from there on the cache knows better. Returns the node it freed, if it
+   * did.
+   */
   confirm(uid: string, revision: number): string | undefined {
     if (!this.#pods.has(uid)) return undefined;
     return this.#track(uid, ({ seen, bound, placed }) => {

@@ -2,9 +2,9 @@ import type { NodeState } from './node-state.ts';
 import type { PodRequest } from './pod-request.ts';
 
 /**
- * A scheduler plugin is one file with one `definePlugin` and one line in `scheduler/registry.ts`. Plugins are pure: they
- * see one pod and one node and answer at once. What a filter reads of a pod must be part of its shape (`shapeOf` in
- * pod-request.ts), for pods of one shape are taken to fit the same nodes.
+ * A scheduler plugin is one file with one `definePlugin` and one line in `scheduler/registry.ts`. Plugins are pure:
+ * they see one pod and one node and answer at once. What a filter reads of a pod must be part of its shape
+ * (`shapeOf` in pod-request.ts), for pods of one shape are taken to fit the same nodes.
  */
 export interface SchedulerPlugin {
   name: string;

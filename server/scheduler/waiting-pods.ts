@@ -1,9 +1,9 @@
 import { type PodRequest, shapeOf } from './pod-request.ts';
 
 /**
- * Pods that fit nowhere, grouped by shape. Pods of one shape fit the same nodes, so one of them is tried for all: while
- * it fails, the others need not be looked at, and each that is placed lets the next one try. Ten thousand waiting replicas
- * of one Deployment so cost one look when a node gets room, not ten thousand.
+ * Pods that fit nowhere, grouped by shape. Pods of one shape fit the same nodes, so one of them is tried for all:
+ * while it fails, the others need not be looked at, and each that is placed lets the next one try. Ten thousand
+ * waiting replicas of one Deployment so cost one look when a node gets room, not ten thousand.
  */
 export class WaitingPods {
   readonly #groups = new Map<string, Group>();
@@ -14,8 +14,8 @@ export class WaitingPods {
   }
 
   /**
-   * Queues the pod behind others of its shape, if there are any, and says why those wait; undefined when the pod shall be
-   * tried now: nobody waits before it, or it is the one that tries for all.
+   * Queues the pod behind others of its shape, if there are any, and says why those wait; undefined when the pod
+   * shall be tried now: nobody waits before it, or it is the one that tries for all.
    */
   joinQueue(key: string, request: PodRequest): string | undefined {
     const own = this.#groupOf.get(key);

@@ -1,7 +1,7 @@
 /**
- * The one queue of writers. Whatever waits when the disk is free becomes one batch and shares one fsync; while it is being
- * written the next batch gathers. Since a batch is planned only after the one before it is known to be durable or gone,
- * a compare-and-swap never sees anything that could still be lost.
+ * The one queue of writers. Whatever waits when the disk is free becomes one batch and shares one fsync; while it
+ * is being written the next batch gathers. Since a batch is planned only after the one before it is known to be
+ * durable or gone, a compare-and-swap never sees anything that could still be lost.
  */
 import { StoreError } from './errors.ts';
 import type { DiskOperation } from './level-handle.ts';

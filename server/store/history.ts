@@ -1,7 +1,8 @@
 /**
- * What the Level driver knows without its disk: every key with its changes since the floor, and those changes in commit
- * order. Answers which version a reader sees, what changed since a revision, and what a compaction may forget; never
- * holds a value. Changes in one synchronous step per commit, so that whatever reads it between two steps sees one revision.
+ * What the Level driver knows without its disk: every key with its changes since the floor, and those changes in
+ * commit order. Answers which version a reader sees, what changed since a revision, and what a compaction may
+ * forget; never holds a value. Changes in one synchronous step per commit, so that whatever reads it between two
+ * steps sees one revision.
  */
 import { KeyIndex } from './key-index.ts';
 import { inCommitOrder, type Version, versionAt } from './version.ts';
@@ -84,9 +85,9 @@ export class History {
   }
 
   /**
-   * Changes under `prefix` after revision `after` (not below the floor), about `limit` of them. Reads the log or the keys
-   * under the prefix, whichever is shorter, so that neither a watcher of one key pays for a busy store nor one of
-   * everything for a large store.
+   * Changes under `prefix` after revision `after` (not below the floor), about `limit` of them. Reads the log or
+   * the keys under the prefix, whichever is shorter, so that neither a watcher of one key pays for a busy store nor
+   * one of everything for a large store.
    */
   changesAfter(prefix: string, after: number, limit: number): Changes {
     const first = this.#firstChangeAfter(after);

@@ -1,6 +1,7 @@
 /**
- * The newest version of every key, in UTF-8 byte order: leaves of a few hundred, found by binary search. Keeps 300,000
- * keys at about 220 bytes each, chains included; a look-up compares some twenty strings, a count adds one number per leaf.
+ * The newest version of every key, in UTF-8 byte order: leaves of a few hundred, found by binary search. Keeps
+ * 300,000 keys at about 220 bytes each, chains included; a look-up compares some twenty strings, a count adds one
+ * number per leaf.
  */
 import type { Version } from './version.ts';
 

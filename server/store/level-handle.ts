@@ -1,10 +1,11 @@
 /**
  * The one open LevelDB of a directory: reads that a reopening does not disturb, and writes that are whole or undone.
  *
- * A failed write leaves LevelDB's log torn: later writes would be taken, acknowledged, and dropped when the log is read
- * at the next start; or LevelDB refuses every write from then on. Either way only reopening helps. So after a failure
- * nothing is written until the disk has shown that it has room, the database was reopened, and what the failed write may
- * have left behind is deleted. Until then the old handle serves reads. (docs/decisions/0011-failed-writes.md)
+ * A failed write leaves LevelDB's log torn: later writes would be taken, acknowledged, and dropped when the log is
+ * read at the next start; or LevelDB refuses every write from then on. Either way only reopening helps. So after a
+ * failure nothing is written until the disk has shown that it has room, the database was reopened, and what the
+ * failed write may have left behind is deleted. Until then the old handle serves reads.
+ * (docs/decisions/0011-failed-writes.md)
  */
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';

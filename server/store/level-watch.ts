@@ -15,8 +15,9 @@ export interface WatchSource {
 }
 
 /**
- * First what the log remembers after `fromRevision`, in steps as the reader takes them, then the hub's live batches. The
- * watcher joins the hub in the very step that finds nothing left to replay, so nothing is missed or told twice.
+ * First what the log remembers after `fromRevision`, in steps as the reader takes them, then the hub's live
+ * batches. The watcher joins the hub in the very step that finds nothing left to replay, so nothing is missed or
+ * told twice.
  */
 export async function* watchLevel(
   source: WatchSource,

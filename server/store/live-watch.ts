@@ -22,7 +22,10 @@ export class LiveWatch {
     return this.#queue.length === 0;
   }
 
-  /** `bytes`: what the batch keeps from being freed. Returns false when the reader is too far behind and was cut off. */
+  /**
+   * `bytes`: what the batch keeps from being freed. Returns false when the reader is too far behind and was cut
+   * off.
+   */
   offer(batch: WatchBatch, bytes: number): boolean {
     this.position = batch.revision;
     this.#queue.push({ batch, bytes });

@@ -1,6 +1,6 @@
 /**
- * The store in memory, for tests and simulations: everything the contract says but durability. Written for being obviously
- * right, not for size, and apart from the Level driver, for which it is the oracle.
+ * The store in memory, for tests and simulations: everything the contract says but durability. Written for being
+ * obviously right, not for size, and apart from the Level driver, for which it is the oracle.
  */
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { type Random, systemRandom, uuid } from '../../lib/random.ts';

@@ -1,6 +1,6 @@
 /**
- * Decides, without effects, what a batch of waiting writes does: which of them hold, at which revisions, and the records
- * to write. Requests are taken in order and each sees what the ones before it in the batch will have done.
+ * Decides, without effects, what a batch of waiting writes does: which of them hold, at which revisions, and the
+ * records to write. Requests are taken in order and each sees what the ones before it in the batch will have done.
  */
 import type { StoreError } from './errors.ts';
 import type { DiskOperation } from './level-handle.ts';

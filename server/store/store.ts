@@ -5,8 +5,8 @@
  * one atomic, fsynced batch; a promise that resolved is durable. Revisions are positive, grow by one per transaction
  * and are never reused within an epoch.
  *
- * Keys are non-empty well-formed strings, ordered by their UTF-8 bytes. Values are shared, not copied: whoever hands bytes
- * over, or is handed some, never changes them.
+ * Keys are non-empty well-formed strings, ordered by their UTF-8 bytes. Values are shared, not copied: whoever
+ * hands bytes over, or is handed some, never changes them.
  */
 export interface Store extends AsyncDisposable {
   /** Changes when the store is created or restored from a backup; revisions of two epochs are not comparable. */
@@ -34,10 +34,11 @@ export interface Store extends AsyncDisposable {
   txn(guards: readonly Guard[], operations: readonly Operation[]): Promise<number>;
 
   /**
-   * Every change after `fromRevision` under `prefix`, in order, without gaps, across restarts of the store.
-   * Batches are whole transactions' events in revision order; an empty `events` is a bookmark: nothing under `prefix`
-   * changed up to `revision`. Fails with `Compacted` below the floor, with `FutureRevision` above the last revision,
-   * with `WatchOverflow` when the consumer falls more than the driver's limit behind. Ends when `signal` aborts or the store closes.
+   * Every change after `fromRevision` under `prefix`, in order, without gaps, across restarts of the store. Batches
+   * are whole transactions' events in revision order; an empty `events` is a bookmark: nothing under `prefix`
+   * changed up to `revision`. Fails with `Compacted` below the floor, with `FutureRevision` above the last
+   * revision, with `WatchOverflow` when the consumer falls more than the driver's limit behind. Ends when `signal`
+   * aborts or the store closes.
    */
   watch(prefix: string, fromRevision: number, options: { signal: AbortSignal }): AsyncIterable<WatchBatch>;
 

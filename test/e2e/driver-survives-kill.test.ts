@@ -12,8 +12,8 @@ import { eventually, exited, logText } from '../conformance/driver/bench.ts';
 import { testImage } from '../conformance/driver/test-image.ts';
 
 /**
- * A program that plays the agent: it starts one container, writes down its handle, and is killed with SIGKILL by itself; nothing
- * in it gets to clean up.
+ * A program that plays the agent: it starts one container, writes down its handle, and is killed with SIGKILL by
+ * itself; nothing in it gets to clean up.
  */
 const agent = `
 import { writeFileSync } from 'node:fs';

@@ -21,8 +21,8 @@ import { packets, RawClient } from '../support/raw-mqtt.ts';
 import { makeIdentity, type TestIdentity } from '../support/test-identity.ts';
 
 /**
- * Every guard of the broker against a client that does what it must not, over real TLS sockets. After each attack the broker still
- * serves an honest device.
+ * Every guard of the broker against a client that does what it must not, over real TLS sockets. After each attack
+ * the broker still serves an honest device.
  */
 const [gonePayload = new Uint8Array()] = encodeMessage(gone, { connection: 1 });
 async function adminCertificate(keys: TestIdentity) {

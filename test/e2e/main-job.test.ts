@@ -5,7 +5,10 @@ import { busyboxImage, containersMissing } from './support/images.ts';
 import { containerDeployment, processDeployment } from './support/manifests.ts';
 import { finish, until } from './support/programs.ts';
 
-/** The main job, as a person does it: the real kubectl against one server and one agent that runs containers and processes. */
+/**
+ * The main job, as a person does it: the real kubectl against one server and one agent that runs containers and
+ * processes.
+ */
 const noContainers = await containersMissing();
 
 describe('the main job with kubectl', { timeout: 300_000 }, () => {

@@ -1,7 +1,7 @@
 /**
- * The victim of store-kill.test.ts: after a line on standard input it opens the store in argv[2] and lets several writers loose
- * on it until it is killed. It tells each write on standard output before it is sent (`try`) and after it was
- * acknowledged (`ok`).
+ * The victim of store-kill.test.ts: after a line on standard input it opens the store in argv[2] and lets several
+ * writers loose on it until it is killed. It tells each write on standard output before it is sent (`try`) and
+ * after it was acknowledged (`ok`).
  */
 import { writeSync } from 'node:fs';
 import { systemClock } from '../../lib/clock.ts';

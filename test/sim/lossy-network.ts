@@ -27,8 +27,9 @@ interface Envelope {
 const historyMax = 400;
 
 /**
- * The bus and the devices' links in one process, at the mercy of `faults`. With `external` the broker outlives the server and
- * knows nothing of presence; else devices lose their connection when the server goes, as with the embedded broker.
+ * The bus and the devices' links in one process, at the mercy of `faults`. With `external` the broker outlives the
+ * server and knows nothing of presence; else devices lose their connection when the server goes, as with the
+ * embedded broker.
  */
 export class LossyNetwork {
   faults: Faults = perfect;

@@ -15,8 +15,9 @@ import { SimServer } from './sim-server.ts';
 import { Workload } from './workload.ts';
 
 /**
- * One run of the sync protocol between the real server rooms and real agent rooms, all time and chance from one seed. Faults
- * of every kind for a while, with safety checked at every step; then peace, in which both sides must become equal.
+ * One run of the sync protocol between the real server rooms and real agent rooms, all time and chance from one
+ * seed. Faults of every kind for a while, with safety checked at every step; then peace, in which both sides must
+ * become equal.
  */
 export async function simulate(seed: number, steps = 120): Promise<void> {
   const simulation = new Simulation(seed);

@@ -1,7 +1,10 @@
 import { test } from 'node:test';
 import { simulate } from './simulate.ts';
 
-/** Seeds that once failed stay for ever. `FLOTILLA_SIM_SEEDS=2000` runs the long form, `FLOTILLA_SIM_FIRST=n` starts elsewhere. */
+/**
+ * Seeds that once failed stay for ever. `FLOTILLA_SIM_SEEDS=2000` runs the long form, `FLOTILLA_SIM_FIRST=n` starts
+ * elsewhere.
+ */
 const keptSeeds: readonly number[] = [];
 const first = Number(process.env.FLOTILLA_SIM_FIRST ?? 1);
 const count = Number(process.env.FLOTILLA_SIM_SEEDS ?? 30);

@@ -6,7 +6,10 @@ import { secretKind } from '../../protocol/kinds/secret.ts';
 import { StatusError } from '../../protocol/status.ts';
 import type { SimServer } from './sim-server.ts';
 
-/** The people and controllers: makes, binds, changes and deletes what devices run, and remembers what it bound where. */
+/**
+ * The people and controllers: makes, binds, changes and deletes what devices run, and remembers what it bound
+ * where.
+ */
 export class Workload {
   readonly #server: SimServer;
   readonly #random: Random;

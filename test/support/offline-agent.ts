@@ -4,7 +4,10 @@ import { createLogger } from '../../lib/log.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { DeadLink } from './dead-link.ts';
 
-/** A program: an agent in the folder of its first argument that never finds its server. Prints `settled` once its pods are planned. */
+/**
+ * A program: an agent in the folder of its first argument that never finds its server. Prints `settled` once its
+ * pods are planned.
+ */
 const [dataDir = '', runtime = 'process'] = process.argv.slice(2);
 const ready = Promise.withResolvers<void>();
 const log = createLogger({

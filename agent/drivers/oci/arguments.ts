@@ -27,9 +27,9 @@ const hostnameLengthMax = 63;
 const logSize = '10m';
 
 /**
- * Names are the identity: the same after a restart, and refused by the engine when used twice. A sandbox on the host's network
- * says so in its name, because what runs in it then has to ask for the host's network itself: an engine without root's rights
- * cannot join it by way of the pause container.
+ * Names are the identity: the same after a restart, and refused by the engine when used twice. A sandbox on the
+ * host's network says so in its name, because what runs in it then has to ask for the host's network itself: an
+ * engine without root's rights cannot join it by way of the pause container.
  */
 export function sandboxName(pod: Pick<SandboxSpec, 'podUid' | 'hostNetwork'>): string {
   return `${pod.hostNetwork ? hostPrefix : prefix}.${safePart(pod.podUid)}`;

@@ -2,8 +2,8 @@ import { ExecError, run } from '../../../lib/exec.ts';
 import { DriverError } from '../errors.ts';
 
 /**
- * A container engine, driven by the command line that podman, docker and nerdctl share. Nothing of it stays running beside the
- * agent, and no call may hang: each has a time limit.
+ * A container engine, driven by the command line that podman, docker and nerdctl share. Nothing of it stays running
+ * beside the agent, and no call may hang: each has a time limit.
  */
 export interface Engine {
   readonly command: EngineCommand;

@@ -13,7 +13,10 @@ export interface ImageContent {
 
 const never = '1970-01-01T00:00:00Z';
 
-/** What `load` of podman, docker and nerdctl takes: a docker-archive with one layer. Equal content gives equal bytes. */
+/**
+ * What `load` of podman, docker and nerdctl takes: a docker-archive with one layer. Equal content gives equal
+ * bytes.
+ */
 export function imageArchive({ name, architecture, variant, files, config }: ImageContent): Uint8Array {
   const layer = tarArchive(files);
   const description = JSON.stringify({

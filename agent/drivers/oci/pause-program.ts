@@ -1,7 +1,7 @@
 /**
- * The program of the pause container, as bytes: it blocks SIGTERM and SIGINT, waits for one of them and exits with 0. Blocked
- * signals reach even a process 1, whose unhandled ones the kernel drops. Three system calls and no library, so that it runs on
- * anything and needs no registry, compiler or build step.
+ * The program of the pause container, as bytes: it blocks SIGTERM and SIGINT, waits for one of them and exits with
+ * 0. Blocked signals reach even a process 1, whose unhandled ones the kernel drops. Three system calls and no
+ * library, so that it runs on anything and needs no registry, compiler or build step.
  */
 export type PauseArchitecture = 'amd64' | 'arm64' | 'arm';
 
@@ -87,7 +87,10 @@ function arm64Code(): Uint8Array {
   return Uint8Array.from(words.flatMap((word) => [...littleEndian(word, 4)]));
 }
 
-/** rt_sigprocmask 175, rt_sigtimedwait 177, exit 1 in r7; arguments in r0 to r3. Plain ARM instructions: every ARMv6 and later. */
+/**
+ * rt_sigprocmask 175, rt_sigtimedwait 177, exit 1 in r7; arguments in r0 to r3. Plain ARM instructions: every ARMv6
+ * and later.
+ */
 function armCode(): Uint8Array {
   const move = (register: number, value: number) => (0xe3a00000 | (register << 12) | value) >>> 0;
   const addressOf = (register: number, distance: number) =>

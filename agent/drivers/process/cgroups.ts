@@ -7,9 +7,9 @@ import type { ResourceLimits } from '../driver.ts';
 import { sendSignal } from '../process-identity.ts';
 
 /**
- * Control groups for host processes: which processes belong to a container (so that all can be killed, also those that made
- * sessions of their own), and limits. Works on version 2, on version 1 and on both mounted side by side; where nothing is
- * writable there are none, and the driver says so.
+ * Control groups for host processes: which processes belong to a container (so that all can be killed, also those
+ * that made sessions of their own), and limits. Works on version 2, on version 1 and on both mounted side by side;
+ * where nothing is writable there are none, and the driver says so.
  *
  * Below each mount: flotilla/<hash of the agent's state folder>/<pod uid>/<container>-<attempt>.
  */

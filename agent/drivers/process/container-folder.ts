@@ -6,8 +6,8 @@ import { DriverError } from '../errors.ts';
 import type { ProcessIdentity } from '../process-identity.ts';
 
 /**
- * What is on disk about a host process. All of it must make sense after the agent was killed at any instant; after a power cut
- * it may be torn, which reads as absent.
+ * What is on disk about a host process. All of it must make sense after the agent was killed at any instant; after
+ * a power cut it may be torn, which reads as absent.
  *
  *   <stateDir>/process/<pod uid>/sandbox.json                     SandboxSpec
  *                                work/                            working directory unless the pod names one

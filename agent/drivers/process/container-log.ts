@@ -19,13 +19,14 @@ import type { Clock, Timer } from '../../../lib/clock.ts';
 import { isMissing } from './container-folder.ts';
 
 /**
- * A container's output. The process itself writes `log` (opened O_APPEND), so nothing of ours has to live for it to be kept.
- * When `log` grows past the limit its content becomes `log.1` and it is cut to nothing: at most two limits' worth is kept, and
- * what is written in the microseconds between the last copy and the cut is lost.
+ * A container's output. The process itself writes `log` (opened O_APPEND), so nothing of ours has to live for it to
+ * be kept. When `log` grows past the limit its content becomes `log.1` and it is cut to nothing: at most two
+ * limits' worth is kept, and what is written in the microseconds between the last copy and the cut is lost.
  *
- * Nobody stamps the lines. Instead this file remembers when it saw the log grow (inotify; the first write after a quiet second
- * at once, then once a second): a line's time is when it was first seen, never earlier than written, at most about a second late
- * while the agent runs. What was written while no agent ran is dated by the file's last change.
+ * Nobody stamps the lines. Instead this file remembers when it saw the log grow (inotify; the first write after a
+ * quiet second at once, then once a second): a line's time is when it was first seen, never earlier than written,
+ * at most about a second late while the agent runs. What was written while no agent ran is dated by the file's last
+ * change.
  *
  * Offsets are logical: they count from the container's first byte and go on across cuts. `log.times` keeps
  * `base <offset of log's first byte>` and `<offset seen> <ms>` lines, appended at most every ten seconds.
@@ -115,7 +116,10 @@ export class ContainerLog {
     return changedMs !== undefined && changedMs < timeMs ? this.end : this.start;
   }
 
-  /** At most `length` bytes; none at the end. What was cut away meanwhile is skipped: `offset` tells where the bytes really start. */
+  /**
+   * At most `length` bytes; none at the end. What was cut away meanwhile is skipped: `offset` tells where the bytes
+   * really start.
+   */
   async read(offset: number, length: number): Promise<{ offset: number; data: Buffer }> {
     for (;;) {
       const base = this.#base;
@@ -254,7 +258,10 @@ export class ContainerLog {
   }
 }
 
-/** Copies what was written since the copy began, puts the copy in its place and empties the log. Returns how much it moved. */
+/**
+ * Copies what was written since the copy began, puts the copy in its place and empties the log. Returns how much it
+ * moved.
+ */
 function cutAfterCopy(file: string, copy: string): number {
   const source = openSync(file, 'r+');
   const target = openSync(copy, 'a');

@@ -7,13 +7,13 @@ import { DriverError } from '../errors.ts';
 import { type ContainerFolder, readStart, type StartRecord } from './container-folder.ts';
 
 /**
- * A few hundred kilobytes of /bin/sh that stay beside each process, in a session of their own, to see its end when the agent
- * does not. Shell builtins only, so that nothing but the workload is ever executed.
+ * A few hundred kilobytes of /bin/sh that stay beside each process, in a session of their own, to see its end when
+ * the agent does not. Shell builtins only, so that nothing but the workload is ever executed.
  *
- * It claims the container (so a start that is repeated after a crash runs nothing twice), joins the control groups, writes `pid`,
- * becomes the command in a subshell, waits, kills what the command left behind and writes `exit`. A trap with a command makes
- * it outlive signals to the group, and is reset to the default in the subshell. Each file is one write of one line: a reader
- * believes nothing without its newline.
+ * It claims the container (so a start that is repeated after a crash runs nothing twice), joins the control groups,
+ * writes `pid`, becomes the command in a subshell, waits, kills what the command left behind and writes `exit`. A
+ * trap with a command makes it outlive signals to the group, and is reset to the default in the subshell. Each file
+ * is one write of one line: a reader believes nothing without its newline.
  *
  * Arguments: folder, the groups' files to join (space-separated), the group's kill file, then the command.
  */
@@ -119,7 +119,10 @@ function requireFolder(cwd: string): void {
   throw new DriverError('RunContainerError', `chdir to cwd (${JSON.stringify(cwd)}): ${problem}`);
 }
 
-/** A shell drops variables whose names it could not use itself; Kubernetes allows dots and dashes, so `env` hands those on. */
+/**
+ * A shell drops variables whose names it could not use itself; Kubernetes allows dots and dashes, so `env` hands
+ * those on.
+ */
 export function withOddNames(
   command: readonly string[],
   environment: Readonly<Record<string, string>>,

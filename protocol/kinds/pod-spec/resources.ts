@@ -48,9 +48,9 @@ function amountOf(list: Record<string, string> | undefined, name: string): Quant
 }
 
 /**
- * What a pod asks of its node, as canonical quantities by resource: the sum over its containers and sidecars, or what the
- * largest step of its initialization needs if that is more, plus the overhead of its runtime
- * (source: k8s.io/component-helpers/resource, PodRequests).
+ * What a pod asks of its node, as canonical quantities by resource: the sum over its containers and sidecars, or
+ * what the largest step of its initialization needs if that is more, plus the overhead of its runtime (source:
+ * k8s.io/component-helpers/resource, PodRequests).
  */
 export function podRequests(spec: PodSpec): Record<string, string> {
   const running = new Map<string, Quantity>();

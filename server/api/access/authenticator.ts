@@ -3,8 +3,8 @@ import { StatusError } from '../../../protocol/status.ts';
 import { authenticatedGroup, type User } from './user.ts';
 
 /**
- * Establishes who sends a request. Undefined: this authenticator has nothing to say, the next one is asked. A credential
- * that is presented and wrong throws Unauthorized, and nobody else is asked.
+ * Establishes who sends a request. Undefined: this authenticator has nothing to say, the next one is asked. A
+ * credential that is presented and wrong throws Unauthorized, and nobody else is asked.
  */
 export type Authenticator = (request: IncomingMessage) => Promise<User | undefined> | User | undefined;
 

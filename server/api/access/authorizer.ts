@@ -5,7 +5,10 @@ import { mastersGroup, type User } from './user.ts';
 /** Decides whether `user` may do what is asked for. */
 export type Authorizer = (user: User, request: AccessRequest) => Promise<Decision> | Decision;
 
-/** `reason` is shown to the user after the refusal, and in reviews. Not allowed means that nobody has said yes so far. */
+/**
+ * `reason` is shown to the user after the refusal, and in reviews. Not allowed means that nobody has said yes so
+ * far.
+ */
 export interface Decision {
   allowed: boolean;
   reason?: string;

@@ -10,8 +10,8 @@ function bearerToken(request: IncomingMessage): string | undefined {
 }
 
 /**
- * Establishes who a token stands for. Undefined: not a token that this one knows, the next is asked. A token that is recognised
- * and does not hold throws Unauthorized, and nobody else is asked.
+ * Establishes who a token stands for. Undefined: not a token that this one knows, the next is asked. A token that
+ * is recognised and does not hold throws Unauthorized, and nobody else is asked.
  */
 export type TokenAuthenticator = (
   token: string,
@@ -50,8 +50,8 @@ export function bearerAuthenticator(
 }
 
 /**
- * Looks tokens up in a list. Only their SHA-256 is kept, so that neither memory dumps nor the time a look-up takes tell a
- * token. A token that is not in the list is left to the next authenticator.
+ * Looks tokens up in a list. Only their SHA-256 is kept, so that neither memory dumps nor the time a look-up takes
+ * tell a token. A token that is not in the list is left to the next authenticator.
  */
 export function staticTokenAuthenticator(tokens: readonly StaticToken[]): TokenAuthenticator {
   const users = new Map(
@@ -69,8 +69,8 @@ export interface StaticToken {
 }
 
 /**
- * Reads Kubernetes' static token file: lines of `token,user,uid` with an optional fourth column of comma-separated groups
- * in double quotes. Throws an Error that names the line, never its content.
+ * Reads Kubernetes' static token file: lines of `token,user,uid` with an optional fourth column of comma-separated
+ * groups in double quotes. Throws an Error that names the line, never its content.
  */
 export function parseTokenFile(text: string): StaticToken[] {
   return text.split(/\r?\n/).flatMap((line, index) => {

@@ -6,7 +6,10 @@ import type { TokenAuthenticator } from './bearer-tokens.ts';
 
 const tokenPattern = /^([a-z0-9]{6})\.([a-z0-9]{16,64})$/;
 
-/** Bootstrap tokens, `<id>.<secret>`, as kubeadm and the like send them. One that was for a single device is used up by it. */
+/**
+ * Bootstrap tokens, `<id>.<secret>`, as kubeadm and the like send them. One that was for a single device is used up
+ * by it.
+ */
 export function bootstrapTokenAuthenticator({
   registry,
   clock,

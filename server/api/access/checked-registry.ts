@@ -3,8 +3,9 @@ import { isStatus } from '../../../protocol/status.ts';
 import type { Registry } from '../../registry/registry.ts';
 
 /**
- * Looks at what a user is about to write, and throws a StatusError if they may not write just that. It must be free of side effects,
- * since a write that lost a race is tried, and so looked at, again. `old` is absent for a new object, `next` for a deletion.
+ * Looks at what a user is about to write, and throws a StatusError if they may not write just that. It must be free
+ * of side effects, since a write that lost a race is tried, and so looked at, again. `old` is absent for a new
+ * object, `next` for a deletion.
  */
 export type WriteCheck = (change: Change) => void;
 
@@ -19,8 +20,8 @@ export interface Change {
 const attemptsMax = 8;
 
 /**
- * A registry that lets `check` see every write of one request, so that no verb, patch type or subresource can forget it. What is
- * written is what was checked: an update is pinned to the version that it was compared with.
+ * A registry that lets `check` see every write of one request, so that no verb, patch type or subresource can
+ * forget it. What is written is what was checked: an update is pinned to the version that it was compared with.
  */
 export function checkedRegistry(registry: Registry, check: WriteCheck): Registry {
   return {

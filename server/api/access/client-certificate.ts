@@ -19,9 +19,9 @@ export interface CertificateOptions {
 }
 
 /**
- * Common name → user, organisations → groups, as Kubernetes reads client certificates. TLS has verified the chain against
- * the server's CA when the socket is `authorized`; validity is looked at again at each request, since connections outlive
- * certificates.
+ * Common name → user, organisations → groups, as Kubernetes reads client certificates. TLS has verified the chain
+ * against the server's CA when the socket is `authorized`; validity is looked at again at each request, since
+ * connections outlive certificates.
  */
 export function clientCertificateAuthenticator({ clock, holdsNode }: CertificateOptions): Authenticator {
   const identities = new WeakMap<TLSSocket, CertificateIdentity>();

@@ -14,8 +14,8 @@ const unauthenticatedGroup = 'system:unauthenticated';
 const extraPrefix = 'impersonate-extra-';
 
 /**
- * Who the request acts as: the sender, or whom its `Impersonate-*` headers name, if the sender may impersonate every part of
- * that (user, groups, uid, extras). Throws Forbidden, and BadRequest for headers without a user.
+ * Who the request acts as: the sender, or whom its `Impersonate-*` headers name, if the sender may impersonate
+ * every part of that (user, groups, uid, extras). Throws Forbidden, and BadRequest for headers without a user.
  */
 export async function actingUser(
   authorize: Authorizer,
@@ -87,7 +87,10 @@ function accessesOf({ name, groups, uid, extra = {} }: User): ResourceAccess[] {
   ];
 }
 
-/** Everybody but the anonymous user is in system:authenticated; an account is in its groups unless others were asked for. */
+/**
+ * Everybody but the anonymous user is in system:authenticated; an account is in its groups unless others were asked
+ * for.
+ */
 function groupsOf({ name, groups }: User): string[] {
   const account = serviceAccountOf(name);
   const own = groups.length === 0 && account ? serviceAccountGroups(account.namespace) : groups;

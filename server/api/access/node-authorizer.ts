@@ -8,9 +8,9 @@ import type { Decision } from './authorizer.ts';
 import type { User } from './user.ts';
 
 /**
- * What a device may do over HTTP: read itself, its pods and exactly what they name, report on itself and its pods, keep its lease.
- * It follows Kubernetes' node authoriser, narrowed where our devices need less (they get services over the bus and sign nothing).
- * Whatever it does not allow is left to the roles.
+ * What a device may do over HTTP: read itself, its pods and exactly what they name, report on itself and its pods,
+ * keep its lease. It follows Kubernetes' node authoriser, narrowed where our devices need less (they get services
+ * over the bus and sign nothing). Whatever it does not allow is left to the roles.
  */
 export interface NodePods {
   /** The pods that are bound to a node. */

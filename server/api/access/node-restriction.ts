@@ -6,8 +6,8 @@ import type { Change, WriteCheck } from './checked-registry.ts';
 import type { NodePods } from './node-authorizer.ts';
 
 /**
- * What a device may write is decided by what it writes, not only by where: nothing that decides which pods it gets, and nothing
- * about anybody else (source: Kubernetes' admission plugin NodeRestriction).
+ * What a device may write is decided by what it writes, not only by where: nothing that decides which pods it gets,
+ * and nothing about anybody else (source: Kubernetes' admission plugin NodeRestriction).
  */
 export function nodeRestriction(node: string, pods: NodePods): WriteCheck {
   return (change) => {

@@ -5,8 +5,8 @@ import { type SubresourceVerb, subresourceOf } from '../subresources/subresource
 import { patchMediaTypesOf } from '../verbs/patch-document.ts';
 
 /**
- * The paths of a group version in OpenAPI 3. kubectl reads from them whether the server knows `fieldValidation` and `dryRun`,
- * which patch types it takes, and which schema a kind has.
+ * The paths of a group version in OpenAPI 3. kubectl reads from them whether the server knows `fieldValidation` and
+ * `dryRun`, which patch types it takes, and which schema a kind has.
  */
 export function pathsOf({ path: root, kinds }: GroupVersion) {
   const paths: Record<string, PathItem> = {};

@@ -1,9 +1,9 @@
 import { type ProtobufWriter, protobufWriter } from './protobuf-writer.ts';
 
 /**
- * An OpenAPI 2 document as the protobuf message `openapi.v2.Document`, which kubectl up to 1.28 asks for and cannot validate
- * or apply without. Field numbers: github.com/google/gnostic, openapiv2/OpenAPIv2.proto. What that message has no place for is
- * left out; so are, as always in proto3, empty texts, zeros and `false`.
+ * An OpenAPI 2 document as the protobuf message `openapi.v2.Document`, which kubectl up to 1.28 asks for and cannot
+ * validate or apply without. Field numbers: github.com/google/gnostic, openapiv2/OpenAPIv2.proto. What that message
+ * has no place for is left out; so are, as always in proto3, empty texts, zeros and `false`.
  */
 export function encodeOpenApiV2(document: object): Buffer {
   return encode(documentMessage, document as JsonObject);

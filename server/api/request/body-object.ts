@@ -7,8 +7,9 @@ import { addWarning } from '../response/answer.ts';
 import { type BodyType, isJson, parseBody, type RequestBody, textOf } from './request-body.ts';
 
 /**
- * The object in a request's body, known to have the fields and types of its kind. Unknown and repeated fields are dropped,
- * with a warning or a refusal as `fieldValidation` says. Throws BadRequest in the words kubectl's users know.
+ * The object in a request's body, known to have the fields and types of its kind. Unknown and repeated fields are
+ * dropped, with a warning or a refusal as `fieldValidation` says. Throws BadRequest in the words kubectl's users
+ * know.
  */
 export function decodeBody(
   exchange: ResourceExchange,

@@ -38,7 +38,10 @@ export function textOf({ bytes }: RequestBody): string {
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** A body that is too large is read to its end, within reason: a client that cannot send does not read our answer either. */
+/**
+ * A body that is too large is read to its end, within reason: a client that cannot send does not read our answer
+ * either.
+ */
 async function collect(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = Number(request.headers['content-length'] ?? 0) > apiLimits.discardBytesMax ? Infinity : 0;
@@ -148,8 +151,8 @@ function malformed(what: string, cause: unknown): StatusError {
 }
 
 /**
- * Everything behind may recurse and copy by key, so this walks without recursion and refuses nesting, prototype keys and
- * what grew by aliases beyond the size of a request.
+ * Everything behind may recurse and copy by key, so this walks without recursion and refuses nesting, prototype
+ * keys and what grew by aliases beyond the size of a request.
  */
 function refuseHostile(value: unknown): void {
   let level: unknown[] = [value];

@@ -10,7 +10,10 @@ export interface WriteQuery {
   fieldManager: string;
 }
 
-/** Reads `dryRun`, `fieldValidation` and `fieldManager`; `optionsKind` names the options in a refusal, e.g. `CreateOptions`. */
+/**
+ * Reads `dryRun`, `fieldValidation` and `fieldManager`; `optionsKind` names the options in a refusal, e.g.
+ * `CreateOptions`.
+ */
 export function readWriteQuery(
   exchange: Pick<Exchange, 'query' | 'request'>,
   optionsKind: string,

@@ -3,8 +3,8 @@ import { apiLimits } from '../api-limits.ts';
 import type { Exchange } from '../exchange.ts';
 
 /**
- * Writes an answer that may last for hours, no faster than the client reads. A client that reads nothing for a while is cut
- * off: meanwhile at most one piece waits here, and the producer is held.
+ * Writes an answer that may last for hours, no faster than the client reads. A client that reads nothing for a
+ * while is cut off: meanwhile at most one piece waits here, and the producer is held.
  */
 export class ResponseWriter {
   readonly #exchange: Exchange;

@@ -8,8 +8,8 @@ import type { ResourceExchange } from '../exchange.ts';
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
 /**
- * Carries an exec session over a WebSocket until the process ends, the client leaves or the server stops. Neither side is
- * read faster than the other takes it: stdin pauses the socket, output waits for the socket.
+ * Carries an exec session over a WebSocket until the process ends, the client leaves or the server stops. Neither
+ * side is read faster than the other takes it: stdin pauses the socket, output waits for the socket.
  */
 export async function bridgeExec(
   exchange: ResourceExchange,

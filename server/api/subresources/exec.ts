@@ -48,7 +48,10 @@ function execRequest(query: URLSearchParams, pod: Pod): ExecRequest {
   };
 }
 
-/** Refuses what the device has said does not run; where it has said nothing, it has the word when the session is opened. */
+/**
+ * Refuses what the device has said does not run; where it has said nothing, it has the word when the session is
+ * opened.
+ */
 function assertRunning({ metadata, status }: Pod, container: string): void {
   const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
   const state = statuses.find(({ name }) => name === container)?.state;

@@ -68,7 +68,10 @@ function readSpec({ spec }: TokenRequest): { audiences: string[]; expirationSeco
   return { audiences: spec?.audiences ?? [], expirationSeconds };
 }
 
-/** The object that the token shall live and die with. A device gets tokens for its pods only, each bound to one of them. */
+/**
+ * The object that the token shall live and die with. A device gets tokens for its pods only, each bound to one of
+ * them.
+ */
 async function findBound(
   exchange: ResourceExchange,
   { spec }: TokenRequest,

@@ -13,7 +13,10 @@ import { applyObject } from './apply.ts';
 import { applyMediaType } from './apply-document.ts';
 import { applyPatch, type Patch, readPatch } from './patch-document.ts';
 
-/** Applies a configuration, or a merge, JSON or strategic merge patch to the object, or to the part of it that `subresource` names. */
+/**
+ * Applies a configuration, or a merge, JSON or strategic merge patch to the object, or to the part of it that
+ * `subresource` names.
+ */
 export async function patchObject(exchange: ResourceExchange): Promise<void> {
   const { kind, services, info } = exchange;
   const body = await readBody(exchange.request);

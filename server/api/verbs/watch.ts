@@ -15,9 +15,9 @@ import { withTypeMeta } from '../response/type-meta.ts';
 type Change = WatchChange<KubernetesObject>;
 
 /**
- * Streams changes as JSON frames, a line each, until the client goes, the time asked for is over or the server stops. What
- * can be refused is refused before the 200; what fails later ends the stream with an ERROR frame. A reader that does
- * not keep up is cut off by the writer.
+ * Streams changes as JSON frames, a line each, until the client goes, the time asked for is over or the server
+ * stops. What can be refused is refused before the 200; what fails later ends the stream with an ERROR frame. A
+ * reader that does not keep up is cut off by the writer.
  */
 export async function watchKind(exchange: ResourceExchange): Promise<void> {
   const options = readWatchOptions(exchange);

@@ -16,9 +16,9 @@ import { countReplicas, isComplete } from './status.ts';
 import { canonicalTemplate } from './template-hash.ts';
 
 /**
- * What to do for one Deployment, given the ReplicaSets it controls. Pure.
- * Rules: a paused Deployment makes no new ReplicaSet and moves no pods from one to another, but follows a resize; Recreate
- * has no new pod before the last old one is gone; nothing happens while the Deployment is being deleted.
+ * What to do for one Deployment, given the ReplicaSets it controls. Pure. Rules: a paused Deployment makes no new
+ * ReplicaSet and moves no pods from one to another, but follows a resize; Recreate has no new pod before the last
+ * old one is gone; nothing happens while the Deployment is being deleted.
  */
 export type DeploymentStep =
   | { type: 'createSet'; replicas: number; revision: number }

@@ -2,9 +2,9 @@ import type { Deployment, ReplicaSet } from '../../../protocol/generated/models.
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
 
 /**
- * How many replicas each ReplicaSet of a Deployment should ask for next. Pure; follows Kubernetes' rolling update arithmetic.
- * Rules: never more than replicas + maxSurge asked for in total; never so few that available pods could fall below
- * replicas − maxUnavailable; broken old replicas go first.
+ * How many replicas each ReplicaSet of a Deployment should ask for next. Pure; follows Kubernetes' rolling update
+ * arithmetic. Rules: never more than replicas + maxSurge asked for in total; never so few that available pods could
+ * fall below replicas − maxUnavailable; broken old replicas go first.
  */
 export interface Bounds {
   replicas: number;
@@ -43,8 +43,9 @@ const total = (sets: readonly Readonly<ReplicaSet>[]) =>
 const available = (set: Readonly<ReplicaSet>) => set.status?.availableReplicas ?? 0;
 
 /**
- * How many replicas a new set may ask for beside `others`. A pod of theirs counts until it has been told to go, not only
- * until its set was: on a small board the surge is room that is really there (Kubernetes counts what is asked for only).
+ * How many replicas a new set may ask for beside `others`. A pod of theirs counts until it has been told to go, not
+ * only until its set was: on a small board the surge is room that is really there (Kubernetes counts what is asked
+ * for only).
  */
 export function newSetReplicas(
   bounds: Bounds,

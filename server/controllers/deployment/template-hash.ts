@@ -18,8 +18,8 @@ export function templateHash(template: Readonly<PodTemplateSpec>, collisionCount
 }
 
 /**
- * A text that is equal for templates that mean the same: keys sorted, the hash label and empty metadata left out. Elsewhere
- * an empty object stays, for it may mean something (an empty namespaceSelector is every namespace).
+ * A text that is equal for templates that mean the same: keys sorted, the hash label and empty metadata left out.
+ * Elsewhere an empty object stays, for it may mean something (an empty namespaceSelector is every namespace).
  */
 export function canonicalTemplate(template: Readonly<PodTemplateSpec>): string {
   const { labels, ...metadata } = template.metadata ?? {};

@@ -21,14 +21,18 @@ export interface Found {
 export type OwnerState = 'present' | 'waiting' | 'gone';
 
 /**
- * Who owns whom, over the informers of all kinds. Every look-up costs its answer, never the number of objects. Owners are
- * found where Kubernetes looks for them: by kind and name, in the dependent's own namespace unless the kind has none.
+ * Who owns whom, over the informers of all kinds. Every look-up costs its answer, never the number of objects.
+ * Owners are found where Kubernetes looks for them: by kind and name, in the dependent's own namespace unless the
+ * kind has none.
  */
 export class DependencyGraph {
   readonly #registry: Registry;
   /** By group and plural: the versions of a kind share one. */
   readonly #informers = new Map<string, Informer<KubernetesObject>>();
-  /** By API version and kind, as references name it. One that is served no more stays: its objects are known to be gone. */
+  /**
+   * By API version and kind, as references name it. One that is served no more stays: its objects are known to be
+   * gone.
+   */
   readonly #kinds = new Map<string, KindDefinition>();
 
   constructor(registry: Registry) {

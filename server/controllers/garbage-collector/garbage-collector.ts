@@ -25,9 +25,10 @@ import {
 const orphansAtOnce = 16;
 
 /**
- * Deletes what lost all its owners, and carries out the two finalizers of deletion: `foregroundDeletion` (dependents
- * first) and `orphan` (dependents stay and forget their owner). Works by uid, one object a key; what follows for others is
- * queued for them. Decides on what the registry holds now, so that a cache that lags deletes nothing.
+ * Deletes what lost all its owners, and carries out the two finalizers of deletion: `foregroundDeletion`
+ * (dependents first) and `orphan` (dependents stay and forget their owner). Works by uid, one object a key; what
+ * follows for others is queued for them. Decides on what the registry holds now, so that a cache that lags deletes
+ * nothing.
  */
 export const garbageCollector = defineController({
   name: 'garbage-collector',

@@ -20,8 +20,9 @@ const managedTaints = new Set([
 ]);
 
 /**
- * The taints a node should carry (Kubernetes' TaintNodesByCondition); those of people stay as they are, but for the time
- * from which a NoExecute taint counts: it is written down when it is first seen, so that it outlives a restart.
+ * The taints a node should carry (Kubernetes' TaintNodesByCondition); those of people stay as they are, but for the
+ * time from which a NoExecute taint counts: it is written down when it is first seen, so that it outlives a
+ * restart.
  */
 export function planTaints(node: Readonly<Node>, nowMs: number): Taint[] {
   const current = node.spec?.taints ?? [];
@@ -54,8 +55,8 @@ function schedulingAndExecution(key: string): Pick<Taint, 'key' | 'effect'>[] {
 }
 
 /**
- * When a pod must leave a node with these taints: milliseconds since 1970, or undefined for never. Of several tolerations
- * for one taint the first counts, as in Kubernetes.
+ * When a pod must leave a node with these taints: milliseconds since 1970, or undefined for never. Of several
+ * tolerations for one taint the first counts, as in Kubernetes.
  */
 export function evictionTimeMs(
   tolerations: readonly Toleration[],

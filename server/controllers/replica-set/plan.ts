@@ -15,9 +15,9 @@ import {
 } from '../pod-state.ts';
 
 /**
- * What to do for one ReplicaSet, given the pods it controls and the time. Pure.
- * Rules: exactly spec.replicas active pods; a finished or terminating pod is replaced; nothing is made or removed while the
- * ReplicaSet itself is being deleted; the least useful pods go first.
+ * What to do for one ReplicaSet, given the pods it controls and the time. Pure. Rules: exactly spec.replicas active
+ * pods; a finished or terminating pod is replaced; nothing is made or removed while the ReplicaSet itself is being
+ * deleted; the least useful pods go first.
  */
 export interface ReplicaSetPlan {
   create: number;
@@ -76,9 +76,9 @@ export interface ReplicaFailure {
 }
 
 /**
- * The status with its ReplicaFailure condition set, or cleared when `failure` is undefined. While the reason stays, so does
- * the whole condition: a message that names another pod each time would make every retry a change, and the change would
- * queue the next retry without its back-off.
+ * The status with its ReplicaFailure condition set, or cleared when `failure` is undefined. While the reason stays,
+ * so does the whole condition: a message that names another pod each time would make every retry a change, and the
+ * change would queue the next retry without its back-off.
  */
 export function withReplicaFailure(
   status: ReplicaSetStatus,
@@ -111,8 +111,8 @@ function nextAvailability(
 }
 
 /**
- * Kubernetes' order (ActivePodsWithRanks): unbound, pending, not ready, cheap, crowded on one node, freshly ready, often
- * restarted, young.
+ * Kubernetes' order (ActivePodsWithRanks): unbound, pending, not ready, cheap, crowded on one node, freshly ready,
+ * often restarted, young.
  */
 function leastUseful(active: readonly Readonly<Pod>[]): Readonly<Pod>[] {
   const neighbours = new Map<string, number>();

@@ -1,8 +1,8 @@
 import { definePlugin } from '../plugin.ts';
 
 /**
- * A device that refused this very pod knows better what it can run: it is not asked again while the refusal holds, unless
- * what it offers has changed since.
+ * A device that refused this very pod knows better what it can run: it is not asked again while the refusal holds,
+ * unless what it offers has changed since.
  */
 export const nodeRefusal = definePlugin({
   name: 'NodeRefusal',

@@ -34,8 +34,8 @@ export interface NodeFacts {
 const stepMsMax = 250;
 
 /**
- * The whole control plane (real registry, cache, controllers, scheduler) over one store in memory, and kubelets that only
- * pretend. Time stands still unless a test waits, so every run is the same.
+ * The whole control plane (real registry, cache, controllers, scheduler) over one store in memory, and kubelets
+ * that only pretend. Time stands still unless a test waits, so every run is the same.
  */
 export class ControlPlane implements AsyncDisposable {
   readonly clock = new ManualClock();

@@ -12,8 +12,8 @@ const stopMs = 10;
 export const brokenImage = 'broken';
 
 /**
- * What devices do, without doing it: a bound pod runs and is ready after a moment, a deleted one is confirmed gone. They
- * live on when the control plane does not.
+ * What devices do, without doing it: a bound pod runs and is ready after a moment, a deleted one is confirmed gone.
+ * They live on when the control plane does not.
  */
 export class HollowKubelets {
   readonly #registry: Registry;

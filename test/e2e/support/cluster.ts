@@ -8,7 +8,10 @@ export interface AgentOptions {
   runtime?: 'auto' | 'oci' | 'process';
 }
 
-/** A real server and real agents as processes of their own, driven with the real kubectl. Everything ends with the test. */
+/**
+ * A real server and real agents as processes of their own, driven with the real kubectl. Everything ends with the
+ * test.
+ */
 export class Cluster {
   readonly directory: string;
   readonly serverData: string;

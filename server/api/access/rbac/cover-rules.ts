@@ -14,8 +14,9 @@ export interface AtomicRule {
 }
 
 /**
- * What `wanted` allows that `held` does not, one verb and one thing at a time. A rule that no single held rule covers as a
- * whole may be covered by several (source: k8s.io/component-helpers/auth/rbac/validation, Covers). Undefined: too many to tell.
+ * What `wanted` allows that `held` does not, one verb and one thing at a time. A rule that no single held rule
+ * covers as a whole may be covered by several (source: k8s.io/component-helpers/auth/rbac/validation, Covers).
+ * Undefined: too many to tell.
  */
 export function missingRules(
   held: readonly Readonly<PolicyRule>[],

@@ -24,7 +24,8 @@ import {
 } from './default-roles.ts';
 
 /**
- * Makes the default roles and bindings that are missing, and gives those that are there what they lack, unless their annotation
+ * Makes the default roles and bindings that are missing, and gives those that are there what they lack, unless
+ * their annotation
  * `rbac.authorization.kubernetes.io/autoupdate` is `false`. What somebody added to them stays (as Kubernetes does at its start).
  * Their namespaces must exist.
  */

@@ -12,8 +12,9 @@ import type { GrantedRules } from './granted-rules.ts';
 import { heldRules } from './rbac-authorizer.ts';
 
 /**
- * Nobody gives what they do not have: writing a role needs every right in it, or the verb `escalate` on it; writing a binding
- * needs every right of its role, or the verb `bind` on that (source: k8s.io/kubernetes/pkg/registry/rbac, policybased).
+ * Nobody gives what they do not have: writing a role needs every right in it, or the verb `escalate` on it; writing
+ * a binding needs every right of its role, or the verb `bind` on that (source: k8s.io/kubernetes/pkg/registry/rbac,
+ * policybased).
  */
 export function escalationCheck(
   user: User,

@@ -15,11 +15,14 @@ import type { Cache } from '../../../cache/informer.ts';
 import { serviceAccountUserName, type User } from '../user.ts';
 
 /**
- * Which roles somebody has been given, over live copies that are indexed by subject: an answer costs the bindings that name the
- * user or a group of theirs, never the number of bindings there are.
+ * Which roles somebody has been given, over live copies that are indexed by subject: an answer costs the bindings
+ * that name the user or a group of theirs, never the number of bindings there are.
  */
 export interface GrantedRules {
-  /** Everything given in `namespace`, or with undefined at the cluster scope only; what is given at the cluster scope comes first. */
+  /**
+   * Everything given in `namespace`, or with undefined at the cluster scope only; what is given at the cluster
+   * scope comes first.
+   */
   grants(user: User, namespace: string | undefined): Iterable<Grant>;
   /** Undefined when there is no such role. */
   rulesOf(ref: RoleRef, namespace: string | undefined): readonly Readonly<PolicyRule>[] | undefined;

@@ -2,8 +2,8 @@ import type { PolicyRule } from '../../../../protocol/generated/models.ts';
 import { read, rule } from './user-rules.ts';
 
 /**
- * The role system:node. It is given to nobody: devices are judged by the node authoriser, which looks at what their pods name.
- * It is there for who binds it to a user of their own, as on any Kubernetes.
+ * The role system:node. It is given to nobody: devices are judged by the node authoriser, which looks at what their
+ * pods name. It is there for who binds it to a user of their own, as on any Kubernetes.
  */
 export const nodeRules: readonly PolicyRule[] = [
   rule(['create'], ['authentication.k8s.io'], ['tokenreviews']),

@@ -5,7 +5,10 @@ import { mastersGroup, type User } from '../user.ts';
 import { type Grant, type GrantedRules, subjectKey } from './granted-rules.ts';
 import { ruleAllows } from './match-rule.ts';
 
-/** Allows what a role that the user was given allows; the reason names the binding (source: Kubernetes' RBAC authoriser). */
+/**
+ * Allows what a role that the user was given allows; the reason names the binding (source: Kubernetes' RBAC
+ * authoriser).
+ */
 export function rbacAuthorizer(granted: GrantedRules): (user: User, request: AccessRequest) => Decision {
   return (user, request) => {
     const namespace = request.type === 'resource' ? request.namespace : undefined;

@@ -3,7 +3,10 @@ import type { FieldRow, MessageTable } from '../../../../protocol/protobuf/messa
 
 type Value = fc.Arbitrary<unknown>;
 
-/** JSON of any message of the table, to `depth` messages deep, as the wire can carry it: nothing empty that JSON leaves out. */
+/**
+ * JSON of any message of the table, to `depth` messages deep, as the wire can carry it: nothing empty that JSON
+ * leaves out.
+ */
 export function arbitraryMessage(
   { packages }: MessageTable,
   schema: string,

@@ -1,4 +1,7 @@
-/** Bodies that kubectl 1.32 sent, and the JSON of each (`kubectl create … --dry-run=client -o json`, less its nulls). */
+/**
+ * Bodies that kubectl 1.32 sent, and the JSON of each (`kubectl create … --dry-run=client -o json`, less its
+ * nulls).
+ */
 export const kubectlBodies: readonly KubectlBody[] = [
   {
     // kubectl create namespace team

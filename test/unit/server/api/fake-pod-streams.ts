@@ -3,8 +3,9 @@ import type { ExecRequest, LogsRequest } from '../../../../protocol/topics/strea
 import type { ExecSession, PodStreams } from '../../../../server/nodes/pod-streams.ts';
 
 /**
- * A device in memory. Log lines come from the test; `exec` runs tiny built-in commands: `echo`, `cat` (until stdin ends or, as
- * terminals do, on `exit`), `exit N`, `flood N` (N bytes as fast as they are taken), `size` (prints each resize).
+ * A device in memory. Log lines come from the test; `exec` runs tiny built-in commands: `echo`, `cat` (until stdin
+ * ends or, as terminals do, on `exit`), `exit N`, `flood N` (N bytes as fast as they are taken), `size` (prints
+ * each resize).
  */
 export class FakePodStreams implements PodStreams {
   readonly logRequests: LogsRequest[] = [];

@@ -9,7 +9,10 @@ import { podRequest } from '../../../../server/scheduler/pod-request.ts';
 type Happening =
   | { type: 'create' | 'delete' | 'finish' | 'unbind'; pod: number }
   | { type: 'bindByHand' | 'place'; pod: number; node: number }
-  /** A binding that the scheduler asked for arrives at the store or is lost on the way; later the scheduler learns which. */
+  /**
+   * A binding that the scheduler asked for arrives at the store or is lost on the way; later the scheduler learns
+   * which.
+   */
   | { type: 'store'; pod: number; arrives: boolean }
   | { type: 'answer'; pod: number }
   /** The cache hears the next of what happened, or lists everything anew. */
