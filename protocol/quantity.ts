@@ -24,7 +24,7 @@ const malformed =
 /** Longer than any number that fits; keeps the arithmetic of hostile input small. */
 const textLengthMax = 64;
 const largestValue = 2n ** 63n - 1n;
-const nanoPerOne = 10n ** 9n;
+export const nanoPerOne = 10n ** 9n;
 
 const decimalSuffixes = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'];
 const binarySuffixes = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
@@ -60,7 +60,7 @@ function powerOfTen(exponent: number): { numerator: bigint; denominator: bigint 
 }
 
 /** Rounds away from zero; both are at least 0. */
-function divideUp(dividend: bigint, divisor: bigint): bigint {
+export function divideUp(dividend: bigint, divisor: bigint): bigint {
   return (dividend + divisor - 1n) / divisor;
 }
 

@@ -1,6 +1,6 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
+import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import type { Reserved } from './pod-record.ts';
-import { parseMillis, parseWhole } from './quantity.ts';
 import { type Refusal, refuseUnsupported } from './unsupported.ts';
 
 /**
@@ -46,17 +46,18 @@ export function admit(pod: Pod, context: AdmissionContext): Admission {
 export function reservedBy(pod: Pod): Reserved {
   const containers = pod.spec?.containers ?? [];
   const init = pod.spec?.initContainers ?? [];
-  const total = (resource: string, parse: (text: string | undefined) => number) => {
+  const total = (resource: string, read: (text: string) => number) => {
+    const amount = (text: string | undefined) => (text === undefined ? 0 : read(text));
     const request = ({ resources }: Container) =>
-      parse(resources?.requests?.[resource] ?? resources?.limits?.[resource]);
+      amount(resources?.requests?.[resource] ?? resources?.limits?.[resource]);
     const together = containers.reduce((sum, container) => sum + request(container), 0);
     const largest = Math.max(0, ...init.map(request));
-    return Math.max(together, largest) + parse(pod.spec?.overhead?.[resource]);
+    return Math.max(together, largest) + amount(pod.spec?.overhead?.[resource]);
   };
   return {
-    cpuMillis: total('cpu', parseMillis),
-    memoryBytes: total('memory', parseWhole),
-    ephemeralStorageBytes: total('ephemeral-storage', parseWhole),
+    cpuMillis: total('cpu', quantityMillis),
+    memoryBytes: total('memory', quantityValue),
+    ephemeralStorageBytes: total('ephemeral-storage', quantityValue),
     hostPorts: hostPortsOf(pod),
   };
 }

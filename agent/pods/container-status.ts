@@ -4,6 +4,7 @@ import type {
   ContainerStateTerminated,
   ContainerStatus,
 } from '../../protocol/generated/models.ts';
+import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { ContainerHandle } from '../drivers/driver.ts';
 import { viewContainer } from './container-view.ts';
 import type { Reason } from './plan-parts.ts';
@@ -82,9 +83,4 @@ function terminatedState(
     finishedAt: timestamp(exit.finishedAtMs),
     containerID: `${idScheme}://${exit.engineId ?? handle.id}`,
   };
-}
-
-/** metav1.Time: whole seconds. */
-export function timestamp(milliseconds: number): string {
-  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace('.000Z', 'Z');
 }

@@ -6,8 +6,8 @@ import type {
   ResourceFieldSelector,
   Secret,
 } from '../../protocol/generated/models.ts';
+import { divideUp, nanoPerOne, parseQuantity } from '../../protocol/quantity.ts';
 import { expand } from './expansion.ts';
-import { parseMillis, parseQuantity, parseWhole, roundUp } from './quantity.ts';
 
 /** What a container's environment may refer to beside its own pod. */
 export interface EnvironmentSources {
@@ -172,26 +172,24 @@ function resourceField(
   if (!container) throw new MissingSource(`container ${named ?? ''} not found`);
   const [kind = '', resource = ''] = reference.resource.split(/\.(.*)/s);
   const given = (kind === 'limits' ? container.resources?.limits : container.resources?.requests)?.[resource];
-  const divisor = parseQuantity(reference.divisor ?? '1') || 1;
+  const divisor = parseQuantity(reference.divisor ?? '1').nano || nanoPerOne;
   const { allocatable } = sources;
-  const unset = kind !== 'limits';
+  // A limit that is not set is what the node has, a request that is not set is nothing.
+  const amount = (available: number, nanoPerUnit: bigint) => {
+    const unset = kind === 'limits' ? BigInt(Math.floor(available)) * nanoPerUnit : 0n;
+    return String(divideUp(given === undefined ? unset : parseQuantity(given).nano, divisor));
+  };
   switch (`${kind}.${resource}`) {
     case 'limits.cpu':
-    case 'requests.cpu': {
-      const millis = given === undefined ? (unset ? 0 : allocatable.cpuMillis) : parseMillis(given);
-      return String(roundUp(millis / 1000 / divisor));
-    }
+    case 'requests.cpu':
+      return amount(allocatable.cpuMillis, nanoPerOne / 1000n);
     case 'limits.memory':
     case 'requests.memory':
-      return String(roundUp(wholeOr(given, unset ? 0 : allocatable.memoryBytes) / divisor));
+      return amount(allocatable.memoryBytes, nanoPerOne);
     case 'limits.ephemeral-storage':
     case 'requests.ephemeral-storage':
-      return String(roundUp(wholeOr(given, unset ? 0 : allocatable.ephemeralStorageBytes) / divisor));
+      return amount(allocatable.ephemeralStorageBytes, nanoPerOne);
     default:
       throw new MissingSource(`unsupported container resource : ${reference.resource}`);
   }
-}
-
-function wholeOr(given: string | undefined, unset: number): number {
-  return given === undefined ? unset : parseWhole(given);
 }

@@ -1,11 +1,11 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
+import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import type { ContainerSpec, PullPolicy, ResourceLimits } from '../drivers/driver.ts';
 import { type ContainerView, restartPolicyOf, restarts, viewContainer } from './container-view.ts';
 import { resolveContainer } from './environment.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf, podHostname } from './plan-sandbox.ts';
 import type { Failure, Now } from './pod-state.ts';
-import { parseMillis, parseWhole } from './quantity.ts';
 import { containerTarget, imageTarget } from './steps.ts';
 
 type RunInput = PlanInput & { pod: Pod };
@@ -183,8 +183,8 @@ function resourceLimits({ resources }: Container): ResourceLimits {
   const { limits = {}, requests = {} } = resources ?? {};
   const request = requests['cpu'] ?? limits['cpu'];
   return {
-    cpuLimitMillis: limits['cpu'] === undefined ? undefined : parseMillis(limits['cpu']),
-    cpuRequestMillis: request === undefined ? undefined : parseMillis(request),
-    memoryLimitBytes: limits['memory'] === undefined ? undefined : parseWhole(limits['memory']),
+    cpuLimitMillis: limits['cpu'] === undefined ? undefined : quantityMillis(limits['cpu']),
+    cpuRequestMillis: request === undefined ? undefined : quantityMillis(request),
+    memoryLimitBytes: limits['memory'] === undefined ? undefined : quantityValue(limits['memory']),
   };
 }

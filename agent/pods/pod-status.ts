@@ -1,10 +1,11 @@
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../protocol/generated/models.ts';
-import { containerStatus, timestamp } from './container-status.ts';
+import { qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
+import { timestamp } from '../../protocol/kinds/stored-object.ts';
+import { containerStatus } from './container-status.ts';
 import { containersOf, initFailed, isFinished, type RestartPolicy, viewContainer } from './container-view.ts';
 import type { Plan, Reason } from './plan-parts.ts';
 import type { PodRecord } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
-import { qosClass } from './qos-class.ts';
 
 export interface PodStatusOptions {
   pod: Pod;
@@ -48,7 +49,7 @@ export function podStatus(options: PodStatusOptions): {
     startTime: timestamp(state.record.startedAtMs),
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
     containerStatuses,
-    qosClass: pod.status?.qosClass ?? qosClass(pod),
+    qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec ?? { containers: [] }),
   };
   return { status, transitions };
 }

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type AdmissionContext, admit, reservedBy } from '../../../../agent/pods/admission.ts';
-import { qosClass } from '../../../../agent/pods/qos-class.ts';
-import { parseMillis, parseQuantity } from '../../../../agent/pods/quantity.ts';
 import type { PodSpec } from '../../../../protocol/generated/models.ts';
 import { container, pod } from './plan-cases.ts';
 
@@ -130,36 +128,4 @@ suite('admission', () => {
     };
     assert.deepEqual(reservedBy(pod(spec)).hostPorts, ['/UDP/53']);
   });
-});
-
-suite('quantities', () => {
-  for (const [text, value] of [
-    ['1', 1],
-    ['100m', 0.1],
-    ['1.5Gi', 1.5 * 2 ** 30],
-    ['.5', 0.5],
-    ['1e3', 1000],
-    ['2E', 2e18],
-    ['12k', 12_000],
-    ['', undefined],
-    ['1 Gi', undefined],
-    ['abc', undefined],
-  ] as const) {
-    test(`${JSON.stringify(text)} is ${value}`, () => assert.equal(parseQuantity(text), value));
-  }
-
-  test('thousandths round up, but not for a binary fraction', () => {
-    assert.deepEqual(['0.1', '0.0001', '1.005'].map(parseMillis), [100, 1, 1005]);
-  });
-});
-
-test('the quality of service follows requests and limits', () => {
-  const both = { cpu: '1', memory: '1Gi' };
-  const of = (...resources: object[]) =>
-    qosClass(pod({ containers: resources.map((each, at) => container(`c${at}`, { resources: each })) }));
-  assert.equal(of({}), 'BestEffort');
-  assert.equal(of({ limits: both }), 'Guaranteed');
-  assert.equal(of({ limits: both, requests: { cpu: '1000m', memory: '1024Mi' } }), 'Guaranteed');
-  assert.equal(of({ limits: both }, {}), 'Burstable');
-  assert.equal(of({ requests: { cpu: '1' } }), 'Burstable');
 });
