@@ -269,7 +269,11 @@ describe('an unmodified kubectl', { skip: await kubectlIsMissing() }, () => {
 
   test('replaces and deletes, and waits until it is gone', async () => {
     assert.match(await kubectl.ok('replace -f -', deployment({ image: 'nginx:1.30' })), /replaced/);
-    assert.equal(await kubectl.ok('delete deploy web'), 'deployment.apps "web" deleted\n');
+    // kubectl 1.36 adds where from.
+    assert.match(
+      await kubectl.ok('delete deploy web'),
+      /^deployment\.apps "web" deleted( from default namespace)?$/m,
+    );
     assert.equal(await kubectl.ok('delete -f - --ignore-not-found', deployment()), '');
     assert.match(await kubectl.ok('delete cm -n kube-system --all'), /configmap "watched" deleted/);
     assert.match(await kubectl.fails('delete deploy web'), /deployments\.apps "web" not found/);
