@@ -42,7 +42,7 @@ export const byNodeName: NamedIndex = {
   },
 };
 
-/** Adds the index unless a colleague has. */
+/** Adds the index unless another controller has. */
 export function addOnce<T extends KubernetesObject>(informer: Informer<T>, index: NamedIndex): void {
   if (!informer.hasIndex(index.name)) informer.addIndex(index.name, (object) => index.values(object));
 }

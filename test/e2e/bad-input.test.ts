@@ -128,10 +128,14 @@ describe('bad input gets a clear error and loses nothing', { timeout: 200_000 },
 
   test('a full disk refuses writes in words, loses nothing acknowledged, and heals when there is room', async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'flotilla-full-'));
-    t.after(() => finish('sh', ['-c', `umount ${directory} 2>/dev/null; rm -rf ${directory}`]));
+    let cluster: Cluster | undefined;
+    t.after(async () => {
+      await cluster?.stop();
+      await finish('sh', ['-c', `umount ${directory} 2>/dev/null; rm -rf ${directory}`]);
+    });
     const mounted = await finish('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', directory]);
     if (mounted.code !== 0) return t.skip('mount is not permitted here');
-    const cluster = await Cluster.start(t, { serverData: join(directory, 'data') });
+    cluster = await Cluster.start(t, { serverData: join(directory, 'data') });
     const acknowledged: string[] = [];
     let refusal = '';
     for (let index = 0; index < 60 && refusal === ''; index += 1) {

@@ -21,6 +21,7 @@ export class Cluster {
   readonly apiPort: number;
   readonly mqttPort: number;
   server: Running | undefined;
+  #stopped: Promise<void> | undefined;
   readonly agents = new Map<string, Running>();
 
   private constructor(directory: string, serverData: string, ports: { api: number; mqtt: number }) {
@@ -153,7 +154,13 @@ export class Cluster {
     return list.items.map(podFacts).filter((pod) => !pod.terminating);
   }
 
-  async stop(): Promise<void> {
+  /** Ends everything; a second call waits for the first. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#end();
+    return this.#stopped;
+  }
+
+  async #end(): Promise<void> {
     await this.kubectl(['delete', 'deployments,pods', '--all', '-A', '--grace-period=0', '--wait=false'], {
       timeoutMs: 10_000,
     }).catch(() => undefined);
