@@ -161,7 +161,7 @@ export class Cluster {
   }
 
   async #end(): Promise<void> {
-    await this.kubectl(['delete', 'deployments,pods', '--all', '-A', '--grace-period=0', '--wait=false'], {
+    await this.kubectl(['delete', 'deployments,pods', '--all', '-A', '--grace-period=1', '--wait=false'], {
       timeoutMs: 10_000,
     }).catch(() => undefined);
     await until('workloads gone', async () => (await this.ok(['get', 'pods', '-A', '-o', 'name'])) === '', {
