@@ -158,6 +158,14 @@ describe('the main job with kubectl', { timeout: 300_000 }, () => {
     const next = await cluster.readyPods('roll', 2);
     assert.ok(next.every((pod) => !before.includes(pod.uid)));
     assert.match(await cluster.ok(['rollout', 'history', 'deployment/roll']), /^2 /m);
+    await cluster.apply(processDeployment('roll', { replicas: 2, extra: 'nodeSelector: {no: where}' }));
+    const stuck = await cluster.kubectl(['rollout', 'status', 'deployment/roll', '--timeout=3s']);
+    assert.notEqual(stuck.code, 0, 'a template that fits nowhere does not roll out');
+    assert.deepEqual(
+      (await cluster.readyPods('roll', 2)).map((pod) => pod.uid).sort(),
+      next.map((pod) => pod.uid).sort(),
+      'and costs no pod that works',
+    );
     await cluster.ok(['rollout', 'undo', 'deployment/roll']);
     await cluster.ok(['rollout', 'status', 'deployment/roll', '--timeout=60s']);
     await cluster.ok(['delete', 'deployment', 'roll']);

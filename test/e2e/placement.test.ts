@@ -61,7 +61,7 @@ describe('where pods go', { timeout: 200_000 }, () => {
     assert.equal(pod?.node, 'special');
   });
 
-  test('a pod that a device refuses is placed on another', async (t) => {
+  test('a pod that a device refuses says why and never runs there', async (t) => {
     const cluster = await Cluster.start(t);
     await cluster.addNodes(['first']);
     // The device has no such runtime: it must say so, and nothing may run.
