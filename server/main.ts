@@ -92,7 +92,8 @@ async function startParts(
   );
   const stopping = new AbortController();
   parts.defer(() => stopping.abort());
-  void compactPeriodically(store, { clock, log, signal: stopping.signal });
+  const keepMs = config.historySeconds * 1000;
+  void compactPeriodically(store, { clock, log, keepMs, signal: stopping.signal });
   const fieldSchemaOf = compileFieldSchemas(schemas);
   const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf });
   await ensureNamespaces(registry);

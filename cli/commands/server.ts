@@ -45,6 +45,11 @@ export const command = defineCommand({
       placeholder: 'FILE',
       description: 'CSV of token,user,uid,"groups" for the API',
     },
+    'history-seconds': {
+      type: 'integer',
+      placeholder: 'SECONDS',
+      description: 'how far back a watch can resume (300)',
+    },
     'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warn or error (info)' },
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
   },

@@ -29,6 +29,8 @@ const schema = v.strictObject({
   cluster: v.optional(clusterName, 'default'),
   /** CSV of token,user,uid,"group1,group2" (Kubernetes' static token file). */
   tokenAuthFile: v.optional(v.string()),
+  /** Watches and lists can go back at least this far (Kubernetes' etcd-compaction-interval). */
+  historySeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(86_400)), 300),
   logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
   logFormat: v.optional(v.picklist(['json', 'text']), 'text'),
 });

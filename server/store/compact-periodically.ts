@@ -7,7 +7,7 @@ export interface CompactionOptions {
   log: Logger;
   signal: AbortSignal;
   /** History at least this old is forgotten, at the latest after as long again (Kubernetes keeps five minutes). */
-  keepMs?: number;
+  keepMs: number;
   /** More changes than this are not kept, however young: each costs about 100 bytes of memory. */
   keepRevisionsMax?: number;
 }
@@ -19,7 +19,7 @@ const ticksPerPeriod = 10;
  * that fails is logged and tried again.
  */
 export async function compactPeriodically(store: Store, options: CompactionOptions): Promise<void> {
-  const { clock, log, signal, keepMs = 5 * 60_000, keepRevisionsMax = 200_000 } = options;
+  const { clock, log, signal, keepMs, keepRevisionsMax = 200_000 } = options;
   let atPeriodStart = store.revision;
   for (let tick = 1; !signal.aborted; tick++) {
     await sleep(clock, keepMs / ticksPerPeriod, signal).catch(() => {});

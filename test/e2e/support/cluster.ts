@@ -18,6 +18,8 @@ export class Cluster {
   bind: string | undefined;
   /** The server's static token file. */
   tokenFile: string | undefined;
+  /** Further flags of the server. */
+  serverFlags: readonly string[] = [];
   readonly apiPort: number;
   readonly mqttPort: number;
   server: Running | undefined;
@@ -33,7 +35,7 @@ export class Cluster {
 
   static async start(
     context: { after(task: () => Promise<void>): void },
-    options: { serverData?: string; bind?: string; tokens?: string } = {},
+    options: { serverData?: string; bind?: string; tokens?: string; serverFlags?: readonly string[] } = {},
   ): Promise<Cluster> {
     const directory = await mkdtemp(join(tmpdir(), 'flotilla-e2e-'));
     const cluster = new Cluster(directory, options.serverData ?? join(directory, 'server'), {
@@ -41,6 +43,7 @@ export class Cluster {
       mqtt: await freePort(),
     });
     cluster.bind = options.bind;
+    cluster.serverFlags = options.serverFlags ?? [];
     if (options.tokens !== undefined) {
       cluster.tokenFile = join(directory, 'tokens');
       await writeFile(cluster.tokenFile, options.tokens, { mode: 0o600 });
@@ -62,7 +65,8 @@ export class Cluster {
     const ports = ['--api-port', String(this.apiPort), '--mqtt-port', String(this.mqttPort)];
     const bind = this.bind === undefined ? [] : ['--bind', this.bind];
     const tokens = this.tokenFile === undefined ? [] : ['--token-auth-file', this.tokenFile];
-    this.server = new Running(launcher, ['server', '--data', this.serverData, ...ports, ...bind, ...tokens]);
+    const flags = [...ports, ...bind, ...tokens, ...this.serverFlags];
+    this.server = new Running(launcher, ['server', '--data', this.serverData, ...flags]);
     await this.server.saying(/Kubeconfig/);
   }
 
