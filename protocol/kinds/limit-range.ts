@@ -87,11 +87,11 @@ function validateItem(item: LimitRangeItem, field: string): StatusCause[] {
 }
 
 function validateOrder(item: LimitRangeItem, name: string, field: string): StatusCause[] {
-  const { [name]: min } = item.min ?? {};
-  const { [name]: max } = item.max ?? {};
-  const { [name]: standard } = item.default ?? {};
-  const { [name]: request } = item.defaultRequest ?? {};
-  const { [name]: ratio } = item.maxLimitRequestRatio ?? {};
+  const min = ownValue(item.min, name);
+  const max = ownValue(item.max, name);
+  const standard = ownValue(item.default, name);
+  const request = ownValue(item.defaultRequest, name);
+  const ratio = ownValue(item.maxLimitRequestRatio, name);
   const causes: StatusCause[] = [];
   const check = (low: Bound, high: Bound, at: 'min' | 'default' | 'defaultRequest') => {
     if (low.value === undefined || high.value === undefined) return;
@@ -114,4 +114,9 @@ function validateOrder(item: LimitRangeItem, name: string, field: string): Statu
 interface Bound {
   word: string;
   value: string | undefined;
+}
+
+/** Names come from users: `constructor` is one that every object answers to. */
+function ownValue<T>(of: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
+  return of && Object.hasOwn(of, name) ? of[name] : undefined;
 }

@@ -163,14 +163,24 @@ function refuseHostile(value: unknown): void {
     const next: unknown[] = [];
     for (const node of level) {
       size += typeof node === 'string' ? node.length : 1;
+      if (typeof node === 'string') refuseIllFormed(node);
       if (size > limits.requestBytesMax) throw tooLarge();
       if (typeof node === 'number' && !Number.isFinite(node))
         throw new StatusError('BadRequest', 'the body holds a number that JSON cannot hold');
       if (typeof node !== 'object' || node === null) continue;
       if (Object.hasOwn(node, '__proto__'))
         throw new StatusError('BadRequest', 'the body holds the forbidden field name "__proto__"');
-      for (const key in node) next.push((node as Record<string, unknown>)[key]);
+      for (const key in node) {
+        refuseIllFormed(key);
+        next.push((node as Record<string, unknown>)[key]);
+      }
     }
     level = next;
   }
+}
+
+/** Half of a surrogate pair (JSON can escape one) cannot be stored: UTF-8 has no bytes for it. */
+function refuseIllFormed(text: string): void {
+  if (text.isWellFormed()) return;
+  throw new StatusError('BadRequest', 'the body holds a string that is not well-formed Unicode');
 }

@@ -75,6 +75,8 @@ describe('hostile input', () => {
       Buffer.from('"}}'),
     ]);
     assert.equal((await refusal(body)).code, 400);
+    for (const half of [String.raw`{"metadata":{"name":"\ud800"}}`, String.raw`{"data":{"\udfff":"x"}}`])
+      assert.match((await refusal(half)).message ?? '', /not well-formed Unicode/);
   });
 
   test('malformed JSON and YAML name the expected kind', async () => {
