@@ -22,6 +22,7 @@ const confined = [
 ];
 
 const inServer = [
+  'admission',
   'api',
   'bus',
   'cache',
@@ -50,9 +51,11 @@ const mayImport: Record<string, readonly string[]> = {
   'server/extensions': ['lib', 'protocol', 'server/extensions', 'server/registry', 'server/cache'],
   'server/bus': ['lib', 'protocol', 'server/bus', 'server/identity'],
   'server/nodes': ['lib', 'protocol', 'server/nodes', 'server/registry', 'server/cache', 'server/bus'],
+  'server/admission': ['lib', 'protocol', 'server/admission', 'server/registry', 'server/cache'],
   'server/api': [
     'lib',
     'protocol',
+    'server/admission',
     'server/api',
     'server/registry',
     'server/cache',

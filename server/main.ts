@@ -15,6 +15,10 @@ import { compileFieldSchemas, type FieldSchemaOf } from '../protocol/patch/field
 import { schemas } from '../protocol/schema/schemas.ts';
 import { isStatus } from '../protocol/status.ts';
 import { flotillaVersion } from '../protocol/version.ts';
+import { createAdmission } from './admission/create-admission.ts';
+import type { AdmissionContext } from './admission/define-admission.ts';
+import { ensureSystemPriorityClasses } from './admission/plugins/priority.ts';
+import { admissionPlugins } from './admission/registry.ts';
 import { type ApiAccess, createAccess } from './api/access/access.ts';
 import { parseTokenFile, type StaticToken } from './api/access/bearer-tokens.ts';
 import { ensureDefaultRoles } from './api/access/rbac/ensure-defaults.ts';
@@ -38,6 +42,7 @@ import { measureServer } from './measure-server.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
+import type { Admission } from './registry/admission.ts';
 import { createRegistry } from './registry/create-registry.ts';
 import { createEventRecorder } from './registry/event-recorder.ts';
 import type { Registry } from './registry/registry.ts';
@@ -95,9 +100,11 @@ async function startParts(
   const keepMs = config.historySeconds * 1000;
   void compactPeriodically(store, { clock, log, keepMs, signal: stopping.signal });
   const fieldSchemaOf = compileFieldSchemas(schemas);
-  const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf });
+  const admission = createAdmission();
+  const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission });
   await ensureNamespaces(registry);
   await ensureDefaultRoles(registry);
+  await ensureSystemPriorityClasses(registry);
   const cache = parts.use(createCache({ registry, clock, log }));
   const extensions = parts.use(await startExtensions({ registry, cache, builtIn: kinds, clock, log }));
   const names = [hostname(), config.bind, ...config.advertise];
@@ -113,11 +120,23 @@ async function startParts(
   const staticTokens = await readTokens(config.tokenAuthFile);
   const { tokenSigner: signer } = identity;
   const access = createAccess({ registry, cache, signer, staticTokens, clock, random });
+  const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, may: mayDo(access) };
+  admission.install([...access.admission, ...admissionPlugins.map((plugin) => plugin.setup(reviewed))]);
   await cache.synced();
   const working = { informers: false };
   const checks = healthChecks({ registry, bus, working });
   const served = extensions.kinds;
-  const apiParts = { registry, kinds: served, identity, podStreams, access, fieldSchemaOf, metrics, checks };
+  const apiParts = {
+    registry,
+    admission,
+    kinds: served,
+    identity,
+    podStreams,
+    access,
+    fieldSchemaOf,
+    metrics,
+    checks,
+  };
   const api = parts.adopt(await startApi(config, context, apiParts), (server) => server.close());
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
@@ -177,6 +196,7 @@ async function startBus(
 }
 
 interface ApiParts {
+  admission: Admission;
   fieldSchemaOf: FieldSchemaOf;
   registry: Registry;
   kinds: KindSet;
@@ -190,10 +210,11 @@ interface ApiParts {
 async function startApi(
   { bind, apiPort }: ServerConfig,
   { clock, random, log }: ServerContext,
-  { registry, kinds, identity, podStreams, access, fieldSchemaOf, metrics, checks }: ApiParts,
+  { admission, registry, kinds, identity, podStreams, access, fieldSchemaOf, metrics, checks }: ApiParts,
 ): Promise<ApiServer> {
   const { key, cert, ca } = identity.server;
   const api = await startApiServer({
+    admission,
     registry,
     kinds,
     podStreams,
@@ -235,4 +256,9 @@ async function ensureNamespaces(registry: Registry): Promise<void> {
       if (!isStatus(error, 'AlreadyExists')) throw error;
     });
   }
+}
+
+function mayDo({ authorize }: ApiAccess): AdmissionContext['may'] {
+  return async (user, { subresource, namespace, name, ...asked }) =>
+    (await authorize(user, { type: 'resource', subresource, namespace, name, ...asked })).allowed;
 }

@@ -12,6 +12,7 @@ import { messageTable } from '../../protocol/protobuf/message-table.ts';
 import { createObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import { schemas } from '../../protocol/schema/schemas.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
+import type { Admission } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ApiAccess } from './access/access.ts';
 import { apiLimits } from './api-limits.ts';
@@ -27,6 +28,8 @@ import type { VersionInfo } from './version.ts';
 
 export interface ApiServerOptions {
   registry: Registry;
+  /** The registry's. */
+  admission: Admission;
   /** The stored kinds; reviews are served beside them. */
   kinds: KindSet;
   podStreams: PodStreams;
@@ -69,6 +72,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const listener: RequestListener = new RequestListener({
     services: {
       registry,
+      admission: options.admission,
       podStreams,
       clock,
       log,

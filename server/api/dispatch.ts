@@ -1,9 +1,11 @@
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
-import { checkedRegistry } from './access/checked-registry.ts';
+import { requestedBy } from '../registry/requested-by.ts';
 import { reviewHandler } from './access/reviews/review-handlers.ts';
 import type { ApiServices, Exchange, ResourceHandler } from './exchange.ts';
 import { servePath } from './path-routes.ts';
 import { methodNotAllowed, pathNotFound, type ResourceRequest } from './request/request-info.ts';
+import { addWarning } from './response/answer.ts';
+import { admitConnection } from './subresources/admit-posted.ts';
 import { type SubresourceVerb, subresourceOf } from './subresources/subresources.ts';
 import { deleteCollection, deleteObject } from './verbs/delete.ts';
 import { listKind } from './verbs/list.ts';
@@ -30,14 +32,17 @@ export async function dispatch(exchange: Exchange): Promise<void> {
   const kind = services.kinds.find(info.group, info.version, info.resource);
   if (!kind) throw pathNotFound();
   const handle = handlerOf(kind, info);
-  await handle({ ...exchange, info, kind, services: servicesFor(exchange, kind) });
+  await handle({ ...exchange, info, kind, services: servicesFor(exchange) });
 }
 
-/** What a user writes passes the checks of that user, whichever way it is written. */
-function servicesFor({ services, user }: Exchange, kind: KindDefinition): ApiServices {
-  const checks = services.access.writeChecks(user, kind);
-  if (checks.length === 0) return services;
-  const registry = checkedRegistry(services.registry, (change) => checks.forEach((check) => check(change)));
+/** What a user writes is written in their name, whichever way it is written. */
+function servicesFor(exchange: Exchange): ApiServices {
+  const { services, user, info } = exchange;
+  const registry = requestedBy(services.registry, {
+    user,
+    warn: (text) => addWarning(exchange, text),
+    updateOptionsKind: info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions',
+  });
   return { ...services, registry };
 }
 
@@ -51,7 +56,12 @@ function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler
   if (!subresource || info.name === undefined) throw pathNotFound();
   const handle = subresource.handlers[info.verb as SubresourceVerb];
   if (!handle) throw methodNotAllowed();
-  return handle;
+  const { connectOptions } = subresource;
+  if (!connectOptions) return handle;
+  return async (exchange) => {
+    await admitConnection(exchange, connectOptions(exchange.query));
+    await handle(exchange);
+  };
 }
 
 /**

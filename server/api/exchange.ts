@@ -8,6 +8,7 @@ import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { ProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
 import type { ObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
+import type { Admission } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ApiAccess } from './access/access.ts';
 import type { User } from './access/user.ts';
@@ -22,6 +23,8 @@ import type { VersionInfo } from './version.ts';
 /** What every request handler may use. */
 export interface ApiServices {
   registry: Registry;
+  /** For what is asked for and not written: sessions, tokens. Writes are reviewed by the registry. */
+  admission: Admission;
   kinds: KindIndex;
   access: ApiAccess;
   podStreams: PodStreams;

@@ -4,6 +4,7 @@ import type { Random } from '../../lib/random.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Entry, Store } from '../store/store.ts';
+import type { Admission } from './admission.ts';
 import type { DecodeCache } from './codec.ts';
 import { conflict, isStoreError, notFound } from './failures.ts';
 import { keyOf } from './keys.ts';
@@ -18,6 +19,8 @@ export interface RegistryContext {
   readonly decoded: DecodeCache;
   /** Absent where nobody keeps metadata.managedFields. */
   readonly fieldSchemaOf: FieldSchemaOf | undefined;
+  /** Absent where every write is taken as it is. */
+  readonly admission: Admission | undefined;
   readonly kindOf: (group: string, plural: string) => KindDefinition | undefined;
 }
 

@@ -1,10 +1,11 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { isStatus } from '../../protocol/status.ts';
+import { type ReviewedWrite, reviewedWrite, writeReviewed } from './admission.ts';
 import { encode, plainCopy } from './codec.ts';
 import { type RegistryContext, retryWrite } from './context.ts';
 import { alreadyExists, badRequest, invalid, isStoreError } from './failures.ts';
 import { keyOf } from './keys.ts';
-import { generatedName, placeCauses, stampNew } from './metadata.ts';
+import { generatedName, keepStamps, placeCauses, stampNew } from './metadata.ts';
 import { namespaceGuard } from './namespaces.ts';
 import type { WriteOptions } from './registry.ts';
 import { trackCreation } from './track-owners.ts';
@@ -21,34 +22,67 @@ export async function createObject<T extends KubernetesObject>(
   if (object.metadata?.resourceVersion) {
     throw badRequest('resourceVersion should not be set on objects to be created');
   }
-  const { name, generateName } = object.metadata ?? {};
-  if (name || !generateName) return createNamed(context, kind, plainCopy(object), options);
   for (let attempt = 1; ; attempt += 1) {
-    const draft = plainCopy(object);
-    (draft.metadata ??= {}).name = generatedName(context, generateName);
+    const { draft, reviewed } = await admitNew(context, kind, plainCopy(object), options);
+    const metadata = (draft.metadata ??= {});
+    const { name, generateName } = metadata;
+    const generates = !name && generateName;
+    if (generates) metadata.name = generatedName(context, generateName);
+    const create = () => createNamed(context, kind, draft, options);
+    prepareNew(context, kind, draft, options);
     try {
-      return await createNamed(context, kind, draft, options);
+      if (!reviewed) return await create();
+      const request = { ...reviewed.request, name: metadata.name ?? '', object: draft };
+      return await writeReviewed({ review: reviewed.review, request }, create);
     } catch (error) {
-      if (attempt === generatedNamesMax || !isTaken(error, draft)) throw error;
+      if (!generates || attempt === generatedNamesMax || !isTaken(error, draft)) throw error;
     }
   }
+}
+
+/** The object with its defaults, as admission made it where that has a say: before it has a generated name. */
+async function admitNew<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  object: T,
+  options: WriteOptions,
+): Promise<{ draft: T; reviewed?: ReviewedWrite }> {
+  const metadata = stampNew(context, kind, object);
+  kind.applyDefaults?.(object);
+  trackCreation(context, kind, object, options);
+  const reviewed = reviewedWrite(context, kind, { operation: 'CREATE', options, object });
+  if (!reviewed) return { draft: object };
+  // Whoever reviews may look for what else is in the namespace: one that is missing is the clearer reason.
+  await namespaceGuard(context, kind, object);
+  const stamps = { ...metadata };
+  await reviewed.review.admit(reviewed.request);
+  const draft = (reviewed.request.object ?? object) as T;
+  keepStamps(kind, draft, stamps);
+  kind.applyDefaults?.(draft);
+  return { draft, reviewed };
+}
+
+/** Fills in what is not the creator's, and validates. */
+function prepareNew<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  draft: T,
+  { subresource = '', user }: WriteOptions,
+): void {
+  kind.prepareCreate?.(draft, { subresource, now: context.clock.now(), ...(user ? { user } : {}) });
+  const { metadata = {} } = draft;
+  const causes = [...placeCauses(kind, metadata), ...(kind.validate?.(draft) ?? [])];
+  if (causes.length > 0) throw invalid(kind, metadata.name ?? '', causes);
 }
 
 async function createNamed<T extends KubernetesObject>(
   context: RegistryContext,
   kind: KindDefinition<T>,
   draft: T,
-  options: WriteOptions,
+  { dryRun = false }: WriteOptions,
 ): Promise<T> {
-  const { dryRun = false, subresource = '', user } = options;
-  const metadata = stampNew(context, kind, draft);
-  kind.applyDefaults?.(draft);
-  trackCreation(context, kind, draft, options);
-  kind.prepareCreate?.(draft, { subresource, now: context.clock.now(), ...(user ? { user } : {}) });
-  const name = metadata.name ?? '';
-  const causes = [...placeCauses(kind, metadata), ...(kind.validate?.(draft) ?? [])];
-  if (causes.length > 0) throw invalid(kind, name, causes);
-
+  const metadata = (draft.metadata ??= {});
+  const { name = '' } = metadata;
   const key = keyOf(kind, { ...metadata, name });
   const value = encode(draft);
   return retryWrite(kind, name, async () => {

@@ -4,6 +4,7 @@ import type { Random } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Store } from '../store/store.ts';
+import type { Admission } from './admission.ts';
 import { DecodeCache, decode } from './codec.ts';
 import { type RegistryContext, readEntry } from './context.ts';
 import { createObject } from './create-object.ts';
@@ -25,11 +26,13 @@ export interface RegistryOptions {
   kinds: readonly KindDefinition[];
   /** Keeps metadata.managedFields by these rules; without them nobody does. */
   fieldSchemaOf?: FieldSchemaOf;
+  /** Asked before every write; without it nobody is. */
+  admission?: Admission;
 }
 
 /** The registry over a store. Every failure it throws is a `StatusError`, unless it is a programmer's. */
 export function createRegistry(options: RegistryOptions): Registry {
-  const { store, clock, random, log, kinds, fieldSchemaOf } = options;
+  const { store, clock, random, log, kinds, fieldSchemaOf, admission } = options;
   const byPlace = new Map(kinds.map((kind) => [`${kind.group}/${kind.plural}`, kind]));
   const context: RegistryContext = {
     store,
@@ -38,6 +41,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     log,
     decoded: new DecodeCache(),
     fieldSchemaOf,
+    admission,
     kindOf: (group, plural) => byPlace.get(`${group}/${plural}`),
   };
   return throughViews({
@@ -49,7 +53,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     mutate: (kind, at, change, options) =>
       explained(() => mutateObject(context, kind, { at, change, ...(options ? { options } : {}) })),
     delete: (kind, at, request) => explained(() => deleteObject(context, kind, at, request)),
-    bind: (at, podUid, node) => explained(() => bindPod(context, at, { podUid, node })),
+    bind: (at, podUid, node, options) => explained(() => bindPod(context, at, { podUid, node, options })),
     unbind: (at, veto) => explained(() => unbindPod(context, at, veto)),
     get resourceVersion() {
       return String(store.revision);

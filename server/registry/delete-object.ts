@@ -1,6 +1,8 @@
 import { sameValue } from '../../protocol/kinds/cause.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
+import type { Entry } from '../store/store.ts';
+import { reviewedWrite, writeReviewed } from './admission.ts';
 import { decode } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict } from './failures.ts';
@@ -19,13 +21,25 @@ export async function deleteObject<T extends KubernetesObject>(
     const entry = await readEntry(context, kind, at);
     const old = decode(kind, entry);
     requirePreconditions(kind, old, request.preconditions);
-    const next = structuredClone(old);
-    if (markDeleted(kind, next, request, context.clock.now()) === 'remove') {
-      if (!request.dryRun) await context.store.delete(entry.key, entry.revision);
-      return old;
-    }
-    return commit(context, kind, { entry, old, next, options: { dryRun: request.dryRun ?? false } });
+    const write = () => removeOrMark(context, kind, { entry, old, request });
+    const reviewed = reviewedWrite(context, kind, { operation: 'DELETE', options: request, oldObject: old });
+    if (!reviewed) return write();
+    await reviewed.review.admit(reviewed.request);
+    return writeReviewed(reviewed, write);
   });
+}
+
+async function removeOrMark<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  { entry, old, request }: { entry: Entry; old: T; request: DeleteRequest },
+): Promise<T> {
+  const next = structuredClone(old);
+  if (markDeleted(kind, next, request, context.clock.now()) === 'remove') {
+    if (!request.dryRun) await context.store.delete(entry.key, entry.revision);
+    return old;
+  }
+  return commit(context, kind, { entry, old, next, options: { dryRun: request.dryRun ?? false } });
 }
 
 /**

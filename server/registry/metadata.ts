@@ -37,6 +37,18 @@ export function stampNew<T extends KubernetesObject>(
   return metadata;
 }
 
+/** Puts back, in place, what admission may not choose either. */
+export function keepStamps<T extends KubernetesObject>(
+  kind: KindDefinition<T>,
+  object: T,
+  stamps: ObjectMeta,
+): void {
+  object.apiVersion = apiVersionOf(kind);
+  object.kind = kind.kind;
+  const metadata = (object.metadata ??= {});
+  for (const field of stamped) carry(metadata, stamps, field);
+}
+
 export function generatedName({ random }: Pick<RegistryContext, 'random'>, base: string): string {
   return base.slice(0, generatedBaseLengthMax) + nameSuffix(random);
 }
@@ -67,8 +79,17 @@ export function placeCauses(
 /** What the caller says about these is never taken. */
 const serversOwn = ['resourceVersion', 'generation', 'deletionGracePeriodSeconds'] as const;
 /** What the caller may leave out, but not change. */
+const stamped = [
+  'namespace',
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'generation',
+  'resourceVersion',
+  'deletionGracePeriodSeconds',
+] as const;
 const optional = ['generateName', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp'] as const;
-type CarriedField = (typeof serversOwn | typeof optional)[number];
+type CarriedField = (typeof serversOwn | typeof optional | typeof stamped)[number];
 
 /** Fills in what an update may leave out, in place, so that a client need not send it back. */
 export function carryMetadata<T extends KubernetesObject>(kind: KindDefinition<T>, next: T, old: T): void {

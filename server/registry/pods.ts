@@ -1,11 +1,12 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { StatusError } from '../../protocol/status.ts';
+import { reviewedWrite, writeReviewed } from './admission.ts';
 import { decode, encode } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict } from './failures.ts';
 import { addRefusal } from './refusals.ts';
-import type { ObjectName, Veto } from './registry.ts';
+import type { BindOptions, ObjectName, Veto } from './registry.ts';
 import { requireUid } from './replace-object.ts';
 
 /** Binding pods to nodes: the two writes that change spec.nodeName, which no update may. */
@@ -32,9 +33,21 @@ interface Condition {
 export async function bindPod(
   context: RegistryContext,
   at: ObjectName,
-  { podUid, node }: { podUid: string; node: string },
+  { podUid, node, options = {} }: { podUid: string; node: string; options?: BindOptions | undefined },
 ): Promise<string> {
-  return changePod(context, at, podUid, (pod, now) => {
+  const { dryRun = false } = options;
+  const write = () => changePod(context, at, { podUid, dryRun }, assign);
+  const object = bindingOf(at, { podUid, node });
+  const reviewed = reviewedWrite(context, podKindOf(context), {
+    operation: 'CREATE',
+    options: { ...options, subresource: 'binding' },
+    object,
+  });
+  if (!reviewed) return write();
+  await reviewed.review.admit(reviewed.request);
+  return writeReviewed(reviewed, write);
+
+  function assign(pod: PodShape, now: number): void {
     const bound = pod.spec?.nodeName;
     if (bound) throw refuseBinding(at, `pod ${at.name} is already assigned to node "${bound}"`);
     pod.spec = { ...pod.spec, nodeName: node };
@@ -43,11 +56,20 @@ export async function bindPod(
       status: 'True',
       lastTransitionTime: timestamp(now),
     });
-  });
+  }
+}
+
+function bindingOf({ namespace = '', name }: ObjectName, { podUid, node }: { podUid: string; node: string }) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Binding',
+    metadata: { namespace, name, uid: podUid },
+    target: { kind: 'Node', name: node },
+  };
 }
 
 export async function unbindPod(context: RegistryContext, at: ObjectName, veto: Veto): Promise<void> {
-  await changePod(context, at, veto.podUid, (pod, now) => {
+  await changePod(context, at, { podUid: veto.podUid }, (pod, now) => {
     const bound = pod.spec?.nodeName ?? '';
     if (bound !== veto.node) {
       throw refuseBinding(at, `pod ${at.name} is assigned to node "${bound}", not to "${veto.node}"`);
@@ -71,7 +93,7 @@ export async function unbindPod(context: RegistryContext, at: ObjectName, veto: 
 async function changePod(
   context: RegistryContext,
   at: ObjectName,
-  podUid: string,
+  { podUid, dryRun = false }: { podUid: string; dryRun?: boolean },
   change: (pod: PodShape, now: number) => void,
 ): Promise<string> {
   const kind = podKindOf(context);
@@ -83,6 +105,7 @@ async function changePod(
       throw refuseBinding(at, `pod ${at.name} is being deleted, cannot be assigned to a host`);
     }
     change(pod, context.clock.now());
+    if (dryRun) return String(entry.revision);
     return String(await context.store.update(entry.key, encode(pod), entry.revision));
   });
 }

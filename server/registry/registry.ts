@@ -47,9 +47,9 @@ export interface Registry {
   ): Promise<T>;
   /**
    * Sets spec.nodeName of an unbound pod (Conflict when it is bound or being deleted). Returns the pod's new
-   * resourceVersion.
+   * resourceVersion, which is the old one in a dry run.
    */
-  bind(at: ObjectName, podUid: string, node: string): Promise<string>;
+  bind(at: ObjectName, podUid: string, node: string, options?: BindOptions): Promise<string>;
   /**
    * Takes a pod back from a node that refused it: clears spec.nodeName and what was reported of it, sets
    * PodScheduled to False with the reason, and notes the refusal where `refusalsOf` (refusals.ts) finds it.
@@ -111,7 +111,23 @@ export type WatchChange<T> =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: Readonly<T> }
   | { type: 'BOOKMARK'; resourceVersion: string };
 
-export interface WriteOptions {
+/** For whom a write is made. */
+export interface Requested {
+  /** Who asked from outside; absent where the server itself writes. */
+  user?: Requester;
+  /** Tells that client something beside the answer. */
+  warn?: (text: string) => void;
+  /** What the options of an update are called: a patch has others. */
+  updateOptionsKind?: 'UpdateOptions' | 'PatchOptions';
+  /** The kind that the client named, where it is a view of the one that is written. */
+  requestKind?: KindDefinition;
+}
+
+export interface BindOptions extends Requested {
+  dryRun?: boolean;
+}
+
+export interface WriteOptions extends Requested {
   /** '' or absent: the object itself; otherwise e.g. `status`: only that part is taken from the caller. */
   subresource?: string;
   /** Validates and answers as if written; writes nothing. */
@@ -120,11 +136,9 @@ export interface WriteOptions {
   fieldManager?: string;
   /** The caller has set metadata.managedFields for this write: server-side apply does. */
   keepsOwners?: boolean;
-  /** For kinds that note who created them. */
-  user?: Requester;
 }
 
-export interface DeleteRequest {
+export interface DeleteRequest extends Requested {
   gracePeriodSeconds?: number;
   propagationPolicy?: 'Orphan' | 'Background' | 'Foreground';
   preconditions?: { uid?: string; resourceVersion?: string };

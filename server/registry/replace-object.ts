@@ -1,6 +1,7 @@
 import { sameValue } from '../../protocol/kinds/cause.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import type { Entry } from '../store/store.ts';
+import { reviewedWrite, writeReviewed } from './admission.ts';
 import { decode, encode, plainCopy } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict, invalid, modifiedMeanwhile } from './failures.ts';
@@ -60,10 +61,27 @@ async function replace<T extends KubernetesObject>(
 ): Promise<T> {
   const subresource = options.subresource ?? '';
   const sentOwners = sent.metadata?.managedFields;
-  const next = separateParts(kind, { sent, old, subresource });
+  let next = separateParts(kind, { sent, old, subresource });
   carryMetadata(kind, next, old);
   kind.applyDefaults?.(next);
-  kind.prepareUpdate?.(next, old, { subresource, now: context.clock.now() });
+  const reviewed = reviewedWrite(context, kind, {
+    operation: 'UPDATE',
+    options,
+    object: next,
+    oldObject: old,
+  });
+  if (reviewed) {
+    await reviewed.review.admit(reviewed.request);
+    next = separateParts(kind, { sent: (reviewed.request.object ?? next) as T, old, subresource });
+    carryMetadata(kind, next, old);
+    kind.applyDefaults?.(next);
+    reviewed.request.object = next;
+  }
+  kind.prepareUpdate?.(next, old, {
+    subresource,
+    now: context.clock.now(),
+    ...(options.user ? { user: options.user } : {}),
+  });
   bumpGeneration(kind, next, old);
   trackUpdate(context, kind, { old, next, sentOwners, options });
   const causes = [
@@ -73,7 +91,8 @@ async function replace<T extends KubernetesObject>(
     ...(kind.validateUpdate?.(next, old) ?? []),
   ];
   if (causes.length > 0) throw invalid(kind, old.metadata?.name ?? '', causes);
-  return commit(context, kind, { entry, old, next, options });
+  const write = () => commit(context, kind, { entry, old, next, options });
+  return reviewed ? writeReviewed(reviewed, write) : write();
 }
 
 /** Writes `next` over `entry`, or removes it when nothing holds a deleted object any more. */

@@ -18,11 +18,15 @@ export function throughViews(registry: Registry): Registry {
       const own = plainCopy(object);
       const causes = kind.validate?.(own) ?? [];
       if (causes.length > 0) throw invalid(kind, own.metadata?.name ?? '', causes);
-      return viewOf(kind, await registry.create(kind.view.of, storedOf(kind, own), options));
+      return viewOf(
+        kind,
+        await registry.create(kind.view.of, storedOf(kind, own), { ...options, requestKind: kind }),
+      );
     },
     async update(kind, object, options) {
       if (!kind.view) return registry.update(kind, object, options);
-      return viewOf(kind, await registry.update(kind.view.of, storedOf(kind, plainCopy(object)), options));
+      const stored = storedOf(kind, plainCopy(object));
+      return viewOf(kind, await registry.update(kind.view.of, stored, { ...options, requestKind: kind }));
     },
     async mutate(kind, at, change, options) {
       if (!kind.view) return registry.mutate(kind, at, change, options);
@@ -31,11 +35,12 @@ export function throughViews(registry: Registry): Registry {
         change(seen);
         replaceContent(draft, storedOf(kind, seen));
       };
-      return viewOf(kind, await registry.mutate(kind.view.of, at, changeStored, options));
+      const through = { ...options, requestKind: kind };
+      return viewOf(kind, await registry.mutate(kind.view.of, at, changeStored, through));
     },
     async delete(kind, at, request) {
       if (!kind.view) return registry.delete(kind, at, request);
-      return viewOf(kind, await registry.delete(kind.view.of, at, request));
+      return viewOf(kind, await registry.delete(kind.view.of, at, { ...request, requestKind: kind }));
     },
   };
 }

@@ -1,7 +1,6 @@
 import type { Clock } from '../../../lib/clock.ts';
 import type { Random } from '../../../lib/random.ts';
-import type { KindDefinition } from '../../../protocol/kinds/define-kind.ts';
-import { rbacGroup } from '../../../protocol/kinds/rbac/policy-rules.ts';
+import type { AdmissionPlugin } from '../../admission/define-admission.ts';
 import type { Cache } from '../../cache/informer.ts';
 import type { TokenSigner } from '../../identity/json-web-token.ts';
 import { nameClaim } from '../../identity/node-key.ts';
@@ -20,15 +19,13 @@ import {
   type TokenAuthenticator,
 } from './bearer-tokens.ts';
 import { bootstrapTokenAuthenticator } from './bootstrap-token-authenticator.ts';
-import type { WriteCheck } from './checked-registry.ts';
 import { clientCertificateAuthenticator } from './client-certificate.ts';
-import { type NodePods, nodeAuthorizer, nodeOfUser, watchNodePods } from './node-authorizer.ts';
+import { type NodePods, nodeAuthorizer, watchNodePods } from './node-authorizer.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { escalationCheck } from './rbac/escalation.ts';
 import { watchGrants } from './rbac/granted-rules.ts';
 import { type HeldRules, heldRules, rbacAuthorizer } from './rbac/rbac-authorizer.ts';
 import { serviceAccountAuthenticator } from './service-account-authenticator.ts';
-import { mastersGroup, type User } from './user.ts';
 
 /** Who is who and who may do what, for the whole API. */
 export interface ApiAccess {
@@ -41,8 +38,8 @@ export interface ApiAccess {
   serviceAccounts: ServiceAccountTokens;
   /** The pods of each node, which decide what that node may ask for. */
   nodePods: NodePods;
-  /** What may be said against what a user writes of a kind; made for each request, and most need none. */
-  writeChecks(user: User, kind: KindDefinition): readonly WriteCheck[];
+  /** What is said against what somebody writes, where that decides and not only where it is written. */
+  admission: readonly AdmissionPlugin[];
 }
 
 export interface AccessOptions {
@@ -85,13 +82,6 @@ export function createAccess({
     heldRules: heldRules(granted),
     serviceAccounts,
     nodePods,
-    writeChecks(user, kind) {
-      const node = nodeOfUser(user);
-      const mayEscalate = kind.group !== rbacGroup || user.groups.includes(mastersGroup);
-      return [
-        ...(mayEscalate ? [] : [escalationCheck(user, { granted, may: byRole })]),
-        ...(node === undefined ? [] : [nodeRestriction(node, nodePods)]),
-      ];
-    },
+    admission: [nodeRestriction(nodePods), escalationCheck({ granted, may: byRole })],
   };
 }

@@ -1,25 +1,41 @@
 import type { Event, Lease, Node, Pod } from '../../../protocol/generated/models.ts';
 import { sameValue } from '../../../protocol/kinds/cause.ts';
+import type { KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
+import type { AdmissionPlugin } from '../../admission/define-admission.ts';
 import { mayLabelItself } from '../../nodes/node-labels.ts';
+import type { AdmissionRequest } from '../../registry/admission.ts';
 import { forbidden } from '../../registry/failures.ts';
-import type { Change, WriteCheck } from './checked-registry.ts';
-import type { NodePods } from './node-authorizer.ts';
+import { type NodePods, nodeOfUser } from './node-authorizer.ts';
 
 /**
  * What a device may write is decided by what it writes, not only by where: nothing that decides which pods it gets,
  * and nothing about anybody else (source: Kubernetes' admission plugin NodeRestriction).
  */
-export function nodeRestriction(node: string, pods: NodePods): WriteCheck {
-  return (change) => {
-    const place =
-      change.kind.group === '' ? change.kind.plural : `${change.kind.plural}.${change.kind.group}`;
-    const why = checks[place]?.({ ...change, node, pods });
-    if (why === undefined) return;
-    throw forbidden(change.kind, (change.next ?? change.old)?.metadata?.name ?? '', why);
+export function nodeRestriction(pods: NodePods): AdmissionPlugin {
+  return {
+    handles: ({ user, operation }) => operation !== 'CONNECT' && nodeOfUser(user) !== undefined,
+    validate(request) {
+      const { kind, user, object: next, oldObject: old } = request;
+      const node = nodeOfUser(user);
+      if (node === undefined || !isOfObject(request)) return;
+      const place = kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`;
+      const why = checks[place]?.({ next, old, node, pods });
+      if (why !== undefined) throw forbidden(kind, (next ?? old)?.metadata?.name ?? '', why);
+    },
   };
 }
 
-type Question = Change & { node: string; pods: NodePods };
+/** What is posted to a subresource (a binding, an eviction) is no object of the kind. */
+function isOfObject({ operation, subresource }: AdmissionRequest): boolean {
+  return operation !== 'CREATE' || subresource === '';
+}
+
+interface Question {
+  next: Readonly<KubernetesObject> | undefined;
+  old: Readonly<KubernetesObject> | undefined;
+  node: string;
+  pods: NodePods;
+}
 
 /** Each says why not, or undefined. */
 const checks: Readonly<Record<string, ((question: Question) => string | undefined) | undefined>> = {

@@ -27,6 +27,6 @@ export async function bindPod(exchange: ResourceExchange): Promise<void> {
     throw new StatusError('BadRequest', 'target must name a Node');
   const at = objectName(exchange);
   const pod = await services.registry.get(kind, at);
-  if (!dryRun) await services.registry.bind(at, metadata?.uid || pod.metadata?.uid || '', target.name);
+  await services.registry.bind(at, metadata?.uid || pod.metadata?.uid || '', target.name, { dryRun });
   await sendCreatedStatus(exchange);
 }

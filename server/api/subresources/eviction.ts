@@ -4,6 +4,7 @@ import { parseTyped } from '../request/body-object.ts';
 import { deleteRequest } from '../request/delete-options.ts';
 import { readBody } from '../request/request-body.ts';
 import { sendCreatedStatus } from '../response/answer.ts';
+import { admitPosted } from './admit-posted.ts';
 
 export const evictionType = {
   group: 'policy',
@@ -18,7 +19,9 @@ export async function evictPod(exchange: ResourceExchange): Promise<void> {
   const { services, request } = exchange;
   const value = parseTyped(services, await readBody(request), evictionType);
   const { object } = services.decoder.decodeAs(evictionType.schema, value, { fieldValidation: 'Ignore' });
-  const { deleteOptions } = object as Eviction;
-  await services.registry.delete(exchange.kind, objectName(exchange), deleteRequest(deleteOptions ?? {}));
+  const eviction = object as Eviction;
+  const options = deleteRequest(eviction.deleteOptions ?? {});
+  await admitPosted(exchange, eviction, { dryRun: options.dryRun ?? false });
+  await services.registry.delete(exchange.kind, objectName(exchange), options);
   await sendCreatedStatus(exchange);
 }

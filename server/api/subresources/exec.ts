@@ -1,4 +1,5 @@
 import type { Pod } from '../../../protocol/generated/models.ts';
+import type { KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { StatusError } from '../../../protocol/status.ts';
 import type { ExecRequest } from '../../../protocol/topics/streams.ts';
@@ -28,6 +29,21 @@ export async function execInPod(exchange: ResourceExchange): Promise<void> {
     stdout: isTrue(query.get('stdout')),
     stderr: isTrue(query.get('stderr')) && !request.tty,
   });
+}
+
+/** As admission sees them. */
+export function execOptions(query: URLSearchParams): KubernetesObject {
+  const options = {
+    apiVersion: 'v1',
+    kind: 'PodExecOptions',
+    stdin: isTrue(query.get('stdin')),
+    stdout: isTrue(query.get('stdout')),
+    stderr: isTrue(query.get('stderr')),
+    tty: isTrue(query.get('tty')),
+    container: query.get('container') ?? '',
+    command: query.getAll('command'),
+  };
+  return options;
 }
 
 function execRequest(query: URLSearchParams, pod: Pod): ExecRequest {

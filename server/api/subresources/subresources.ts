@@ -1,11 +1,11 @@
-import type { KindDefinition } from '../../../protocol/kinds/define-kind.ts';
+import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
 import type { ResourceHandler } from '../exchange.ts';
 import { patchObject } from '../verbs/patch.ts';
 import { getObject } from '../verbs/read.ts';
 import { updateObject } from '../verbs/write.ts';
 import { bindingType, bindPod } from './binding.ts';
 import { evictionType, evictPod } from './eviction.ts';
-import { execInPod } from './exec.ts';
+import { execInPod, execOptions } from './exec.ts';
 import { readLog } from './log.ts';
 import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
 import { createToken, tokenRequestType } from './token.ts';
@@ -17,6 +17,8 @@ export interface Subresource {
   responseKind?: { group: string; version: string; kind: string };
   /** Schema of request and answer where `responseKind` has one. */
   schema?: string;
+  /** Where it connects to something: the options that admission sees. */
+  connectOptions?: (query: URLSearchParams) => KubernetesObject;
   handlers: Partial<Record<SubresourceVerb, ResourceHandler>>;
 }
 
@@ -60,6 +62,7 @@ const subresources: Readonly<Record<string, Subresource>> = {
   exec: {
     verbs: ['create', 'get'],
     responseKind: { group: '', version: 'v1', kind: 'PodExecOptions' },
+    connectOptions: execOptions,
     handlers: { create: execInPod, get: execInPod },
   },
 };

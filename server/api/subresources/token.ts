@@ -13,6 +13,7 @@ import { checkPlace, parseTyped } from '../request/body-object.ts';
 import { readBody } from '../request/request-body.ts';
 import { readWriteQuery } from '../request/write-options.ts';
 import { sendPlain } from '../response/answer.ts';
+import { admitPosted } from './admit-posted.ts';
 
 export const tokenRequestType = {
   group: 'authentication.k8s.io',
@@ -34,6 +35,7 @@ export async function createToken(exchange: ResourceExchange): Promise<void> {
   const { object } = services.decoder.decodeAs(tokenRequestType.schema, value, { fieldValidation });
   const order = object as TokenRequest;
   checkPlace(exchange, order, { named: true });
+  await admitPosted(exchange, order, { dryRun });
   const spec = readSpec(order);
   const account = await services.registry.get(kind, objectName(exchange));
   const { name, uid, namespace = '' } = storedMeta(account);

@@ -1,12 +1,12 @@
 import type { ClusterRole, PolicyRule, RoleBinding } from '../../../../protocol/generated/models.ts';
 import { sameValue } from '../../../../protocol/kinds/cause.ts';
-import type { KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
+import type { KindDefinition, KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
 import { rbacGroup } from '../../../../protocol/kinds/rbac/policy-rules.ts';
+import type { AdmissionPlugin } from '../../../admission/define-admission.ts';
 import { forbidden, notFound } from '../../../registry/failures.ts';
 import type { AccessRequest } from '../access-request.ts';
 import type { Decision } from '../authorizer.ts';
-import type { Change, WriteCheck } from '../checked-registry.ts';
-import type { User } from '../user.ts';
+import { mastersGroup, type User } from '../user.ts';
 import { describeMissing, goList, missingRules } from './cover-rules.ts';
 import type { GrantedRules } from './granted-rules.ts';
 import { heldRules } from './rbac-authorizer.ts';
@@ -16,21 +16,33 @@ import { heldRules } from './rbac-authorizer.ts';
  * a binding needs every right of its role, or the verb `bind` on that (source: k8s.io/kubernetes/pkg/registry/rbac,
  * policybased).
  */
-export function escalationCheck(
-  user: User,
-  options: { granted: GrantedRules; may: (user: User, request: AccessRequest) => Decision },
-): WriteCheck {
-  return (change) => {
-    const { kind, next, old } = change;
-    if (kind.group !== rbacGroup || !next || (old && changesOwnershipOnly(next, old))) return;
-    if (kind.plural.endsWith('bindings')) checkBinding(user, change, options);
-    else checkRole(user, change, options);
+export function escalationCheck(options: Options): AdmissionPlugin {
+  return {
+    handles: ({ kind, operation, user }) =>
+      kind.group === rbacGroup &&
+      (operation === 'CREATE' || operation === 'UPDATE') &&
+      !user.groups.includes(mastersGroup),
+    validate({ kind, user, object: next, oldObject: old }) {
+      if (!next || (old && changesOwnershipOnly(next, old))) return;
+      const change = { kind, next, old };
+      if (kind.plural.endsWith('bindings')) checkBinding(user, change, options);
+      else checkRole(user, change, options);
+    },
   };
 }
 
-type Options = Parameters<typeof escalationCheck>[1];
+interface Options {
+  granted: GrantedRules;
+  may: (user: User, request: AccessRequest) => Decision;
+}
 
-function checkRole(user: User, { kind, next = {}, old }: Change, { granted, may }: Options): void {
+interface Change {
+  kind: KindDefinition;
+  next: Readonly<KubernetesObject>;
+  old: Readonly<KubernetesObject> | undefined;
+}
+
+function checkRole(user: User, { kind, next, old }: Change, { granted, may }: Options): void {
   const { name = '', namespace } = next.metadata ?? {};
   const asked = { type: 'resource' as const, group: rbacGroup, subresource: undefined, namespace, name };
   if (may(user, { ...asked, verb: 'escalate', resource: kind.plural }).allowed) return;
@@ -51,7 +63,7 @@ const everything: readonly PolicyRule[] = [
   { verbs: ['*'], nonResourceURLs: ['*'] },
 ];
 
-function checkBinding(user: User, { kind, next = {} }: Change, { granted, may }: Options): void {
+function checkBinding(user: User, { kind, next }: Change, { granted, may }: Options): void {
   const { roleRef, metadata } = next as RoleBinding;
   const { name = '', namespace } = metadata ?? {};
   // Validation refuses a binding without a role.

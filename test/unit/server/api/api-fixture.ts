@@ -10,6 +10,7 @@ import { namespaceKind } from '../../../../protocol/kinds/namespace.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
 import { compileFieldSchemas } from '../../../../protocol/patch/field-schema.ts';
 import { schemas } from '../../../../protocol/schema/schemas.ts';
+import { createAdmission } from '../../../../server/admission/create-admission.ts';
 import { type ApiAccess, createAccess } from '../../../../server/api/access/access.ts';
 import { parseTokenFile } from '../../../../server/api/access/bearer-tokens.ts';
 import { ensureDefaultRoles } from '../../../../server/api/access/rbac/ensure-defaults.ts';
@@ -86,7 +87,16 @@ export async function openApi(
   const clock = systemClock;
   const log = silentLogger;
   const fieldSchemaOf = compileFieldSchemas(schemas);
-  const registry = createRegistry({ store, clock, random: seededRandom(1), log, kinds, fieldSchemaOf });
+  const admission = createAdmission();
+  const registry = createRegistry({
+    store,
+    clock,
+    random: seededRandom(1),
+    log,
+    kinds,
+    fieldSchemaOf,
+    admission,
+  });
   for (const name of ['default', 'kube-system']) await registry.create(namespaceKind, { metadata: { name } });
   if (defaultRoles) await ensureDefaultRoles(registry);
   const cache = createCache({ registry, clock, log });
@@ -95,10 +105,12 @@ export async function openApi(
   const staticTokens = parseTokenFile(tokenFile);
   const random = seededRandom(2);
   const access = createAccess({ registry, cache, signer, staticTokens, clock: accessClock, random });
+  admission.install(access.admission);
   await cache.synced();
   const podStreams = new FakePodStreams();
   const server = await startApiServer({
     registry: wrap(registry),
+    admission,
     kinds: fixedKinds(kinds),
     podStreams,
     fieldSchemaOf,
