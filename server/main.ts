@@ -27,6 +27,7 @@ import { type EmbeddedBroker, startEmbeddedBroker } from './bus/embedded-broker.
 import { createCache } from './cache/create-cache.ts';
 import type { Cache } from './cache/informer.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
+import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
 import { controllers } from './controllers/registry.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
@@ -158,7 +159,7 @@ async function startWork(
         boundTo: { kind: 'Secret', object: secret },
       }).token,
   });
-  const all = [...controllers, tokenSecrets];
+  const all = [...controllers, tokenSecrets, certificateSigningController(identity.requestSigner)];
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
   const plugins = schedulerPlugins;
