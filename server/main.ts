@@ -39,6 +39,7 @@ import { measureServer } from './measure-server.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
+import { readAuthentication } from './read-authentication.ts';
 import { createRegistry } from './registry/create-registry.ts';
 import { createEventRecorder } from './registry/event-recorder.ts';
 import type { Registry } from './registry/registry.ts';
@@ -113,7 +114,8 @@ async function startParts(
   const podStreams = parts.use(createPodStreams({ bus, clock, random, log }));
   const staticTokens = await readTokens(config.tokenAuthFile);
   const { tokenSigner: signer } = identity;
-  const access = createAccess({ registry, cache, signer, staticTokens, clock, random });
+  const authentication = await readAuthentication(config);
+  const access = createAccess({ registry, cache, signer, staticTokens, authentication, clock, random, log });
   await cache.synced();
   const working = { informers: false };
   const checks = healthChecks({ registry, bus, working });

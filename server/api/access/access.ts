@@ -1,4 +1,5 @@
 import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
 import type { Random } from '../../../lib/random.ts';
 import type { KindDefinition } from '../../../protocol/kinds/define-kind.ts';
 import { rbacGroup } from '../../../protocol/kinds/rbac/policy-rules.ts';
@@ -10,7 +11,7 @@ import {
   type ServiceAccountTokens,
 } from '../../identity/service-account-tokens.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { type Authenticator, authenticateByFirst } from './authenticator.ts';
+import { type AnonymousPolicy, type Authenticator, authenticateByFirst } from './authenticator.ts';
 import { type Authorizer, authorizeByFirst, authorizeMasters } from './authorizer.ts';
 import {
   authenticateTokenByFirst,
@@ -24,6 +25,8 @@ import type { WriteCheck } from './checked-registry.ts';
 import { clientCertificateAuthenticator } from './client-certificate.ts';
 import { type NodePods, nodeAuthorizer, nodeOfUser, watchNodePods } from './node-authorizer.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import type { Authentication } from './oidc/authentication-config.ts';
+import { oidcAuthenticator } from './oidc/oidc-authenticator.ts';
 import { escalationCheck } from './rbac/escalation.ts';
 import { watchGrants } from './rbac/granted-rules.ts';
 import { type HeldRules, heldRules, rbacAuthorizer } from './rbac/rbac-authorizer.ts';
@@ -33,6 +36,8 @@ import { mastersGroup, type User } from './user.ts';
 /** Who is who and who may do what, for the whole API. */
 export interface ApiAccess {
   authenticate: Authenticator;
+  /** Who is taken without any credential. */
+  anonymous: AnonymousPolicy;
   authenticateToken: TokenAuthenticator;
   /** Whom a token must be for unless a request says otherwise. */
   audiences: readonly string[];
@@ -51,8 +56,11 @@ export interface AccessOptions {
   cache: Cache;
   signer: TokenSigner;
   staticTokens: readonly StaticToken[];
+  /** Whose tokens count beside the server's own, and whether anonymous requests are taken; nobody's and no. */
+  authentication?: Authentication;
   clock: Clock;
   random: Random;
+  log: Logger;
 }
 
 export function createAccess({
@@ -60,8 +68,10 @@ export function createAccess({
   cache,
   signer,
   staticTokens,
+  authentication = { issuers: [] },
   clock,
   random,
+  log,
 }: AccessOptions): ApiAccess {
   const granted = watchGrants(cache);
   const nodePods = watchNodePods(cache);
@@ -71,6 +81,9 @@ export function createAccess({
   const authenticateToken = authenticateTokenByFirst([
     staticTokenAuthenticator(staticTokens),
     serviceAccountAuthenticator(serviceAccounts),
+    ...authentication.issuers.map((issuer) =>
+      oidcAuthenticator({ issuer, apiAudiences: audiences, clock, log }),
+    ),
     bootstrapTokenAuthenticator({ registry, clock }),
   ]);
   const holdsNode = async (node: string, key: string) => (await nameClaim(registry, node, key)) === 'same';
@@ -79,6 +92,7 @@ export function createAccess({
       clientCertificateAuthenticator({ clock, holdsNode }),
       bearerAuthenticator(authenticateToken, audiences),
     ]),
+    anonymous: authentication.anonymous ?? { enabled: false, paths: [] },
     authenticateToken,
     audiences,
     authorize: authorizeByFirst([authorizeMasters, nodeAuthorizer(nodePods), byRole]),
