@@ -31,6 +31,7 @@ import { type EmbeddedBroker, startEmbeddedBroker } from './bus/embedded-broker.
 import { createCache } from './cache/create-cache.ts';
 import type { Cache } from './cache/informer.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
+import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
 import { controllers } from './controllers/registry.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
@@ -42,6 +43,7 @@ import { measureServer } from './measure-server.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
+import { readAuthentication } from './read-authentication.ts';
 import type { Admission } from './registry/admission.ts';
 import { createRegistry } from './registry/create-registry.ts';
 import { createEventRecorder } from './registry/event-recorder.ts';
@@ -119,7 +121,8 @@ async function startParts(
   const podStreams = parts.use(createPodStreams({ bus, clock, random, log }));
   const staticTokens = await readTokens(config.tokenAuthFile);
   const { tokenSigner: signer } = identity;
-  const access = createAccess({ registry, cache, signer, staticTokens, clock, random });
+  const authentication = await readAuthentication(config);
+  const access = createAccess({ registry, cache, signer, staticTokens, authentication, clock, random, log });
   const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, may: mayDo(access) };
   admission.install([...access.admission, ...admissionPlugins.map((plugin) => plugin.setup(reviewed))]);
   await cache.synced();
@@ -177,7 +180,7 @@ async function startWork(
         boundTo: { kind: 'Secret', object: secret },
       }).token,
   });
-  const all = [...controllers, tokenSecrets];
+  const all = [...controllers, tokenSecrets, certificateSigningController(identity.requestSigner)];
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
   const plugins = schedulerPlugins;

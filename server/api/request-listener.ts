@@ -90,9 +90,10 @@ export class RequestListener {
   }
 
   async #handle(exchange: Omit<Exchange, 'user' | 'info'>, path: string, open: OpenRequest): Promise<void> {
-    const { authenticate, authorize } = this.#options.services.access;
+    const { access } = this.#options.services;
+    const { authorize } = access;
     const { request, query } = exchange;
-    const user = await actingUser(authorize, await identify(authenticate, request), request);
+    const user = await actingUser(authorize, await identify(access, request, path), request);
     const info = readRequestInfo(request.method ?? '', path, query);
     open.info = info;
     await enforce(authorize, user, accessOf(info, query));

@@ -31,6 +31,20 @@ const schema = v.strictObject({
   tokenAuthFile: v.optional(v.string()),
   /** Watches and lists can go back at least this far (Kubernetes' etcd-compaction-interval). */
   historySeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(86_400)), 300),
+  /** Take requests without any credential, as system:anonymous; unsaid is no. */
+  anonymousAuth: v.optional(v.boolean()),
+  /** Kubernetes' AuthenticationConfiguration, in place of the settings below. */
+  authenticationConfig: v.optional(v.string()),
+  /** One OpenID Connect issuer, in the words of kube-apiserver's flags. */
+  oidcIssuerUrl: v.optional(v.string()),
+  oidcClientId: v.optional(v.string()),
+  oidcUsernameClaim: v.optional(v.string(), 'sub'),
+  oidcUsernamePrefix: v.optional(v.string()),
+  oidcGroupsClaim: v.optional(v.string()),
+  oidcGroupsPrefix: v.optional(v.string(), ''),
+  oidcRequiredClaim: v.optional(v.array(v.string()), []),
+  oidcSigningAlgs: v.optional(v.array(v.string()), ['RS256']),
+  oidcCaFile: v.optional(v.string()),
   logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
   logFormat: v.optional(v.picklist(['json', 'text']), 'text'),
 });

@@ -1,3 +1,4 @@
+import { certificateRequestCleaner } from './certificates/request-cleaner.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import type { ControllerDefinition } from './define-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
@@ -18,4 +19,5 @@ export const controllers: readonly ControllerDefinition[] = [
   garbageCollector,
   eventExpiryController,
   clusterRoleAggregationController,
+  certificateRequestCleaner,
 ];

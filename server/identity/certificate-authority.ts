@@ -9,7 +9,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Random } from '../../lib/random.ts';
 import { writeFileAtomic } from '../../lib/write-file-atomic.ts';
-import { createCertificate } from './certificate.ts';
+import { type CertificateTemplate, createCertificate } from './certificate.ts';
 import type { Subject } from './subject.ts';
 
 /**
@@ -23,11 +23,9 @@ export class IdentityError extends Error {
   }
 }
 
-export interface IssueOptions {
-  subject: Subject;
-  publicKey: KeyObject;
-  use: 'server' | 'client';
-  names?: readonly string[];
+export interface IssueOptions
+  extends Pick<CertificateTemplate, 'subject' | 'publicKey' | 'names' | 'emails' | 'uris'> {
+  use: Exclude<CertificateTemplate['use'], 'ca'>;
   lifetimeMs: number;
 }
 
@@ -59,17 +57,14 @@ export async function openCertificateAuthority(options: {
   const caEnd = new X509Certificate(certificate).validToDate.getTime();
   return {
     certificate,
-    issue: ({ subject, publicKey, use, names = [], lifetimeMs }) =>
+    issue: ({ lifetimeMs, ...asked }) =>
       createCertificate(
         {
-          subject,
+          ...asked,
           issuer: caSubject,
-          publicKey,
           signingKey: key,
           notBefore: now() - backdatedMs,
           notAfter: Math.min(now() + lifetimeMs, caEnd),
-          use,
-          names,
         },
         random,
       ),

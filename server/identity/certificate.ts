@@ -16,11 +16,13 @@ import {
   readDerAll,
 } from '../../lib/der.ts';
 import type { Random } from '../../lib/random.ts';
+import { bitsOf, extendedUsagesOf } from './key-usages.ts';
 import type { Subject } from './subject.ts';
 
 /** What a certificate is to say (source: RFC 5280, 4.1). Keys are P-256, signatures ECDSA with SHA-256. */
 export interface CertificateTemplate {
-  subject: Subject;
+  /** As names, or as DER that a request held. */
+  subject: Subject | Uint8Array;
   issuer: Subject;
   /** Of whom the certificate is. */
   publicKey: KeyObject;
@@ -29,9 +31,12 @@ export interface CertificateTemplate {
   /** Milliseconds since 1970. */
   notBefore: number;
   notAfter: number;
-  use: 'ca' | 'server' | 'client';
+  /** A list holds usages in Kubernetes' words. */
+  use: 'ca' | 'server' | 'client' | readonly string[];
   /** DNS names and addresses of a server. */
   names?: readonly string[];
+  emails?: readonly string[];
+  uris?: readonly string[];
 }
 
 const oids = {
@@ -44,8 +49,6 @@ const oids = {
   basicConstraints: '2.5.29.19',
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
-  serverAuth: '1.3.6.1.5.5.7.3.1',
-  clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
 
 /** A signed certificate, PEM. `random` is for the serial number. */
@@ -80,7 +83,9 @@ function serialNumber(random: Random): Uint8Array {
   return bytes;
 }
 
-function nameOf({ commonName, organizations }: Subject): Uint8Array {
+function nameOf(subject: Subject | Uint8Array): Uint8Array {
+  if (subject instanceof Uint8Array) return subject;
+  const { commonName, organizations } = subject;
   const attribute = (oid: string, value: string) => derSet(derSequence(derOid(oid), derUtf8(value)));
   return derSequence(
     ...organizations.map((organization) => attribute(oids.organization, organization)),
@@ -88,28 +93,43 @@ function nameOf({ commonName, organizations }: Subject): Uint8Array {
   );
 }
 
-function extensionsOf({ use, names = [], publicKey, signingKey }: CertificateTemplate): Uint8Array[] {
+function extensionsOf(template: CertificateTemplate): Uint8Array[] {
+  const { use, publicKey, signingKey } = template;
   const isCa = use === 'ca';
   const constraints = isCa ? derSequence(derBoolean(true), derInteger(Uint8Array.of(0))) : derSequence();
-  // Bits 5 and 6 (signing certificates and revocation lists), or bit 0 (digital signature).
-  const keyUsage = isCa ? derBits(Uint8Array.of(0b0000_0110), 1) : derBits(Uint8Array.of(0b1000_0000), 7);
-  const extensions = [
-    critical(oids.basicConstraints, constraints),
-    critical(oids.keyUsage, keyUsage),
+  const usages = usagesOf(use);
+  const extensions = [critical(oids.basicConstraints, constraints)];
+  const { bits, unusedBits } = bitsOf(usages);
+  if (bits.length > 0) extensions.push(critical(oids.keyUsage, derBits(bits, unusedBits)));
+  extensions.push(
     extension(oids.subjectKeyIdentifier, derOctets(keyIdentifier(publicKey))),
     extension(
       oids.authorityKeyIdentifier,
       derSequence(derValue(0x80, keyIdentifier(createPublicKey(signingKey)))),
     ),
-  ];
-  if (!isCa) {
-    const purpose = use === 'server' ? oids.serverAuth : oids.clientAuth;
-    extensions.push(extension(oids.extendedKeyUsage, derSequence(derOid(purpose))));
+  );
+  const purposes = extendedUsagesOf(usages);
+  if (purposes.length > 0) {
+    extensions.push(extension(oids.extendedKeyUsage, derSequence(...purposes.map(derOid))));
   }
-  if (names.length > 0) {
-    extensions.push(extension(oids.subjectAlternativeName, derSequence(...names.map(alternativeName))));
-  }
+  const names = alternativeNames(template);
+  if (names.length > 0) extensions.push(extension(oids.subjectAlternativeName, derSequence(...names)));
   return extensions;
+}
+
+function usagesOf(use: CertificateTemplate['use']): readonly string[] {
+  if (use === 'ca') return ['cert sign', 'crl sign'];
+  if (use === 'server') return ['digital signature', 'server auth'];
+  if (use === 'client') return ['digital signature', 'client auth'];
+  return use;
+}
+
+function alternativeNames({ names = [], emails = [], uris = [] }: CertificateTemplate): Uint8Array[] {
+  return [
+    ...names.map(alternativeName),
+    ...emails.map((email) => derValue(0x81, Buffer.from(email, 'ascii'))),
+    ...uris.map((uri) => derValue(0x86, Buffer.from(uri, 'ascii'))),
+  ];
 }
 
 function extension(oid: string, value: Uint8Array): Uint8Array {

@@ -14,7 +14,7 @@ import {
   openCertificateAuthority,
   readIfThere,
 } from './certificate-authority.ts';
-import { readCertificateRequest } from './certificate-request.ts';
+import { type CertificateRequest, readCertificateRequest, readDeviceRequest } from './certificate-request.ts';
 import { createTokenSigner, type TokenSigner } from './json-web-token.ts';
 import { kubeconfigText } from './kubeconfig.ts';
 import { publicKeyHash } from './public-key-hash.ts';
@@ -56,8 +56,19 @@ export interface Identity extends Disposable {
     csr: string,
     node: string,
   ): { certificate: string /** SHA-256 of the key, hex. */; publicKeyHash: string };
+  /** For requests that came through the API and were approved there. */
+  readonly requestSigner: RequestSigner;
   /** The text of the admin's kubeconfig. `server` is a URL. */
   kubeconfig(options: { server: string; cluster: string }): string;
+}
+
+export interface RequestSigner {
+  /** Reads a PEM request. Throws CertificateRequestError. */
+  read(pem: string): CertificateRequest;
+  /** A certificate (PEM) that says what the request asked for, with these usages in Kubernetes' words. */
+  sign(request: CertificateRequest, approved: { usages: readonly string[]; lifetimeMs: number }): string;
+  /** By which clients and devices know this server; nobody else may be called so. */
+  reservedNames: readonly string[];
 }
 
 export interface IdentityOptions {
@@ -73,15 +84,8 @@ export interface IdentityOptions {
 }
 
 /** Names that every server certificate carries. Devices check the last one only, whatever address they dial. */
-const fixedNames = [
-  'localhost',
-  '127.0.0.1',
-  '::1',
-  'kubernetes',
-  'kubernetes.default',
-  'kubernetes.default.svc',
-  'server.flotilla',
-];
+const ownNames = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'server.flotilla'];
+const fixedNames = ['localhost', '127.0.0.1', '::1', ...ownNames];
 /** As Kubernetes' own default; who wants to verify tokens from outside fetches the keys from this server. */
 const tokenIssuer = 'https://kubernetes.default.svc.cluster.local';
 const dayMs = 24 * 60 * 60 * 1000;
@@ -152,15 +156,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       return { [Symbol.dispose]: () => void handlers.delete(handler) };
     },
     signDevice: (csr, node) => signDevice(authority, csr, node),
-    kubeconfig: ({ server: url, cluster }) =>
-      kubeconfigText({
-        server: url,
-        cluster,
-        user: `${cluster}-admin`,
-        ca: authority.certificate,
-        cert: admin.certificate,
-        key: admin.key,
-      }),
+    requestSigner: createRequestSigner(authority),
+    kubeconfig: (place) => adminKubeconfig(place, { ca: authority.certificate, admin }),
     [Symbol.dispose]: () => {
       isDisposed = true;
       timer.cancel();
@@ -187,8 +184,33 @@ function serverNames(given: readonly string[]): string[] {
   return [...new Set([...fixedNames, ...names])];
 }
 
+function adminKubeconfig(
+  { server, cluster }: { server: string; cluster: string },
+  { ca, admin }: { ca: string; admin: { key: string; certificate: string } },
+): string {
+  const { key, certificate: cert } = admin;
+  return kubeconfigText({ server, cluster, user: `${cluster}-admin`, ca, cert, key });
+}
+
+function createRequestSigner(authority: CertificateAuthority): RequestSigner {
+  return {
+    read: readCertificateRequest,
+    sign: (request, { usages, lifetimeMs }) =>
+      authority.issue({
+        subject: request.subject,
+        publicKey: request.publicKey,
+        use: usages,
+        names: [...request.dnsNames, ...request.addresses],
+        emails: request.emails,
+        uris: request.uris,
+        lifetimeMs,
+      }),
+    reservedNames: ownNames,
+  };
+}
+
 function signDevice(authority: CertificateAuthority, csr: string, node: string) {
-  const publicKey = readCertificateRequest(csr);
+  const publicKey = readDeviceRequest(csr);
   const certificate = authority.issue({
     subject: { commonName: nodeCommonName(node), organizations: [nodesGroup] },
     publicKey,

@@ -6,7 +6,7 @@ import type { Message, TopicDefinition, TopicParameters } from '../../protocol/t
 import { joinRequest, joinResponse } from '../../protocol/topics/join.ts';
 import type { Registry } from '../registry/registry.ts';
 import { AttemptLimit } from './attempt-limit.ts';
-import { CertificateRequestError, readCertificateRequest } from './certificate-request.ts';
+import { CertificateRequestError, readDeviceRequest } from './certificate-request.ts';
 import type { Identity } from './identity.ts';
 import { claimName, nameClaim, ownsName } from './node-key.ts';
 import { publicKeyHash } from './public-key-hash.ts';
@@ -127,7 +127,7 @@ async function issue(
       `${JSON.stringify(node)} is not a node name: lower-case letters, digits, dashes and dots, at most 253.`,
     );
   }
-  const keyHash = publicKeyHash(readCertificateRequest(csr));
+  const keyHash = publicKeyHash(readDeviceRequest(csr));
   const stored = await findToken(registry, token);
   const refusal = stored ? refusalOf(stored, node, keyHash, clock.now()) : unknownToken();
   if (!stored || refusal) return refusal ?? unknownToken();

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
 import type { Random } from '../../../lib/random.ts';
 import type { AdmissionPlugin } from '../../admission/define-admission.ts';
 import type { Cache } from '../../cache/informer.ts';
@@ -9,7 +10,7 @@ import {
   type ServiceAccountTokens,
 } from '../../identity/service-account-tokens.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { type Authenticator, authenticateByFirst } from './authenticator.ts';
+import { type AnonymousPolicy, type Authenticator, authenticateByFirst } from './authenticator.ts';
 import { type Authorizer, authorizeByFirst, authorizeMasters } from './authorizer.ts';
 import {
   authenticateTokenByFirst,
@@ -22,6 +23,8 @@ import { bootstrapTokenAuthenticator } from './bootstrap-token-authenticator.ts'
 import { clientCertificateAuthenticator } from './client-certificate.ts';
 import { type NodePods, nodeAuthorizer, watchNodePods } from './node-authorizer.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import type { Authentication } from './oidc/authentication-config.ts';
+import { oidcAuthenticator } from './oidc/oidc-authenticator.ts';
 import { escalationCheck } from './rbac/escalation.ts';
 import { watchGrants } from './rbac/granted-rules.ts';
 import { type HeldRules, heldRules, rbacAuthorizer } from './rbac/rbac-authorizer.ts';
@@ -30,6 +33,8 @@ import { serviceAccountAuthenticator } from './service-account-authenticator.ts'
 /** Who is who and who may do what, for the whole API. */
 export interface ApiAccess {
   authenticate: Authenticator;
+  /** Who is taken without any credential. */
+  anonymous: AnonymousPolicy;
   authenticateToken: TokenAuthenticator;
   /** Whom a token must be for unless a request says otherwise. */
   audiences: readonly string[];
@@ -48,8 +53,11 @@ export interface AccessOptions {
   cache: Cache;
   signer: TokenSigner;
   staticTokens: readonly StaticToken[];
+  /** Whose tokens count beside the server's own, and whether anonymous requests are taken; nobody's and no. */
+  authentication?: Authentication;
   clock: Clock;
   random: Random;
+  log: Logger;
 }
 
 export function createAccess({
@@ -57,8 +65,10 @@ export function createAccess({
   cache,
   signer,
   staticTokens,
+  authentication = { issuers: [] },
   clock,
   random,
+  log,
 }: AccessOptions): ApiAccess {
   const granted = watchGrants(cache);
   const nodePods = watchNodePods(cache);
@@ -68,6 +78,9 @@ export function createAccess({
   const authenticateToken = authenticateTokenByFirst([
     staticTokenAuthenticator(staticTokens),
     serviceAccountAuthenticator(serviceAccounts),
+    ...authentication.issuers.map((issuer) =>
+      oidcAuthenticator({ issuer, apiAudiences: audiences, clock, log }),
+    ),
     bootstrapTokenAuthenticator({ registry, clock }),
   ]);
   const holdsNode = async (node: string, key: string) => (await nameClaim(registry, node, key)) === 'same';
@@ -76,6 +89,7 @@ export function createAccess({
       clientCertificateAuthenticator({ clock, holdsNode }),
       bearerAuthenticator(authenticateToken, audiences),
     ]),
+    anonymous: authentication.anonymous ?? { enabled: false, paths: [] },
     authenticateToken,
     audiences,
     authorize: authorizeByFirst([authorizeMasters, nodeAuthorizer(nodePods), byRole]),

@@ -8,9 +8,9 @@ import {
   serviceAccountGroups,
   serviceAccountOf,
   type User,
+  unauthenticatedGroup,
 } from './user.ts';
 
-const unauthenticatedGroup = 'system:unauthenticated';
 const extraPrefix = 'impersonate-extra-';
 
 /**

@@ -12,6 +12,8 @@ export const authenticatedGroup = 'system:authenticated';
 /** May do everything, whatever the roles say. */
 export const mastersGroup = 'system:masters';
 export const anonymousName = 'system:anonymous';
+/** Group of who showed no credential. */
+export const unauthenticatedGroup = 'system:unauthenticated';
 
 export const serviceAccountPrefix = 'system:serviceaccount:';
 export const serviceAccountsGroup = 'system:serviceaccounts';

@@ -13,6 +13,7 @@ import { schemas } from '../../../../protocol/schema/schemas.ts';
 import { createAdmission } from '../../../../server/admission/create-admission.ts';
 import { type ApiAccess, createAccess } from '../../../../server/api/access/access.ts';
 import { parseTokenFile } from '../../../../server/api/access/bearer-tokens.ts';
+import type { Authentication } from '../../../../server/api/access/oidc/authentication-config.ts';
 import { ensureDefaultRoles } from '../../../../server/api/access/rbac/ensure-defaults.ts';
 import { type ApiServer, type ApiServerOptions, startApiServer } from '../../../../server/api/api-server.ts';
 import { versionInfo } from '../../../../server/api/version.ts';
@@ -76,10 +77,16 @@ export interface ApiFixtureOptions extends Partial<ApiServerOptions> {
   accessClock?: Clock;
   /** Make the roles and bindings that every cluster has; many tests need none. */
   defaultRoles?: boolean;
+  authentication?: Authentication;
 }
 
 export async function openApi(
-  { accessClock = systemClock, defaultRoles = false, ...overrides }: ApiFixtureOptions = {},
+  {
+    accessClock = systemClock,
+    defaultRoles = false,
+    authentication = { issuers: [] },
+    ...overrides
+  }: ApiFixtureOptions = {},
   wrap: (registry: Registry) => Registry = (registry) => registry,
 ): Promise<ApiFixture> {
   const authority = await createTestAuthority();
@@ -104,7 +111,16 @@ export async function openApi(
   const signer = createTokenSigner({ key: privateKey, issuer: 'https://issuer.test' });
   const staticTokens = parseTokenFile(tokenFile);
   const random = seededRandom(2);
-  const access = createAccess({ registry, cache, signer, staticTokens, clock: accessClock, random });
+  const access = createAccess({
+    registry,
+    cache,
+    signer,
+    staticTokens,
+    authentication,
+    clock: accessClock,
+    random,
+    log,
+  });
   admission.install(access.admission);
   await cache.synced();
   const podStreams = new FakePodStreams();

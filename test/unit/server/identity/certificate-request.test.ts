@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { createCertificateRequest } from '../../../../agent/link/certificate-request.ts';
 import {
   CertificateRequestError,
-  readCertificateRequest,
+  readDeviceRequest,
 } from '../../../../server/identity/certificate-request.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -20,7 +20,7 @@ function edited(edit: (der: Buffer) => void): string {
 describe('a certificate request', () => {
   it('yields the key that signed it', () => {
     const spki = (key: typeof publicKey) => key.export({ type: 'spki', format: 'der' });
-    assert(spki(readCertificateRequest(request)).equals(spki(publicKey)));
+    assert(spki(readDeviceRequest(request)).equals(spki(publicKey)));
   });
 
   it('is refused when any of its bytes was changed', () => {
@@ -28,7 +28,7 @@ describe('a certificate request', () => {
     fc.assert(
       fc.property(fc.nat(length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
         const changed = edited((der) => void (der[at] = (der[at] ?? 0) ^ change));
-        assert.throws(() => readCertificateRequest(changed), CertificateRequestError);
+        assert.throws(() => readDeviceRequest(changed), CertificateRequestError);
       }),
       { numRuns: 150 },
     );
@@ -39,12 +39,12 @@ describe('a certificate request', () => {
       generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey,
       'pi',
     );
-    assert.throws(() => readCertificateRequest(other), /P-256/);
+    assert.throws(() => readDeviceRequest(other), /P-256/);
     const rsa = createCertificateRequest(
       generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey,
       'pi',
     );
-    assert.throws(() => readCertificateRequest(rsa), CertificateRequestError);
+    assert.throws(() => readDeviceRequest(rsa), CertificateRequestError);
   });
 
   it('is refused when it is none', () => {
@@ -55,7 +55,7 @@ describe('a certificate request', () => {
       request + request,
       request.replaceAll('REQUEST', ''),
     ]) {
-      assert.throws(() => readCertificateRequest(text), CertificateRequestError);
+      assert.throws(() => readDeviceRequest(text), CertificateRequestError);
     }
   });
 });
