@@ -22,15 +22,15 @@ export interface CertificateRequest extends RequestedNames {
 const requestBytesMax = 64 * 1024;
 const rsaBitsMin = 2048;
 
-/** How requests may be signed, by the object identifier's bytes; null: the key itself says (Ed25519). */
+/** How requests may be signed, by the whole DER of the algorithm; null: the key itself says (Ed25519). */
 const signatureHashes: Readonly<Record<string, string | null>> = {
-  '2a8648ce3d040302': 'sha256',
-  '2a8648ce3d040303': 'sha384',
-  '2a8648ce3d040304': 'sha512',
-  '2a864886f70d01010b': 'sha256',
-  '2a864886f70d01010c': 'sha384',
-  '2a864886f70d01010d': 'sha512',
-  '2b6570': null,
+  '06082a8648ce3d040302': 'sha256',
+  '06082a8648ce3d040303': 'sha384',
+  '06082a8648ce3d040304': 'sha512',
+  '06092a864886f70d01010b0500': 'sha256',
+  '06092a864886f70d01010c0500': 'sha384',
+  '06092a864886f70d01010d0500': 'sha512',
+  '06032b6570': null,
 };
 
 /**
@@ -95,8 +95,8 @@ function parts(der: Uint8Array): RequestParts {
     if (!info || !spki || request.length !== 3 || signature?.tag !== 0x03 || signature.content[0] !== 0) {
       throw new RangeError('not a certificate request');
     }
-    const identifier = Buffer.from(sequence(algorithm)[0]?.content ?? []).toString('hex');
-    const hash = Object.hasOwn(signatureHashes, identifier) ? signatureHashes[identifier] : undefined;
+    const signedBy = algorithm?.tag === 0x30 ? Buffer.from(algorithm.content).toString('hex') : '';
+    const hash = Object.hasOwn(signatureHashes, signedBy) ? signatureHashes[signedBy] : undefined;
     if (hash === undefined) {
       throw new CertificateRequestError('the certificate request is not signed in a way that is taken');
     }
