@@ -23,6 +23,7 @@ const confined = [
 
 const inServer = [
   'admission',
+  'aggregation',
   'api',
   'bus',
   'cache',
@@ -31,6 +32,7 @@ const inServer = [
   'extensions',
   'identity',
   'nodes',
+  'outgoing',
   'registry',
   'scheduler',
   'store',
@@ -49,6 +51,15 @@ const mayImport: Record<string, readonly string[]> = {
   'server/controllers': ['lib', 'protocol', 'server/controllers', 'server/registry', 'server/cache'],
   'server/scheduler': ['lib', 'protocol', 'server/scheduler', 'server/registry', 'server/cache'],
   'server/extensions': ['lib', 'protocol', 'server/extensions', 'server/registry', 'server/cache'],
+  'server/outgoing': ['lib', 'protocol', 'server/outgoing', 'server/registry', 'server/cache'],
+  'server/aggregation': [
+    'lib',
+    'protocol',
+    'server/aggregation',
+    'server/registry',
+    'server/cache',
+    'server/outgoing',
+  ],
   'server/bus': ['lib', 'protocol', 'server/bus', 'server/identity'],
   'server/nodes': ['lib', 'protocol', 'server/nodes', 'server/registry', 'server/cache', 'server/bus'],
   'server/admission': ['lib', 'protocol', 'server/admission', 'server/registry', 'server/cache'],
@@ -61,6 +72,8 @@ const mayImport: Record<string, readonly string[]> = {
     'server/cache',
     'server/identity',
     'server/nodes',
+    'server/aggregation',
+    'server/outgoing',
   ],
   cli: ['lib', 'protocol', 'server', 'agent', 'cli'],
 };

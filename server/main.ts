@@ -11,6 +11,7 @@ import { goArchitecture } from '../protocol/go-architecture.ts';
 import type { KindSet } from '../protocol/kinds/kind-set.ts';
 import { namespaceKind } from '../protocol/kinds/namespace.ts';
 import { kinds } from '../protocol/kinds/registry.ts';
+import { reviewKinds } from '../protocol/kinds/reviews.ts';
 import { compileFieldSchemas, type FieldSchemaOf } from '../protocol/patch/field-schema.ts';
 import { schemas } from '../protocol/schema/schemas.ts';
 import { isStatus } from '../protocol/status.ts';
@@ -19,6 +20,9 @@ import { createAdmission } from './admission/create-admission.ts';
 import type { AdmissionContext } from './admission/define-admission.ts';
 import { ensureSystemPriorityClasses } from './admission/plugins/priority.ts';
 import { admissionPlugins } from './admission/registry.ts';
+import type { AggregatedApis } from './aggregation/aggregated-apis.ts';
+import { publishTrust } from './aggregation/publish-trust.ts';
+import { followApiServices, startAggregation } from './aggregation/start-aggregation.ts';
 import { type ApiAccess, createAccess } from './api/access/access.ts';
 import { parseTokenFile, type StaticToken } from './api/access/bearer-tokens.ts';
 import { ensureDefaultRoles } from './api/access/rbac/ensure-defaults.ts';
@@ -43,6 +47,7 @@ import { measureServer } from './measure-server.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
+import { createOutgoing, type Outgoing } from './outgoing/outgoing.ts';
 import { readAuthentication } from './read-authentication.ts';
 import type { Admission } from './registry/admission.ts';
 import { createRegistry } from './registry/create-registry.ts';
@@ -104,10 +109,10 @@ async function startParts(
   const fieldSchemaOf = compileFieldSchemas(schemas);
   const admission = createAdmission();
   const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission });
-  await ensureNamespaces(registry);
-  await ensureDefaultRoles(registry);
-  await ensureSystemPriorityClasses(registry);
+  await ensureDefaults(registry);
   const cache = parts.use(createCache({ registry, clock, log }));
+  followApiServices(cache);
+  const outgoing = parts.use(createOutgoing({ cache, clock, random }));
   const extensions = parts.use(await startExtensions({ registry, cache, builtIn: kinds, clock, log }));
   const names = [hostname(), config.bind, ...config.advertise];
   const { cluster } = config;
@@ -129,9 +134,15 @@ async function startParts(
   const working = { informers: false };
   const checks = healthChecks({ registry, bus, working });
   const served = extensions.kinds;
+  const aggregated = await startAggregated(
+    context,
+    { registry, cache, kinds: served, identity, outgoing },
+    parts,
+  );
   const apiParts = {
     registry,
     admission,
+    aggregated,
     kinds: served,
     identity,
     podStreams,
@@ -147,6 +158,21 @@ async function startParts(
   await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics }, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
+}
+
+/** What other servers answer for; they are told whom to trust. */
+async function startAggregated(
+  { clock, log }: ServerContext,
+  {
+    identity,
+    ...known
+  }: Pick<WorkParts, 'registry' | 'cache' | 'kinds' | 'identity'> & { outgoing: Outgoing },
+  parts: AsyncDisposableStack,
+): Promise<AggregatedApis> {
+  const { caCertificate, frontProxy } = identity;
+  await publishTrust(known.registry, { clientCa: caCertificate, frontProxy });
+  const options = { ...known, fixedKinds: reviewKinds, certificate: frontProxy, clock, log };
+  return parts.use(startAggregation(options)).apis;
 }
 
 /** A token in a Secret holds as long as the Secret: this is longer than anybody keeps one. */
@@ -200,6 +226,7 @@ async function startBus(
 
 interface ApiParts {
   admission: Admission;
+  aggregated: AggregatedApis;
   fieldSchemaOf: FieldSchemaOf;
   registry: Registry;
   kinds: KindSet;
@@ -213,25 +240,18 @@ interface ApiParts {
 async function startApi(
   { bind, apiPort }: ServerConfig,
   { clock, random, log }: ServerContext,
-  { admission, registry, kinds, identity, podStreams, access, fieldSchemaOf, metrics, checks }: ApiParts,
+  { identity, ...parts }: ApiParts,
 ): Promise<ApiServer> {
   const { key, cert, ca } = identity.server;
   const api = await startApiServer({
-    admission,
-    registry,
-    kinds,
-    podStreams,
-    fieldSchemaOf,
+    ...parts,
     tls: { key, certificate: cert, ca },
-    access,
     bind,
     port: apiPort,
     clock,
     random,
     log,
     version: versionInfo({ flotilla: flotillaVersion, platform: `linux/${goArchitecture(process.arch)}` }),
-    metrics,
-    checks,
   });
   return api;
 }
@@ -251,6 +271,13 @@ function urlHost(bind: string): string {
   if (bind === '0.0.0.0') return '127.0.0.1';
   if (bind === '::') return '[::1]';
   return bind.includes(':') ? `[${bind}]` : bind;
+}
+
+/** What every cluster has. */
+async function ensureDefaults(registry: Registry): Promise<void> {
+  await ensureNamespaces(registry);
+  await ensureDefaultRoles(registry);
+  await ensureSystemPriorityClasses(registry);
 }
 
 async function ensureNamespaces(registry: Registry): Promise<void> {

@@ -4495,3 +4495,52 @@ export interface WatchEvent {
   object: unknown;
   type: string;
 }
+
+/** io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService */
+export interface APIService {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: ObjectMeta;
+  spec?: APIServiceSpec;
+  status?: APIServiceStatus;
+}
+
+/** io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition */
+export interface APIServiceCondition {
+  lastTransitionTime?: string;
+  message?: string;
+  reason?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceList */
+export interface APIServiceList {
+  apiVersion?: string;
+  items: APIService[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
+/** io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec */
+export interface APIServiceSpec {
+  caBundle?: string;
+  group?: string;
+  groupPriorityMinimum: number;
+  insecureSkipTLSVerify?: boolean;
+  service?: ApiregistrationServiceReference;
+  version?: string;
+  versionPriority: number;
+}
+
+/** io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus */
+export interface APIServiceStatus {
+  conditions?: APIServiceCondition[];
+}
+
+/** io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference */
+export interface ApiregistrationServiceReference {
+  name?: string;
+  namespace?: string;
+  port?: number;
+}

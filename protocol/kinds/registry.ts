@@ -1,3 +1,4 @@
+import { apiServiceKind } from './api-service.ts';
 import { certificateSigningRequestKind } from './certificate-signing-request.ts';
 import { clusterRoleKind } from './cluster-role.ts';
 import { clusterRoleBindingKind } from './cluster-role-binding.ts';
@@ -116,6 +117,7 @@ export const kinds: readonly KindDefinition[] = [
   resourceClaimTemplateKind,
   resourceSliceKind,
   customResourceDefinitionKind,
+  apiServiceKind,
 ];
 
 /** The kind that a request's path names, or undefined. */

@@ -11,10 +11,12 @@ import { createProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.t
 import { messageTable } from '../../protocol/protobuf/message-table.ts';
 import { createObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import { schemas } from '../../protocol/schema/schemas.ts';
+import { type AggregatedApis, noAggregatedApis } from '../aggregation/aggregated-apis.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Admission } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ApiAccess } from './access/access.ts';
+import { aggregatedApi } from './aggregation/aggregated-api.ts';
 import { apiLimits } from './api-limits.ts';
 import { ConnectionGuard } from './connection-guard.ts';
 import { Documents } from './discovery/documents.ts';
@@ -32,6 +34,8 @@ export interface ApiServerOptions {
   admission: Admission;
   /** The stored kinds; reviews are served beside them. */
   kinds: KindSet;
+  /** What is passed on to other servers; nothing unless given. */
+  aggregated?: AggregatedApis;
   podStreams: PodStreams;
   /** PEM. Client certificates are believed when `ca` signed them. */
   tls: { key: string; certificate: string; ca: string };
@@ -68,6 +72,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const kinds = followKinds({ set: options.kinds, fixed: reviewKinds }, (changed) =>
     documents.forget(changed.map(pathOfGroupVersion)),
   );
+  const { aggregated = noAggregatedApis } = options;
+  const following = aggregated.onChange((changed) => documents.forget(changed.map(pathOfGroupVersion)));
   const metrics = options.metrics ?? createMetrics();
   const listener: RequestListener = new RequestListener({
     services: {
@@ -80,6 +86,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       checks,
       random,
       kinds,
+      aggregated,
       access: options.access,
       metrics: new RequestMetrics(metrics, kinds, () => listener.openRequests()),
       metricsText: () => metrics.text(),
@@ -92,7 +99,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       stopping: stopping.signal,
     },
   });
-  const server = createHttpsServer(options);
+  const server = createHttpsServer(options, aggregated);
   const guard = new ConnectionGuard(server);
   server.on('request', (request, response) => {
     if (guard.admitsRequest(request, response)) listener.answer(request, response);
@@ -107,6 +114,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     port,
     async close() {
       stopping.abort();
+      following[Symbol.dispose]();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       listener.endLongRunning();
       guard.destroyIdle();
@@ -117,7 +125,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
 }
 
-function createHttpsServer({ tls, timeouts }: ApiServerOptions): Server {
+function createHttpsServer({ tls, timeouts }: ApiServerOptions, aggregated: AggregatedApis): Server {
   const server = createServer({
     key: tls.key,
     cert: tls.certificate,
@@ -136,7 +144,9 @@ function createHttpsServer({ tls, timeouts }: ApiServerOptions): Server {
     keepAlive: true,
     keepAliveInitialDelay: apiLimits.tcpKeepAliveMs,
     noDelay: true,
-    shouldUpgradeCallback: isWebSocketUpgrade,
+    // What an extension server switches to is between it and the client.
+    shouldUpgradeCallback: (request) =>
+      isWebSocketUpgrade(request) || aggregatedApi({ aggregated }, request.url ?? '') !== undefined,
   });
   server.maxHeadersCount = apiLimits.headersCountMax;
   server.maxConnections = apiLimits.connectionsMax;

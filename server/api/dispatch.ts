@@ -1,6 +1,8 @@
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import { requestedBy } from '../registry/requested-by.ts';
 import { reviewHandler } from './access/reviews/review-handlers.ts';
+import { aggregatedApi } from './aggregation/aggregated-api.ts';
+import { passRequest } from './aggregation/pass-request.ts';
 import type { ApiServices, Exchange, ResourceHandler } from './exchange.ts';
 import { servePath } from './path-routes.ts';
 import { methodNotAllowed, pathNotFound, type ResourceRequest } from './request/request-info.ts';
@@ -28,6 +30,8 @@ const verbHandlers: Readonly<Record<ResourceRequest['verb'], ResourceHandler>> =
 /** Finds the handler of an authorised request and runs it. Throws NotFound and MethodNotAllowed. */
 export async function dispatch(exchange: Exchange): Promise<void> {
   const { info, services } = exchange;
+  const passed = aggregatedApi(services, info.path);
+  if (passed) return passRequest(exchange, passed);
   if (info.type === 'path') return servePath(exchange);
   const kind = services.kinds.find(info.group, info.version, info.resource);
   if (!kind) throw pathNotFound();

@@ -7,6 +7,7 @@ import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { ProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
 import type { ObjectDecoder } from '../../protocol/schema/decode-object.ts';
+import type { AggregatedApis } from '../aggregation/aggregated-apis.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Admission } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -26,6 +27,8 @@ export interface ApiServices {
   /** For what is asked for and not written: sessions, tokens. Writes are reviewed by the registry. */
   admission: Admission;
   kinds: KindIndex;
+  /** What other servers answer for. */
+  aggregated: AggregatedApis;
   access: ApiAccess;
   podStreams: PodStreams;
   clock: Clock;

@@ -1,10 +1,13 @@
 import { contentType } from '../../lib/metrics.ts';
+import { aggregatedApi } from './aggregation/aggregated-api.ts';
+import { passRequest } from './aggregation/pass-request.ts';
 import {
   aggregatedDiscovery,
   coreVersions,
   groupList,
   groupNames,
   oneGroup,
+  ownGroupVersions,
   resourceList,
 } from './discovery/discovery.ts';
 import { sendDocument } from './discovery/documents.ts';
@@ -54,10 +57,11 @@ const routes: Readonly<Record<string, Route>> = {
 };
 
 function allPaths({ services }: Exchange): string[] {
-  const { groupVersions } = services.kinds;
-  const groups = groupNames(services.kinds).map((name) => `/apis/${name}`);
+  const groups = groupNames(services).map((name) => `/apis/${name}`);
   const named = Object.keys(routes).map((name) => `/${name}`);
-  const paths = [...named, ...groups, ...groupVersions.map(({ path }) => `/${path}`)];
+  const own = ownGroupVersions(services).map(({ path }) => `/${path}`);
+  const passed = services.aggregated.list().map(({ group, version }) => `/apis/${group}/${version}`);
+  const paths = [...named, ...groups, ...own, ...passed];
   return [
     ...paths.filter((path) => !['/', '/.well-known', '/openapi', '/openid'].includes(path)),
     '/.well-known/openid-configuration',
@@ -91,7 +95,7 @@ async function serveDiscovery(
       documents.get(path, () => resourceList(groupVersion)),
     );
   const [group = ''] = rest;
-  const found = root === 'apis' && rest.length === 1 ? oneGroup(kinds, group) : undefined;
+  const found = root === 'apis' && rest.length === 1 ? oneGroup(exchange.services, group) : undefined;
   if (!found) throw pathNotFound();
   await sendDocument(
     exchange,
@@ -100,11 +104,14 @@ async function serveDiscovery(
 }
 
 async function serveDiscoveryRoot(exchange: Exchange, root: 'api' | 'apis'): Promise<void> {
-  const { kinds, documents } = exchange.services;
+  const { services } = exchange;
+  const { kinds, documents } = services;
   const version = aggregatedVersion(exchange.request.headers.accept);
   if (version !== undefined) {
     const apiVersion = `apidiscovery.k8s.io/${version}`;
-    const document = documents.get(`${root} ${version}`, () => aggregatedDiscovery(kinds, root, apiVersion));
+    const document = documents.get(`${root} ${version}`, () =>
+      aggregatedDiscovery(services, root, apiVersion),
+    );
     const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
     return sendDocument(exchange, document, { contentType });
   }
@@ -114,7 +121,7 @@ async function serveDiscoveryRoot(exchange: Exchange, root: 'api' | 'apis'): Pro
   }
   await sendDocument(
     exchange,
-    documents.get(root, () => groupList(kinds)),
+    documents.get(root, () => groupList(services)),
   );
 }
 
@@ -140,7 +147,10 @@ async function serveOpenApi(exchange: Exchange, [version, ...rest]: readonly str
       exchange,
       services.documents.get('openapi/v3', () => openApiIndex(services)),
     );
-  const document = openApiV3(services, rest.join('/'));
+  const path = rest.join('/');
+  const passed = aggregatedApi(services, `/${path}`);
+  if (passed) return passRequest(exchange, passed);
+  const document = openApiV3(services, path);
   if (!document) throw pathNotFound();
   const cacheControl = query.get('hash') === document.hash ? 'public, immutable, max-age=31536000' : 'public';
   await sendDocument(exchange, document, { cacheControl });

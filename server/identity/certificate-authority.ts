@@ -41,19 +41,20 @@ const caLifetimeMs = 20 * yearMs;
 const backdatedMs = 7 * 24 * 60 * 60 * 1000;
 /** No server runs before this, whatever its clock says: a board without a battery may wake up in 1970. */
 const earliestNow = Date.UTC(2026, 0, 1);
-const caSubject: Subject = { commonName: 'flotilla-ca', organizations: [] };
 
-/** The cluster's CA in `directory` (`ca.key`, `ca.crt`), made when there is none. Throws IdentityError. */
+/** A CA in `directory` (`ca.key`, `ca.crt`), made when there is none; the cluster's unless named. Throws IdentityError. */
 export async function openCertificateAuthority(options: {
   directory: string;
+  commonName?: string;
   now: () => number;
   random: Random;
 }): Promise<CertificateAuthority> {
-  const { directory, random } = options;
+  const { directory, random, commonName = 'flotilla-ca' } = options;
+  const caSubject: Subject = { commonName, organizations: [] };
   const now = () => Math.max(options.now(), earliestNow);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const key = await loadOrMakeKey(directory, 'ca', await readIfThere(join(directory, 'ca.crt')));
-  const certificate = await loadOrMakeCaCertificate(directory, key, { now: now(), random });
+  const certificate = await loadOrMakeCaCertificate(directory, key, { caSubject, now: now(), random });
   const caEnd = new X509Certificate(certificate).validToDate.getTime();
   return {
     certificate,
@@ -102,7 +103,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 async function loadOrMakeCaCertificate(
   directory: string,
   key: KeyObject,
-  { now, random }: { now: number; random: Random },
+  { caSubject, now, random }: { caSubject: Subject; now: number; random: Random },
 ): Promise<string> {
   const path = join(directory, 'ca.crt');
   const existing = await readIfThere(path);

@@ -37,6 +37,13 @@ export interface ServerCertificate {
   ca: string;
 }
 
+export interface FrontProxy {
+  ca: string;
+  key: string;
+  certificate: string;
+  commonName: string;
+}
+
 export interface Identity extends Disposable {
   /** Signs service accounts' tokens; its key is `service-account.key`. */
   readonly tokenSigner: TokenSigner;
@@ -46,6 +53,8 @@ export interface Identity extends Disposable {
   readonly caPin: string;
   /** For the API and the broker alike. */
   readonly server: ServerCertificate;
+  /** As whom the API passes requests on to other servers; of an authority that signs nothing else. PEM. */
+  readonly frontProxy: FrontProxy;
   /** Called when the server's certificate was renewed, with the new one. */
   onRenewed(handler: (server: ServerCertificate) => void): Disposable;
   /**
@@ -91,6 +100,7 @@ const tokenIssuer = 'https://kubernetes.default.svc.cluster.local';
 const dayMs = 24 * 60 * 60 * 1000;
 const serverLifetimeMs = 365 * dayMs;
 const adminLifetimeMs = 5 * 365 * dayMs;
+const frontProxyName = 'front-proxy-client';
 /** Devices may be away for years; what makes an old certificate worthless is its node's other key, not its date. */
 const deviceLifetimeMs = 10 * 365 * dayMs;
 const renewBeforeMs = 90 * dayMs;
@@ -145,7 +155,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
   };
   schedule();
   return {
-    tokenSigner: await openTokenSigner(directory),
+    ...(await openOtherKeys(options)),
     caCertificate: authority.certificate,
     caPin: certificatePin(authority.certificate),
     get server() {
@@ -162,6 +172,35 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
       isDisposed = true;
       timer.cancel();
     },
+  };
+}
+
+/**
+ * Who shows this certificate to an extension API server may say who a user is, and so no other certificate may come
+ * from the authority that such a server trusts for it.
+ */
+async function openFrontProxy({ directory, clock, random }: IdentityOptions): Promise<FrontProxy> {
+  const own = join(directory, 'front-proxy');
+  const authority = await openCertificateAuthority({
+    directory: own,
+    commonName: 'flotilla-front-proxy-ca',
+    now: () => clock.now(),
+    random,
+  });
+  const client = await keepCertificate({ authority, directory: own, clock }, 'client', {
+    subject: { commonName: frontProxyName, organizations: [] },
+    use: 'client',
+    lifetimeMs: adminLifetimeMs,
+  });
+  return { ...client, ca: authority.certificate, commonName: frontProxyName };
+}
+
+async function openOtherKeys(
+  options: IdentityOptions,
+): Promise<Pick<Identity, 'tokenSigner' | 'frontProxy'>> {
+  return {
+    tokenSigner: await openTokenSigner(options.directory),
+    frontProxy: await openFrontProxy(options),
   };
 }
 

@@ -125,6 +125,15 @@ const samples: Readonly<Record<string, object>> = {
   'networking.k8s.io/v1 IPAddress': {
     spec: { parentRef: { resource: 'services', namespace: 'default', name: 'web' } },
   },
+  'apiregistration.k8s.io/v1 APIService': {
+    spec: {
+      group: 'example.com',
+      version: 'v1',
+      groupPriorityMinimum: 100,
+      versionPriority: 10,
+      service: { namespace: 'default', name: 'web' },
+    },
+  },
   'networking.k8s.io/v1 Ingress': {
     spec: {
       ingressClassName: 'nginx',
@@ -177,6 +186,7 @@ const samples: Readonly<Record<string, object>> = {
 /** A name that the kind takes. */
 export function sampleName({ kind }: Pick<KindDefinition, 'kind'>): string {
   if (kind === 'CustomResourceDefinition') return 'things.example.com';
+  if (kind === 'APIService') return 'v1.example.com';
   return kind === 'IPAddress' ? '10.0.0.1' : 'web';
 }
 

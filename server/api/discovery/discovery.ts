@@ -1,4 +1,6 @@
 import type { KindDefinition } from '../../../protocol/kinds/define-kind.ts';
+import { aggregatedVersion } from '../aggregation/listed-resources.ts';
+import type { ApiServices } from '../exchange.ts';
 import type { GroupVersion, KindIndex } from '../kind-index.ts';
 import { subresourceOf } from '../subresources/subresources.ts';
 
@@ -11,31 +13,45 @@ export function coreVersions(kinds: KindIndex, serverAddress: string) {
   };
 }
 
+/** The groups that this server answers for, and those that it passes on to others. */
+type Served = Pick<ApiServices, 'kinds' | 'aggregated'>;
+
 /** `/apis`: the named groups. */
-export function groupList(kinds: KindIndex) {
+export function groupList(served: Served) {
   return {
     kind: 'APIGroupList',
     apiVersion: 'v1',
-    groups: groupNames(kinds).map((name) => groupOf(kinds, name)),
+    groups: groupNames(served).map((name) => groupOf(served, name)),
   };
 }
 
 /** `/apis/<group>`; undefined when it is not served. */
-export function oneGroup(kinds: KindIndex, name: string) {
-  if (!groupNames(kinds).includes(name)) return undefined;
-  return { kind: 'APIGroup', apiVersion: 'v1', ...groupOf(kinds, name) };
+export function oneGroup(served: Served, name: string) {
+  if (!groupNames(served).includes(name)) return undefined;
+  return { kind: 'APIGroup', apiVersion: 'v1', ...groupOf(served, name) };
 }
 
-export function groupNames(kinds: KindIndex): string[] {
-  return [...new Set(kinds.groupVersions.flatMap(({ group }) => group || []))];
+export function groupNames({ kinds, aggregated }: Served): string[] {
+  const groups = [...kinds.groupVersions, ...aggregated.list()].flatMap(({ group }) => group || []);
+  return [...new Set(groups)];
 }
 
-function groupOf(kinds: KindIndex, name: string) {
-  const versions = kinds.groupVersions
-    .filter(({ group }) => group === name)
-    .map(({ apiVersion, version }) => ({ groupVersion: apiVersion, version }))
-    .sort((a, b) => compareVersions(a.version, b.version));
+function groupOf(served: Served, name: string) {
+  const versions = versionsOf(served, name).map((version) => ({
+    groupVersion: `${name}/${version}`,
+    version,
+  }));
   return { name, versions, preferredVersion: versions[0] };
+}
+
+function versionsOf({ kinds, aggregated }: Served, name: string): string[] {
+  const own = [...kinds.groupVersions, ...aggregated.list()].filter(({ group }) => group === name);
+  return [...new Set(own.map(({ version }) => version))].sort(compareVersions);
+}
+
+/** The group versions that this server answers for itself. */
+export function ownGroupVersions({ kinds, aggregated }: Served): readonly GroupVersion[] {
+  return kinds.groupVersions.filter(({ group, version }) => !aggregated.find(group, version));
 }
 
 /** Newest stable version first: v2, v1, v1beta1, v1alpha1 (source: k8s.io/apimachinery/pkg/version). */
@@ -96,24 +112,26 @@ function childOf(kind: KindDefinition, name: string) {
 }
 
 /** All resources of `/api` (`core`) or `/apis` in one document, as newer clients ask for them. */
-export function aggregatedDiscovery(kinds: KindIndex, root: 'api' | 'apis', apiVersion: string) {
-  const names = root === 'api' ? [''] : groupNames(kinds);
+export function aggregatedDiscovery(served: Served, root: 'api' | 'apis', apiVersion: string) {
+  const names = root === 'api' ? [''] : groupNames(served);
   return {
     kind: 'APIGroupDiscoveryList',
     apiVersion,
     metadata: {},
     items: names.map((name) => ({
       metadata: { name, creationTimestamp: null },
-      versions: kinds.groupVersions
-        .filter(({ group }) => group === name)
-        .sort((a, b) => compareVersions(a.version, b.version))
-        .map((groupVersion) => ({
-          version: groupVersion.version,
-          resources: groupVersion.kinds.map(aggregatedResource),
-          freshness: 'Current',
-        })),
+      versions: versionsOf(served, name).map((version) => discoveryVersion(served, name, version)),
     })),
   };
+}
+
+function discoveryVersion({ kinds, aggregated }: Served, group: string, version: string) {
+  const passed = aggregated.find(group, version);
+  if (passed) return aggregatedVersion(passed);
+  const own = kinds.groupVersions.find(
+    (candidate) => candidate.group === group && candidate.version === version,
+  );
+  return { version, resources: (own?.kinds ?? []).map(aggregatedResource), freshness: 'Current' };
 }
 
 function aggregatedResource(kind: KindDefinition) {

@@ -1,20 +1,23 @@
 import { refOf, type Schema } from '../../../protocol/schema/schema.ts';
+import { addOpenApiPart } from '../aggregation/merged-openapi.ts';
 import type { ApiServices } from '../exchange.ts';
+import { ownGroupVersions } from './discovery.ts';
 import { type Operation, type Parameter, type PathItem, pathsOf } from './openapi-paths.ts';
 import { schemasReachableFrom } from './openapi-v3.ts';
 
 /** `/openapi/v2`: the same API for clients from before OpenAPI 3, all groups in one document. */
-export function openApiV2({ kinds, version }: ApiServices) {
-  const all = kinds.groupVersions.map(pathsOf);
+export function openApiV2(services: ApiServices) {
+  const { kinds, version, aggregated } = services;
+  const all = ownGroupVersions(services).map(pathsOf);
   const names = new Set(all.flatMap(({ schemaNames }) => [...schemaNames]));
   const paths = all.flatMap(({ paths }) => Object.entries(paths));
   const definitions = Object.entries(schemasReachableFrom(names, kinds.kinds));
-  return {
-    swagger: '2.0',
-    info: { title: 'Kubernetes', version: version.gitVersion },
+  const document: { paths: Record<string, unknown>; definitions: Record<string, unknown> } = {
     paths: Object.fromEntries(paths.map(([path, item]) => [path, pathItemV2(item)])),
     definitions: Object.fromEntries(definitions.map(([name, schema]) => [name, schemaV2(schema)])),
   };
+  for (const { openApi } of aggregated.list()) if (openApi.v2) addOpenApiPart(document, openApi.v2);
+  return { swagger: '2.0', info: { title: 'Kubernetes', version: version.gitVersion }, ...document };
 }
 
 function pathItemV2({ parameters, ...operations }: PathItem) {

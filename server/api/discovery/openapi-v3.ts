@@ -3,16 +3,26 @@ import { refOf, type Schema } from '../../../protocol/schema/schema.ts';
 import { schemas } from '../../../protocol/schema/schemas.ts';
 import type { ApiServices } from '../exchange.ts';
 import type { GroupVersion } from '../kind-index.ts';
+import { ownGroupVersions } from './discovery.ts';
 import type { Document } from './documents.ts';
 import { pathsOf } from './openapi-paths.ts';
 
 /** `/openapi/v3`: where each group version's document is, with its hash so that clients keep it. */
 export function openApiIndex(services: ApiServices) {
-  const paths = services.kinds.groupVersions.map(({ path }) => [
+  const entry = (path: string, hash: string) => [
     path,
-    { serverRelativeURL: `/openapi/v3/${path}?hash=${openApiV3(services, path)?.hash ?? ''}` },
-  ]);
-  return { paths: Object.fromEntries(paths) as Record<string, { serverRelativeURL: string }> };
+    { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` },
+  ];
+  const own = ownGroupVersions(services).map(({ path }) =>
+    entry(path, openApiV3(services, path)?.hash ?? ''),
+  );
+  const passed = services.aggregated
+    .list()
+    .flatMap(({ group, version, openApi: { v3Hash } }) =>
+      v3Hash === undefined ? [] : [entry(`apis/${group}/${version}`, v3Hash)],
+    );
+  const paths = Object.fromEntries([...own, ...passed]) as Record<string, { serverRelativeURL: string }>;
+  return { paths };
 }
 
 /** The OpenAPI 3 document of a group version, `api/v1` or `apis/<group>/<version>`; undefined when not served. */

@@ -46,12 +46,22 @@ const leaf = (pem: string) => new X509Certificate(pem);
 describe('the server’s identity', () => {
   it('is made once, for nobody else to read, and is the same after a restart', async () => {
     await using made = await makeIdentity({ clock: new ManualClock() });
-    for (const file of await readdir(made.directory)) {
-      assert.equal((await stat(join(made.directory, file))).mode & 0o777, 0o600, file);
+    for (const entry of await readdir(made.directory, { withFileTypes: true, recursive: true })) {
+      const { mode } = await stat(join(entry.parentPath, entry.name));
+      assert.equal(mode & 0o777, entry.isDirectory() ? 0o700 : 0o600, entry.name);
     }
     const again = await reopen(made.directory);
     assert.deepEqual(again.server, made.identity.server);
+    assert.deepEqual(again.frontProxy, made.identity.frontProxy);
     assert.equal(again.caPin, certificatePin(made.identity.caCertificate));
+  });
+
+  it('speaks for users by an authority of its own, which signs nobody else', async () => {
+    await using made = await makeIdentity({ clock: new ManualClock() });
+    const { ca, certificate, commonName } = made.identity.frontProxy;
+    assert.equal(leaf(certificate).subject, `CN=${commonName}`);
+    assert.ok(leaf(certificate).verify(leaf(ca).publicKey));
+    assert.ok(!leaf(made.identity.server.cert).verify(leaf(ca).publicKey));
   });
 
   it('names every way to reach the server, and renews the certificate when they change', async () => {
