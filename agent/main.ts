@@ -17,6 +17,7 @@ import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
+import { NodeEndpoints } from './streams/node-endpoints.ts';
 import { serveStreams } from './streams/serve-streams.ts';
 
 export interface AgentDependencies {
@@ -106,7 +107,9 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   });
   pods.start();
   stack.defer(() => pods.stop({ workloads: config.stopWorkloads }));
-  stack.use(serveStreams({ link, log, find: (target) => pods.find(target) }));
+  const endpoints = new NodeEndpoints();
+  endpoints.register('/healthz', () => ({ body: 'ok' }));
+  stack.use(serveStreams({ link, log, clock, find: (target) => pods.find(target), endpoints }));
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
   const running = stack.move();

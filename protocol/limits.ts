@@ -55,6 +55,12 @@ export const limits = {
   streamWindowBytes: 128 * 1024,
   streamFrameBytesMax: 16 * 1024,
   streamsPerNodeMax: 64,
+  streamsPerServerMax: 2_048,
+  /** Each side of a stream says something this often, and gives the other up after that long a silence. */
+  streamBeatMs: 20_000,
+  streamSilenceMs: 65_000,
+  /** Texts in what is said about a stream. */
+  streamErrorCharactersMax: 4_096,
 } as const;
 
 /** Limits as numbers, for what takes others in tests. */

@@ -23,7 +23,12 @@ export interface Link extends AsyncDisposable {
    * Makes the stream connection if need be; resolves when it can carry frames. Released connections close when
    * idle.
    */
-  openStreams(): Promise<Disposable>;
+  openStreams(): Promise<StreamLease>;
+}
+
+export interface StreamLease extends Disposable {
+  /** Aborts when the connection is over; its reason is an Error that says why. */
+  readonly over: AbortSignal;
 }
 
 export type LinkHandler<D extends TopicDefinition> = (

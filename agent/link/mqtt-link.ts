@@ -9,7 +9,7 @@ import { aclFor } from '../../protocol/topics/acl.ts';
 import { type Message, type TopicDefinition, topicString } from '../../protocol/topics/define-topic.ts';
 import { gone } from '../../protocol/topics/sync.ts';
 import { Inbox } from './inbox.ts';
-import type { Link, LinkHandler } from './link.ts';
+import type { Link, LinkHandler, StreamLease } from './link.ts';
 import { MqttConnection } from './mqtt-connection.ts';
 
 export interface MqttLinkOptions {
@@ -32,6 +32,11 @@ export function createMqttLink(options: MqttLinkOptions): Link {
   return new MqttLink(options);
 }
 
+interface StreamConnection {
+  connection: MqttConnection;
+  over: AbortController;
+}
+
 class MqttLink implements Link {
   readonly #options: MqttLinkOptions;
   readonly #limits: Limits;
@@ -42,7 +47,7 @@ class MqttLink implements Link {
   #control: MqttConnection | undefined;
   #running: Promise<void> | undefined;
   #count: number;
-  #stream: Promise<MqttConnection> | undefined;
+  #stream: Promise<StreamConnection> | undefined;
   #openStream: MqttConnection | undefined;
   #streamLeases = 0;
   #streamIdle: Timer | undefined;
@@ -87,7 +92,7 @@ class MqttLink implements Link {
     return { [Symbol.dispose]: () => void this.#disconnectedHandlers.delete(handler) };
   }
 
-  async openStreams(): Promise<Disposable> {
+  async openStreams(): Promise<StreamLease> {
     this.#streamLeases++;
     this.#streamIdle?.cancel();
     let held = true;
@@ -96,8 +101,8 @@ class MqttLink implements Link {
       held = false;
     };
     try {
-      await (this.#stream ??= this.#connectStreams());
-      return { [Symbol.dispose]: release };
+      const { over } = await (this.#stream ??= this.#connectStreams());
+      return { over: over.signal, [Symbol.dispose]: release };
     } catch (error) {
       release();
       throw error;
@@ -108,7 +113,7 @@ class MqttLink implements Link {
     this.#abort.abort();
     this.#streamIdle?.cancel();
     const stream = await this.#stream?.catch(() => undefined);
-    await Promise.all([this.#control?.end(), stream?.end(), this.#running]);
+    await Promise.all([this.#control?.end(), stream?.connection.end(), this.#running]);
   }
 
   /** For ever: connect, serve until the connection ends, wait, again. */
@@ -155,12 +160,16 @@ class MqttLink implements Link {
     return reason;
   }
 
-  async #connectStreams(): Promise<MqttConnection> {
+  async #connectStreams(): Promise<StreamConnection> {
     try {
       const connection = await this.#connect('stream', this.#abort.signal);
+      const over = new AbortController();
       this.#openStream = connection;
-      void connection.closed.then(() => this.#forgetStreams(connection));
-      return connection;
+      void connection.closed.then((reason) => {
+        this.#forgetStreams(connection);
+        over.abort(new Error(reason));
+      });
+      return { connection, over };
     } catch (error) {
       this.#stream = undefined;
       throw error;

@@ -21,7 +21,7 @@ export const nodeKind = defineKind<Node>({
   namespaced: false,
   schema: 'io.k8s.api.core.v1.Node',
   verbs: allVerbs,
-  subresources: ['status'],
+  subresources: ['proxy', 'status'],
   columns: [
     nameColumn,
     {

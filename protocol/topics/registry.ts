@@ -1,6 +1,6 @@
 import type { TopicDefinition } from './define-topic.ts';
 import { joinRequest, joinResponse } from './join.ts';
-import { open, streamDown, streamUp } from './streams.ts';
+import { open, streamClosed, streamDown, streamUp } from './streams.ts';
 import { ack, ask, digestTopic, gone, hello, index, roll, set, status } from './sync.ts';
 
 /** Every topic of the bus. The broker's ACL allows exactly these. */
@@ -17,6 +17,7 @@ export const topics: readonly TopicDefinition[] = [
   open,
   streamDown,
   streamUp,
+  streamClosed,
   joinRequest,
   joinResponse,
 ];

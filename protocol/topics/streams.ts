@@ -3,11 +3,11 @@ import { limits } from '../limits.ts';
 import { defineTopic } from './define-topic.ts';
 
 /**
- * Logs, exec and what else flows: opened by the server on the control connection, carried on a second connection that
+ * Logs, exec, connections into pods and what else flows: opened by the server on the control connection, carried on a second connection that
  * the device makes on demand, so that bulk never stands in front of control traffic. Frames go at QoS 0: within one
  * connection nothing is lost or reordered, and a connection that breaks ends its streams.
  */
-const text = v.pipe(v.string(), v.maxLength(4096));
+const text = v.pipe(v.string(), v.maxLength(limits.streamErrorCharactersMax));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const logsRequest = v.object({
@@ -31,10 +31,20 @@ const execRequest = v.object({
   tty: v.boolean(),
 });
 
-export const streamRequest = v.variant('type', [logsRequest, execRequest]);
+/** Something that the device tells about itself, by a path as in `nodes/<name>/proxy/<path>`. */
+const endpointRequest = v.object({
+  type: v.literal('endpoint'),
+  /** With its leading slash, without a query. */
+  path: text,
+  /** Without its question mark. */
+  query: text,
+});
+
+export const streamRequest = v.variant('type', [logsRequest, execRequest, endpointRequest]);
 export type StreamRequest = v.InferOutput<typeof streamRequest>;
 export type LogsRequest = v.InferOutput<typeof logsRequest>;
 export type ExecRequest = v.InferOutput<typeof execRequest>;
+export type EndpointRequest = v.InferOutput<typeof endpointRequest>;
 
 export const open = defineTopic({
   name: 'open',
@@ -50,8 +60,8 @@ function isFrameData(value: unknown): boolean {
 }
 
 const frame = v.variant('type', [
-  /** The device is ready to take frames. */
-  v.object({ type: v.literal('ready') }),
+  /** The device is ready to take frames. `status` (of HTTP) and `contentType` for an endpoint's answer. */
+  v.object({ type: v.literal('ready'), status: v.optional(count), contentType: v.optional(text) }),
   v.object({
     type: v.literal('data'),
     channel: v.picklist(['stdin', 'stdout', 'stderr']),
@@ -59,8 +69,10 @@ const frame = v.variant('type', [
   }),
   /** The other side may send this many further bytes. */
   v.object({ type: v.literal('credit'), bytes: count }),
+  /** Said where nothing else was for a while, so that each side knows of the other. */
+  v.object({ type: v.literal('alive') }),
   v.object({ type: v.literal('resize'), columns: count, rows: count }),
-  /** No more data on stdin. */
+  /** The sender has no more data; the other direction goes on. */
   v.object({ type: v.literal('end') }),
   /** The last frame of either side. `exitCode` for an exec that ran to its end, `error` for anything that failed. */
   v.object({ type: v.literal('close'), exitCode: v.optional(v.number()), error: v.optional(text) }),
@@ -83,4 +95,17 @@ export const streamUp = defineTopic({
   qos: 0,
   connection: 'stream',
   schema: frame,
+});
+
+/**
+ * The device ends a stream, or could not begin it, and has no stream connection to say so: that broke, or cannot be
+ * made.
+ */
+export const streamClosed = defineTopic({
+  name: 'streamClosed',
+  pattern: 'nodes/{node}/up/closed/{id}',
+  way: 'up',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({ error: text }),
 });

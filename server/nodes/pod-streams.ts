@@ -1,6 +1,6 @@
-import type { ExecRequest, LogsRequest } from '../../protocol/topics/streams.ts';
+import type { EndpointRequest, ExecRequest, LogsRequest } from '../../protocol/topics/streams.ts';
 
-/** Streams into pods, as the API sees them. Failures are `StatusError`s with a message for a person. */
+/** Streams to devices and into their pods, as the API sees them. Failures are `StatusError`s with a message for a person. */
 export interface PodStreams {
   /** Throws ServiceUnavailable when the node cannot be asked for a stream now. */
   assertReachable(node: string): void;
@@ -8,6 +8,16 @@ export interface PodStreams {
   logs(node: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Resolves once the device has accepted the session. */
   exec(node: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
+  /** What the device tells about itself (agent/streams/node-endpoints.ts). */
+  endpoint(node: string, request: EndpointRequest, signal: AbortSignal): Promise<EndpointAnswer>;
+}
+
+export interface EndpointAnswer {
+  /** Of HTTP. */
+  status: number;
+  contentType: string;
+  /** Breaks off when the device does. */
+  body: AsyncIterable<Uint8Array>;
 }
 
 export interface ExecSession {

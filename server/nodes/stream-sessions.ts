@@ -1,18 +1,18 @@
-import { AsyncQueue } from '../../lib/async-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { type Random, uuid } from '../../lib/random.ts';
 import { limits } from '../../protocol/limits.ts';
 import { StatusError } from '../../protocol/status.ts';
-import { ReceiveWindow, SendWindow, sendWindowed } from '../../protocol/stream-window.ts';
 import {
   open,
   type StreamFrame,
   type StreamRequest,
+  streamClosed,
   streamDown,
   streamUp,
 } from '../../protocol/topics/streams.ts';
 import type { Bus } from '../bus/bus.ts';
+import { BusStream, unavailable } from './bus-stream.ts';
 import type { ExecSession, PodStreams } from './pod-streams.ts';
 
 /** A device makes its stream connection on demand; on a slow link TLS alone takes seconds. */
@@ -25,171 +25,136 @@ export interface StreamSessionsOptions {
   log: Logger;
 }
 
-/** Streams into pods over the bus: opened on the node's control connection, carried on its stream connection. */
+/** Streams to devices over the bus: opened on the node's control connection, carried on its stream connection. */
 export function createPodStreams(options: StreamSessionsOptions): PodStreams & Disposable {
-  const sessions = new Map<string, Session>();
-  const openSession = (node: string, request: StreamRequest, signal: AbortSignal) =>
-    Session.open({ ...options, sessions, node, request, signal });
-  const subscriptions = [
-    options.bus.subscribe(streamUp, (frame, { node, id }) => {
-      const session = id === undefined ? undefined : sessions.get(id);
-      if (session && session.node === node) session.receive(frame);
-    }),
-    options.bus.onPresence(({ node, connected }) => {
-      if (connected) return;
-      for (const session of sessions.values()) {
-        if (session.node === node) session.finish({ error: `node ${node} disconnected` });
-      }
-    }),
-  ];
+  const sessions = new StreamSessions(options);
+  const openStream = sessions.open.bind(sessions);
   return {
-    assertReachable: (node) => assertReachable(options.bus, node),
+    assertReachable: (node) => sessions.assertReachable(node),
     async *logs(node, request, signal) {
-      const session = await openSession(node, request, signal);
-      for await (const chunk of session.output) yield chunk.data;
+      const stream = await openStream(node, request, signal);
+      for await (const chunk of stream.output) yield chunk.data;
     },
-    exec: async (node, request, signal) => (await openSession(node, request, signal)).toExec(),
-    [Symbol.dispose]() {
-      for (const subscription of subscriptions) subscription[Symbol.dispose]();
-      for (const session of sessions.values()) session.finish({ error: 'the server is stopping' });
+    exec: async (node, request, signal) => toExec(await openStream(node, request, signal)),
+    async endpoint(node, request, signal) {
+      const stream = await openStream(node, request, signal);
+      const { status = 200, contentType = 'text/plain' } = await stream.ready;
+      return { status, contentType, body: dataOf(stream) };
     },
+    [Symbol.dispose]: () => sessions[Symbol.dispose](),
   };
 }
 
-interface SessionOptions extends StreamSessionsOptions {
-  sessions: Map<string, Session>;
-  node: string;
-  request: StreamRequest;
-  signal: AbortSignal;
-}
+class StreamSessions implements Disposable {
+  readonly #options: StreamSessionsOptions;
+  readonly #streams = new Map<string, BusStream>();
+  readonly #openOnNode = new Map<string, Set<BusStream>>();
+  readonly #subscriptions: Disposable[];
 
-type OutputChunk = { channel: 'stdout' | 'stderr'; data: Uint8Array };
-
-/** One open stream. Its life ends exactly once, in `finish`, whoever ends it. */
-class Session {
-  readonly node: string;
-  readonly output: AsyncQueue<OutputChunk>;
-  readonly #id: string;
-  readonly #options: SessionOptions;
-  readonly #sendWindow = new SendWindow();
-  readonly #receiveWindow = new ReceiveWindow();
-  readonly #ready = Promise.withResolvers<void>();
-  readonly #exit = Promise.withResolvers<number>();
-  #finished = false;
-  readonly #onAbort = () => this.finish({ error: 'cancelled' });
-
-  private constructor(id: string, options: SessionOptions) {
-    this.#id = id;
+  constructor(options: StreamSessionsOptions) {
     this.#options = options;
-    this.node = options.node;
-    this.output = new AsyncQueue((chunk) => {
-      const bytes = this.#receiveWindow.consumed(chunk.data.length);
-      if (bytes > 0) this.#send({ type: 'credit', bytes });
-    });
-    // Both are also told through `output`; nobody need wait for them.
-    this.#exit.promise.catch(() => {});
-    this.#ready.promise.catch(() => {});
+    const { bus } = options;
+    this.#subscriptions = [
+      bus.subscribe(streamUp, (frame, { node, id }) => this.#find(node, id)?.receive(frame)),
+      bus.subscribe(streamClosed, (end, { node, id }) =>
+        this.#find(node, id)?.receive({ type: 'close', ...end }),
+      ),
+      bus.onPresence(({ node, connected }) => {
+        if (connected) return;
+        for (const stream of this.#openOnNode.get(node) ?? [])
+          stream.finish({ error: `node ${node} disconnected` });
+      }),
+    ];
   }
 
-  static async open(options: SessionOptions): Promise<Session> {
-    const { bus, clock, node, request, random, sessions, signal } = options;
-    assertReachable(bus, node);
-    const openOnNode = [...sessions.values()].filter((session) => session.node === node).length;
-    if (openOnNode >= limits.streamsPerNodeMax) {
-      throw new StatusError(
-        'TooManyRequests',
-        `node ${node} already carries ${openOnNode} streams; close some first`,
-      );
-    }
-    const id = uuid(random);
-    const session = new Session(id, options);
-    sessions.set(id, session);
-    signal.addEventListener('abort', session.#onAbort, { once: true });
-    if (signal.aborted) session.#onAbort();
+  /** Resolves when the device has begun. Throws a StatusError. */
+  async open(node: string, request: StreamRequest, signal: AbortSignal): Promise<BusStream> {
+    const { bus, clock } = this.#options;
+    signal.throwIfAborted();
+    this.assertReachable(node);
+    this.#assertRoom(node);
+    const id = uuid(this.#options.random);
+    const stream = this.#create(id, node, signal);
     const timer = clock.after(openTimeoutMs, () =>
-      session.finish({ error: `node ${node} did not open the stream within ${openTimeoutMs / 1000} s` }),
+      stream.finish({ error: `node ${node} did not open the stream within ${openTimeoutMs / 1000} s` }),
     );
     try {
       await bus.publish(open, { node }, { id, request });
-      await session.#ready.promise;
-      return session;
+      await stream.ready;
+      return stream;
     } finally {
       timer.cancel();
     }
   }
 
-  receive(frame: StreamFrame): void {
-    switch (frame.type) {
-      case 'ready':
-        return this.#ready.resolve();
-      case 'credit':
-        return this.#sendWindow.add(frame.bytes);
-      case 'data':
-        return this.#receiveData(frame.channel, frame.data);
-      case 'close':
-        return this.finish(frame, { tellDevice: false });
-      case 'resize':
-      case 'end':
-        return;
-    }
+  assertReachable(node: string): void {
+    if (this.#options.bus.connectedNodes().includes(node)) return;
+    throw unavailable(`node ${node} is not connected; try again when \`kubectl get nodes\` shows it Ready`);
   }
 
-  /** Ends the session; the first reason wins. */
-  finish(
-    end: { exitCode?: number | undefined; error?: string | undefined },
-    { tellDevice = true } = {},
-  ): void {
-    if (this.#finished) return;
-    this.#finished = true;
-    this.#options.sessions.delete(this.#id);
-    this.#options.signal.removeEventListener('abort', this.#onAbort);
-    if (tellDevice) this.#send({ type: 'close', error: end.error });
-    if (end.error === undefined) {
-      this.#ready.resolve();
-      this.#exit.resolve(end.exitCode ?? 0);
-      this.output.end();
-      this.#sendWindow.fail(unavailable('the process has ended'));
-      return;
-    }
-    const error = unavailable(end.error);
-    this.#ready.reject(error);
-    this.#exit.reject(error);
-    this.output.fail(error);
-    this.#sendWindow.fail(error);
+  [Symbol.dispose](): void {
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
+    for (const stream of this.#streams.values()) stream.finish({ error: 'the server is stopping' });
   }
 
-  toExec(): ExecSession {
-    return {
-      write: (data) =>
-        sendWindowed(this.#sendWindow, data, (part) =>
-          this.#send({ type: 'data', channel: 'stdin', data: part }),
-        ),
-      endStdin: () => this.#send({ type: 'end' }),
-      resize: (columns, rows) => this.#send({ type: 'resize', columns, rows }),
-      output: () => this.output,
-      exit: this.#exit.promise,
-    };
+  #assertRoom(node: string): void {
+    const onNode = this.#openOnNode.get(node)?.size ?? 0;
+    if (onNode >= limits.streamsPerNodeMax)
+      throw new StatusError(
+        'TooManyRequests',
+        `node ${node} already carries ${onNode} streams (logs, exec, connections); close some first`,
+      );
+    if (this.#streams.size >= limits.streamsPerServerMax)
+      throw new StatusError(
+        'TooManyRequests',
+        `the server already carries ${this.#streams.size} streams; try again when others have ended`,
+      );
   }
 
-  #receiveData(channel: 'stdin' | 'stdout' | 'stderr', data: Uint8Array): void {
-    if (channel === 'stdin') return;
-    if (this.#receiveWindow.arrived(data.length)) this.output.push({ channel, data });
-    else this.finish({ error: `node ${this.node} sent more than its window` });
-  }
-
-  #send(frame: StreamFrame): void {
-    const { bus, log } = this.#options;
-    bus.publish(streamDown, { node: this.node, id: this.#id }, frame).catch((error: unknown) => {
-      log.warn('stream frame not sent', { node: this.node, error });
+  #create(id: string, node: string, signal: AbortSignal): BusStream {
+    const { clock } = this.#options;
+    const onNode = this.#openOnNode.get(node) ?? new Set();
+    const stream: BusStream = new BusStream({
+      node,
+      clock,
+      signal,
+      sendFrame: (frame) => this.#send(node, id, frame),
+      onFinished: () => {
+        this.#streams.delete(id);
+        onNode.delete(stream);
+        if (onNode.size === 0) this.#openOnNode.delete(node);
+      },
     });
+    this.#openOnNode.set(node, onNode);
+    onNode.add(stream);
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  /** Nobody speaks for another node's streams. */
+  #find(node: string | undefined, id: string | undefined): BusStream | undefined {
+    const stream = id === undefined ? undefined : this.#streams.get(id);
+    return stream?.node === node ? stream : undefined;
+  }
+
+  #send(node: string, id: string, frame: StreamFrame): void {
+    const { bus, log } = this.#options;
+    bus
+      .publish(streamDown, { node, id }, frame)
+      .catch((error: unknown) => log.warn('stream frame not sent', { node, error }));
   }
 }
 
-function assertReachable(bus: Bus, node: string): void {
-  if (bus.connectedNodes().includes(node)) return;
-  throw unavailable(`node ${node} is not connected; try again when \`kubectl get nodes\` shows it Ready`);
+async function* dataOf(stream: BusStream): AsyncGenerator<Uint8Array> {
+  for await (const { data } of stream.output) yield data;
 }
 
-function unavailable(message: string): StatusError {
-  return new StatusError('ServiceUnavailable', message);
+function toExec(stream: BusStream): ExecSession {
+  return {
+    write: (data) => stream.write(data),
+    endStdin: () => stream.endInput(),
+    resize: (columns, rows) => stream.resize(columns, rows),
+    output: () => stream.output,
+    exit: stream.exit,
+  };
 }

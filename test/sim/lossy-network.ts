@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Link, LinkHandler } from '../../agent/link/link.ts';
+import type { Link, LinkHandler, StreamLease } from '../../agent/link/link.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Message, TopicDefinition, TopicParameters } from '../../protocol/topics/define-topic.ts';
@@ -252,7 +252,7 @@ export class SimLink implements Link {
     return { [Symbol.dispose]: () => this.#disconnectedHandlers.delete(handler) };
   }
 
-  openStreams(): Promise<Disposable> {
+  openStreams(): Promise<StreamLease> {
     return Promise.reject(new Error('this network carries no streams'));
   }
 

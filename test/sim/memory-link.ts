@@ -1,5 +1,5 @@
 import { Inbox } from '../../agent/link/inbox.ts';
-import type { Link, LinkHandler } from '../../agent/link/link.ts';
+import type { Link, LinkHandler, StreamLease } from '../../agent/link/link.ts';
 import { LinkError } from '../../agent/link/link-error.ts';
 import type { Logger } from '../../lib/log.ts';
 import { encodeMessage } from '../../protocol/codec.ts';
@@ -22,6 +22,7 @@ export class MemoryLink implements Link {
   readonly #disconnectedHandlers = new Set<(reason: string) => void>();
   #control: MemoryConnection | undefined;
   #stream: MemoryConnection | undefined;
+  #streamOver = new AbortController();
   #count: number;
   #started = false;
   #online = true;
@@ -47,6 +48,10 @@ export class MemoryLink implements Link {
   /** Breaks the connections there are; a started link that is online comes back with `reconnect`. */
   drop(reason: string): void {
     this.#control?.drop(reason);
+    this.#stream?.drop(reason);
+  }
+
+  dropStreams(reason: string): void {
     this.#stream?.drop(reason);
   }
 
@@ -80,19 +85,21 @@ export class MemoryLink implements Link {
     return { [Symbol.dispose]: () => void this.#disconnectedHandlers.delete(handler) };
   }
 
-  async openStreams(): Promise<Disposable> {
+  async openStreams(): Promise<StreamLease> {
     if (!this.#online) throw new LinkError('Unreachable', 'the link is cut');
     const { bus, node } = this.#options;
     this.#stream ??= bus.connect(
       { connection: 'stream', node },
       {
         onMessage: (topic, payload) => this.#inbox.receive(topic, payload),
-        onClosed: () => {
+        onClosed: (reason) => {
           this.#stream = undefined;
+          this.#streamOver.abort(new Error(reason));
+          this.#streamOver = new AbortController();
         },
       },
     );
-    return { [Symbol.dispose]: () => {} };
+    return { over: this.#streamOver.signal, [Symbol.dispose]: () => {} };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Link } from '../../agent/link/link.ts';
+import type { Link, StreamLease } from '../../agent/link/link.ts';
 
 /** A link that never connects. */
 export class DeadLink implements Link {
@@ -19,7 +19,7 @@ export class DeadLink implements Link {
   onDisconnected(): Disposable {
     return nothing;
   }
-  openStreams(): Promise<Disposable> {
+  openStreams(): Promise<StreamLease> {
     return Promise.reject(new Error('not connected'));
   }
   async [Symbol.asyncDispose](): Promise<void> {}

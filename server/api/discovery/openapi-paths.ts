@@ -132,6 +132,7 @@ function subresourceItem(kind: KindDefinition, name: string, schemaNames: Set<st
   const item: PathItem = { parameters: pathParameters(kind, { named: true }) };
   const methods: Record<SubresourceVerb, Method> = {
     create: 'post',
+    delete: 'delete',
     get: 'get',
     patch: 'patch',
     update: 'put',
@@ -140,7 +141,7 @@ function subresourceItem(kind: KindDefinition, name: string, schemaNames: Set<st
     const method = methods[verb];
     const options =
       schema === undefined ? {} : { answer: schema, ...(verb === 'get' ? {} : { body: schema }) };
-    const parameters = verb === 'get' ? [] : writeParameters;
+    const parameters = verb === 'get' || schema === undefined ? [] : writeParameters;
     item[method] =
       verb === 'patch' && schema !== undefined
         ? patchOperation(of, schema, name)

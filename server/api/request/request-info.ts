@@ -19,6 +19,8 @@ export interface ResourceRequest {
   namespace: string | undefined;
   name: string | undefined;
   subresource: string | undefined;
+  /** What follows `…/proxy`, with its leading slash and as encoded as it came; '' when nothing does. */
+  rest?: string;
 }
 
 export interface PathRequest {
@@ -30,12 +32,17 @@ export interface PathRequest {
 
 /** Throws BadRequest for a path that is not in canonical form. */
 export function readRequestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
-  const segments = segmentsOf(path);
-  const located = locate(segments);
+  const proxied = proxiedPath.exec(path);
+  const located = locate(segmentsOf(proxied?.[1] ?? path));
   if (!located) return { type: 'path', path, verb: method.toLowerCase() };
+  if (proxied) located.rest = proxied[2] ?? '';
   const watches = located.subresource === undefined && isTrue(query.get('watch'));
   return { type: 'resource', path, verb: verbOf(method, located.name, watches), ...located };
 }
+
+/** Behind `proxy` the path is the other server's, to be handed on as it is. */
+const proxiedPath =
+  /^(\/api\/v1\/(?:nodes\/[^/]+|namespaces\/[^/]+\/(?:pods|services)\/[^/]+)\/proxy)(\/.*)?$/;
 
 /**
  * Splits a path into decoded segments. Encoded slashes, empty and dot segments are refused rather than interpreted: two

@@ -7,6 +7,7 @@ import { bindingType, bindPod } from './binding.ts';
 import { evictionType, evictPod } from './eviction.ts';
 import { execInPod, execOptions } from './exec.ts';
 import { readLog } from './log.ts';
+import { proxyNode } from './proxy/proxy-node.ts';
 import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
 import { createToken, tokenRequestType } from './token.ts';
 
@@ -22,7 +23,7 @@ export interface Subresource {
   handlers: Partial<Record<SubresourceVerb, ResourceHandler>>;
 }
 
-export type SubresourceVerb = 'create' | 'get' | 'patch' | 'update';
+export type SubresourceVerb = 'create' | 'delete' | 'get' | 'patch' | 'update';
 
 const subresources: Readonly<Record<string, Subresource>> = {
   status: {
@@ -67,8 +68,21 @@ const subresources: Readonly<Record<string, Subresource>> = {
   },
 };
 
+const proxies: Readonly<Record<string, ResourceHandler>> = { nodes: proxyNode };
+
 /** Undefined when the kind has no such subresource, or nobody serves it yet. */
 export function subresourceOf(kind: KindDefinition, name: string): Subresource | undefined {
-  if (!kind.subresources.includes(name) || !Object.hasOwn(subresources, name)) return undefined;
-  return subresources[name];
+  if (!kind.subresources.includes(name)) return undefined;
+  if (name === 'proxy') return proxyOf(kind);
+  return Object.hasOwn(subresources, name) ? subresources[name] : undefined;
+}
+
+function proxyOf({ plural, kind }: KindDefinition): Subresource | undefined {
+  const handle = proxies[plural];
+  if (!handle) return undefined;
+  return {
+    verbs: ['create', 'delete', 'get', 'patch', 'update'],
+    responseKind: { group: '', version: 'v1', kind: `${kind}ProxyOptions` },
+    handlers: { create: handle, delete: handle, get: handle, patch: handle, update: handle },
+  };
 }

@@ -1,6 +1,6 @@
 import { StatusError } from '../../../../protocol/status.ts';
-import type { ExecRequest, LogsRequest } from '../../../../protocol/topics/streams.ts';
-import type { ExecSession, PodStreams } from '../../../../server/nodes/pod-streams.ts';
+import type { EndpointRequest, ExecRequest, LogsRequest } from '../../../../protocol/topics/streams.ts';
+import type { EndpointAnswer, ExecSession, PodStreams } from '../../../../server/nodes/pod-streams.ts';
 
 /**
  * A device in memory. Log lines come from the test; `exec` runs tiny built-in commands: `echo`, `cat` (until stdin
@@ -29,6 +29,15 @@ export class FakePodStreams implements PodStreams {
     const session = new FakeExecSession(request, signal);
     this.sessions.push(session);
     return session;
+  }
+
+  async endpoint(node: string, { path, query }: EndpointRequest): Promise<EndpointAnswer> {
+    if (this.refusal) throw this.refusal;
+    const text = `${node} ${path}?${query}\n`;
+    async function* body() {
+      yield Buffer.from(text);
+    }
+    return { status: path === '/missing' ? 404 : 200, contentType: 'text/plain', body: body() };
   }
 }
 
