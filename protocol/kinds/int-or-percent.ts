@@ -14,3 +14,13 @@ export function validateIntOrPercent(value: number | string, field: string): Sta
   }
   return causes;
 }
+
+/** The count that such a value means of `total`; `round` decides what a percentage does with fractions. */
+export function resolveIntOrPercent(
+  value: number | string,
+  total: number,
+  round: (value: number) => number,
+): number {
+  if (typeof value === 'number') return value;
+  return value.endsWith('%') ? round((Number.parseInt(value, 10) * total) / 100) : Number.parseInt(value, 10);
+}

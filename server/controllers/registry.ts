@@ -1,5 +1,6 @@
 import { certificateRequestCleaner } from './certificates/request-cleaner.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
+import { daemonSetController } from './daemon-set/daemon-set-controller.ts';
 import type { ControllerDefinition } from './define-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
 import { eventExpiryController } from './event-expiry.ts';
@@ -7,6 +8,7 @@ import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { namespaceController } from './namespace-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
+import { replicationController } from './replica-set/replication-controller.ts';
 import { serviceAccountController } from './service-account-controller.ts';
 
 /** Every controller the server runs. */
@@ -15,6 +17,8 @@ export const controllers: readonly ControllerDefinition[] = [
   serviceAccountController,
   deploymentController,
   replicaSetController,
+  replicationController,
+  daemonSetController,
   nodeLifecycleController,
   garbageCollector,
   eventExpiryController,

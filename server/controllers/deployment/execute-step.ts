@@ -6,10 +6,10 @@ import { isStatus } from '../../../protocol/status.ts';
 import type { ControllerContext } from '../define-controller.ts';
 import { ignoreGone, isNamespaceEnding, messageOf } from '../expected-failures.ts';
 import { nameOf } from '../object-name.ts';
+import { canonicalTemplate } from '../template-hash.ts';
 import { bringInStep, buildSet, revisionAnnotation, revisionOf } from './new-set.ts';
 import type { DeploymentStep } from './plan.ts';
 import { boundsOf, sizeAnnotations } from './scaling.ts';
-import { canonicalTemplate } from './template-hash.ts';
 
 export interface StepWork {
   context: ControllerContext;

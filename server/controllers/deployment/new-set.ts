@@ -1,8 +1,8 @@
 import type { Deployment, ReplicaSet } from '../../../protocol/generated/models.ts';
 import { deploymentKind } from '../../../protocol/kinds/deployment.ts';
 import { controllerReference, storedMeta } from '../../../protocol/kinds/stored-object.ts';
+import { templateHash, templateHashLabel } from '../template-hash.ts';
 import { boundsOf, desiredAnnotation, maxAnnotation, sizeAnnotations } from './scaling.ts';
-import { templateHash, templateHashLabel } from './template-hash.ts';
 
 export const revisionAnnotation = 'deployment.kubernetes.io/revision';
 

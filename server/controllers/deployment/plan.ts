@@ -1,5 +1,6 @@
 import type { Deployment, ReplicaSet } from '../../../protocol/generated/models.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
+import { canonicalTemplate } from '../template-hash.ts';
 import { isInStep, revisionOf } from './new-set.ts';
 import {
   type Bounds,
@@ -13,7 +14,6 @@ import {
   wantedReplicas,
 } from './scaling.ts';
 import { countReplicas, isComplete } from './status.ts';
-import { canonicalTemplate } from './template-hash.ts';
 
 /**
  * What to do for one Deployment, given the ReplicaSets it controls. Pure. Rules: a paused Deployment makes no new

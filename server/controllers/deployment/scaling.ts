@@ -1,4 +1,5 @@
 import type { Deployment, ReplicaSet } from '../../../protocol/generated/models.ts';
+import { resolveIntOrPercent } from '../../../protocol/kinds/int-or-percent.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
 
 /**
@@ -19,19 +20,18 @@ export function boundsOf(deployment: Readonly<Deployment>): Bounds {
   const replicas = deployment.spec?.replicas ?? 1;
   const strategy = deployment.spec?.strategy;
   if (strategy?.type === 'Recreate') return { replicas, maxSurge: 0, maxUnavailable: replicas };
-  const maxSurge = resolve(strategy?.rollingUpdate?.maxSurge ?? '25%', replicas, Math.ceil);
-  const maxUnavailable = resolve(strategy?.rollingUpdate?.maxUnavailable ?? '25%', replicas, Math.floor);
+  const maxSurge = resolveIntOrPercent(strategy?.rollingUpdate?.maxSurge ?? '25%', replicas, Math.ceil);
+  const maxUnavailable = resolveIntOrPercent(
+    strategy?.rollingUpdate?.maxUnavailable ?? '25%',
+    replicas,
+    Math.floor,
+  );
   // Both may round to nothing; then no step could ever be made.
   return {
     replicas,
     maxSurge,
     maxUnavailable: maxSurge === 0 && maxUnavailable === 0 ? 1 : Math.min(maxUnavailable, replicas),
   };
-}
-
-function resolve(value: number | string, total: number, round: (value: number) => number): number {
-  if (typeof value === 'number') return value;
-  return value.endsWith('%') ? round((Number.parseInt(value, 10) * total) / 100) : Number.parseInt(value, 10);
 }
 
 export function wantedReplicas(replicaSet: Readonly<ReplicaSet>): number {

@@ -1,10 +1,12 @@
 import type {
   Pod,
-  ReplicaSet,
+  PodTemplateSpec,
   ReplicaSetCondition,
   ReplicaSetStatus,
 } from '../../../protocol/generated/models.ts';
+import type { KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
 import { storedMeta, timestamp } from '../../../protocol/kinds/stored-object.ts';
+import type { PodFailure } from '../pod-control.ts';
 import {
   isPodActive,
   isPodAvailable,
@@ -13,6 +15,12 @@ import {
   readySinceMs,
   restartCount,
 } from '../pod-state.ts';
+
+/** As much of a ReplicaSet as a ReplicationController has too. */
+export interface Replicated extends KubernetesObject {
+  spec?: { replicas?: number; minReadySeconds?: number; template?: PodTemplateSpec };
+  status?: { conditions?: ReplicaSetCondition[] };
+}
 
 /**
  * What to do for one ReplicaSet, given the pods it controls and the time. Pure. Rules: exactly spec.replicas active
@@ -31,7 +39,7 @@ export interface ReplicaSetPlan {
 export const burstReplicas = 500;
 
 export function planReplicaSet(
-  replicaSet: Readonly<ReplicaSet>,
+  replicaSet: Readonly<Replicated>,
   pods: readonly Readonly<Pod>[],
   nowMs: number,
 ): ReplicaSetPlan {
@@ -49,7 +57,7 @@ export function planReplicaSet(
 }
 
 function statusOf(
-  replicaSet: Readonly<ReplicaSet>,
+  replicaSet: Readonly<Replicated>,
   pods: readonly Readonly<Pod>[],
   active: readonly Readonly<Pod>[],
   nowMs: number,
@@ -70,11 +78,6 @@ function statusOf(
   };
 }
 
-export interface ReplicaFailure {
-  reason: 'FailedCreate' | 'FailedDelete';
-  message: string;
-}
-
 /**
  * The status with its ReplicaFailure condition set, or cleared when `failure` is undefined. While the reason stays,
  * so does the whole condition: a message that names another pod each time would make every retry a change, and the
@@ -82,7 +85,7 @@ export interface ReplicaFailure {
  */
 export function withReplicaFailure(
   status: ReplicaSetStatus,
-  failure: ReplicaFailure | undefined,
+  failure: PodFailure | undefined,
   nowMs: number,
 ): ReplicaSetStatus {
   const others = (status.conditions ?? []).filter((condition) => condition.type !== 'ReplicaFailure');
@@ -96,7 +99,7 @@ export function withReplicaFailure(
   return { ...rest, conditions: [...others, condition] };
 }
 
-function nextAvailability(
+export function nextAvailability(
   pods: readonly Readonly<Pod>[],
   minReadySeconds: number,
   nowMs: number,
@@ -114,7 +117,7 @@ function nextAvailability(
  * Kubernetes' order (ActivePodsWithRanks): unbound, pending, not ready, cheap, crowded on one node, freshly ready,
  * often restarted, young.
  */
-function leastUseful(active: readonly Readonly<Pod>[]): Readonly<Pod>[] {
+export function leastUseful(active: readonly Readonly<Pod>[]): Readonly<Pod>[] {
   const neighbours = new Map<string, number>();
   for (const { spec } of active) {
     const node = spec?.nodeName ?? '';

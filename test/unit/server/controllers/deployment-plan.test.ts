@@ -6,7 +6,7 @@ import { bringInStep } from '../../../../server/controllers/deployment/new-set.t
 import { type DeploymentStep, planDeployment } from '../../../../server/controllers/deployment/plan.ts';
 import { boundsOf, sizeAnnotations } from '../../../../server/controllers/deployment/scaling.ts';
 import { deploymentStatus, isComplete } from '../../../../server/controllers/deployment/status.ts';
-import { canonicalTemplate, templateHash } from '../../../../server/controllers/deployment/template-hash.ts';
+import { canonicalTemplate, templateHash } from '../../../../server/controllers/template-hash.ts';
 
 const start = Date.UTC(2026, 0, 1);
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { PodTemplateSpec } from '../../../protocol/generated/models.ts';
+import type { PodTemplateSpec } from '../../protocol/generated/models.ts';
 
 /** The label that tells one template's pods from another's. */
 export const templateHashLabel = 'pod-template-hash';

@@ -1,0 +1,81 @@
+import type { LabelSelector, ReplicaSetStatus } from '../../../protocol/generated/models.ts';
+import { sameValue } from '../../../protocol/kinds/cause.ts';
+import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
+import { podKind } from '../../../protocol/kinds/pod.ts';
+import { splitKey, storedMeta } from '../../../protocol/kinds/stored-object.ts';
+import { adoptAndRelease } from '../adoption.ts';
+import { type ControllerContext, type ControllerDefinition, defineController } from '../define-controller.ts';
+import { ignoreGone } from '../expected-failures.ts';
+import { followControlled } from '../follow-controlled.ts';
+import { byControllerUid, orphansByNamespace } from '../indexes.ts';
+import { nameOf } from '../object-name.ts';
+import { createPods, type PodWork, podFromTemplate, removePods } from '../pod-control.ts';
+import { WriteFence } from '../write-fence.ts';
+import { planReplicaSet, type Replicated, withReplicaFailure } from './plan.ts';
+
+/** A kind that keeps a number of equal pods, and what of it differs from a ReplicaSet. */
+export interface ReplicaControllerParts<O extends KubernetesObject & Replicated> {
+  name: string;
+  kind: KindDefinition<O>;
+  selectorOf: (owner: Readonly<O>) => LabelSelector | undefined;
+  /** Writes what is known into a draft of the owner, in place. */
+  setStatus: (draft: O, status: ReplicaSetStatus) => void;
+}
+
+export function defineReplicaController<O extends KubernetesObject & Replicated>(
+  parts: ReplicaControllerParts<O>,
+): ControllerDefinition {
+  const { name, kind, selectorOf } = parts;
+  return defineController({
+    name,
+    workers: 5,
+    setup(context, enqueue) {
+      const { cache, clock } = context;
+      const owners = cache.informer(kind);
+      const pods = cache.informer(podKind);
+      const fence = new WriteFence(pods);
+      followControlled(context, { owners, controlled: pods, selectorOf, enqueue });
+
+      return async (key) => {
+        const { namespace = '', name } = splitKey(key);
+        const owner = owners.get(namespace, name);
+        if (!owner) return fence.forget(key);
+        if (!fence.isOpen(key)) return WriteFence.retry;
+        const owned = await adoptAndRelease(context, {
+          kind,
+          owner,
+          selector: selectorOf(owner) ?? {},
+          targetKind: podKind,
+          controlled: pods.byIndex(byControllerUid.name, storedMeta(owner).uid),
+          orphans: pods.byIndex(orphansByNamespace.name, namespace),
+          wrote: (pod) => fence.wrote(key, pod),
+        });
+        const plan = planReplicaSet(owner, owned, clock.now());
+        const work: PodWork<O> = { context, kind, owner, fence, key };
+        const wanted = Array.from({ length: plan.create }, () =>
+          podFromTemplate(kind, owner, owner.spec?.template),
+        );
+        const failure = (await createPods(work, wanted)) ?? (await removePods(work, plan.remove));
+        await writeStatus(context, parts, owner, withReplicaFailure(plan.status, failure, clock.now()));
+        if (failure) throw new Error(failure.message);
+        return plan.wakeAfterMs === undefined ? undefined : { requeueAfterMs: plan.wakeAfterMs };
+      };
+    },
+  });
+}
+
+async function writeStatus<O extends KubernetesObject & Replicated>(
+  { registry }: ControllerContext,
+  { kind, setStatus }: ReplicaControllerParts<O>,
+  owner: Readonly<O>,
+  status: ReplicaSetStatus,
+): Promise<void> {
+  const shown = structuredClone(owner) as O;
+  setStatus(shown, status);
+  if (sameValue(owner.status, shown.status)) return;
+  const { uid } = storedMeta(owner);
+  const change = (draft: O) => {
+    if (draft.metadata?.uid === uid) setStatus(draft, status);
+  };
+  await registry.mutate(kind, nameOf(owner), change, { subresource: 'status' }).catch(ignoreGone);
+}
