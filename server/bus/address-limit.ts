@@ -1,4 +1,7 @@
-/** Open connections per remote address, so that one host cannot take them all. */
+/**
+ * Open connections per remote address of clients that nobody knows yet, so that one host cannot take them all. Devices
+ * are counted by their names instead: thousands of them may share a carrier's address.
+ */
 export class AddressLimit {
   readonly #max: number;
   readonly #open = new Map<string, number>();

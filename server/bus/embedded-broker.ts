@@ -102,7 +102,8 @@ class AedesBus implements EmbeddedBroker {
         ...listen,
         limits: this.#limits,
         log: this.#log,
-        onConnection: (socket, identity, address) => this.#accept(socket, identity, address),
+        onConnection: (socket, identity, address, onKnown) =>
+          this.#accept(socket, identity, { address, onKnown }),
       });
     } catch (error) {
       await this[Symbol.asyncDispose]();
@@ -225,7 +226,7 @@ class AedesBus implements EmbeddedBroker {
     });
   }
 
-  #accept(stream: Duplex, identity: Identity, address?: string): void {
+  #accept(stream: Duplex, identity: Identity, remote: { address?: string; onKnown?: () => void } = {}): void {
     if (this.#closing) {
       stream.destroy();
       return;
@@ -233,7 +234,7 @@ class AedesBus implements EmbeddedBroker {
     const session = new Session({
       stream,
       identity,
-      address,
+      ...remote,
       limits: this.#limits,
       clock: this.#options.clock,
       outbound: this.#outbound,
@@ -250,7 +251,7 @@ class AedesBus implements EmbeddedBroker {
     const session = this.#sessions.get(client.conn);
     const { clientId } = session ?? {};
     if (!session || clientId === undefined) return client.close();
-    session.client = client;
+    session.begin(client);
     const former = this.#connected.get(clientId);
     this.#connected.set(clientId, session);
     if (!former || former === session) return;

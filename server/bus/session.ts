@@ -12,6 +12,8 @@ export interface SessionOptions {
   identity: Identity;
   /** Absent for in-memory connections, which are not counted per address. */
   address?: string | undefined;
+  /** Called when it turns out to be a device's. */
+  onKnown?: () => void;
   limits: Limits;
   clock: Clock;
   /** Bytes waiting for all clients. */
@@ -68,6 +70,12 @@ export class Session {
   hasAllFilters(): boolean {
     const needed = this.acl?.subscriptions ?? [];
     return needed.length > 0 && needed.every(({ filter }) => this.filters.has(filter));
+  }
+
+  /** aedes has answered its CONNECT. */
+  begin(client: Client): void {
+    this.client = client;
+    if (this.peer && this.peer.connection !== 'join') this.#options.onKnown?.();
   }
 
   /** Ends the connection now; its will, if any, goes out. */

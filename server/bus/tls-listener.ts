@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import type { Logger } from '../../lib/log.ts';
+import { once } from '../../lib/once.ts';
 import type { Limits } from '../../protocol/limits.ts';
 import { publicKeyHash } from '../identity/public-key-hash.ts';
 import { nodeOfSubject } from '../identity/subject.ts';
@@ -33,7 +34,8 @@ export async function listenTls(options: {
   port: number;
   limits: Limits;
   log: Logger;
-  onConnection(socket: TLSSocket, identity: Identity, address: string): void;
+  /** To call `known` says that the client is one that the server keeps count of itself: its address no longer does. */
+  onConnection(socket: TLSSocket, identity: Identity, address: string, known: () => void): void;
 }): Promise<TlsListener> {
   const { limits, log } = options;
   const addresses = new AddressLimit(limits.connectionsPerAddressMax);
@@ -50,6 +52,7 @@ export async function listenTls(options: {
     sessionTimeout: sessionTimeoutSeconds,
   });
   const open = new Set<Socket>();
+  const slots = new Map<string, () => void>();
   // First in line, so that a connection above the limit costs no handshake.
   server.prependListener('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
@@ -60,9 +63,13 @@ export async function listenTls(options: {
       return;
     }
     open.add(socket);
+    const peer = peerOf(socket);
+    const giveBack = once(() => addresses.release(address));
+    slots.set(peer, giveBack);
     socket.once('close', () => {
       open.delete(socket);
-      addresses.release(address);
+      slots.delete(peer);
+      giveBack();
     });
   });
   server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
@@ -70,7 +77,8 @@ export async function listenTls(options: {
     socket.destroy();
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    options.onConnection(socket, identityOf(socket), socket.remoteAddress ?? '');
+    const known = slots.get(peerOf(socket)) ?? (() => {});
+    options.onConnection(socket, identityOf(socket), socket.remoteAddress ?? '', known);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -90,6 +98,11 @@ export async function listenTls(options: {
       await closed;
     },
   };
+}
+
+/** Tells open connections apart, the TLS socket and the plain one beneath it being the same. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function identityOf(socket: TLSSocket): Identity {

@@ -354,8 +354,9 @@ describe('the broker', { timeout: 60_000 }, () => {
     assert.deepEqual(wills, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
   });
 
-  it('takes only so many connections from one address', async () => {
+  it('takes only so many unknown connections from one address, and devices beside them', async () => {
     await using subject = await start({ limits: { connectionsPerAddressMax: 3 } });
+    for (const node of ['e', 'f', 'g', 'h']) await subject.connected(node);
     const clients = await Promise.all(['a', 'b', 'c'].map((node) => subject.device(node)));
     await assert.rejects(() => subject.device('d'));
     clients[0]?.destroy();

@@ -480,7 +480,8 @@ const settings: Story = {
 const deleting: Story = {
   title: 'delete in every form',
   rows: [
-    { run: 'delete pod one --grace-period=1', says: /pod "one" deleted/ },
+    { run: 'apply -f -', input: processPod('three'), says: /created/ },
+    { run: 'delete pod three --grace-period=1', says: /pod "three" deleted/ },
     { run: 'delete configmap,secret -l set=one', says: /configmap "a" deleted/ },
     { run: 'delete deployment idle --cascade=orphan', says: /deleted/ },
     { run: 'get replicasets -o jsonpath={.items[*].metadata.ownerReferences}', says: /^$/ },
