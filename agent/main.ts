@@ -7,6 +7,7 @@ import { type AgentConfigInput, parseAgentConfig } from './config.ts';
 import { claimDataDir } from './data-dir.ts';
 import { countBoot } from './desired/boot-counter.ts';
 import { openDesiredSet } from './desired/desired-set.ts';
+import type { Disk } from './desired/disk.ts';
 import { openJournal } from './desired/journal.ts';
 import { currentBootId } from './drivers/process-identity.ts';
 import type { DriverDefinition } from './drivers/registry.ts';
@@ -33,6 +34,8 @@ export interface AgentDependencies {
   /** The machine and its runtimes; this one unless given. */
   host?: Host;
   driverDefinitions?: readonly DriverDefinition[];
+  /** Where the journal is kept. */
+  disk?: Disk;
 }
 
 export interface AgentIdentity {
@@ -63,7 +66,13 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   await using stack = new AsyncDisposableStack();
   const { dataDir } = config;
   stack.use(await claimDataDir(dataDir));
-  const journal = stack.use(await openJournal({ path: join(dataDir, 'journal'), log }));
+  const journal = stack.use(
+    await openJournal({
+      path: join(dataDir, 'journal'),
+      log,
+      ...(dependencies.disk ? { disk: dependencies.disk } : {}),
+    }),
+  );
   const identity = await dependencies.identify(signal);
   const runtimes = stack.use(
     await openRuntimes({ ...config, ...dependencies, cluster: identity.cluster, journal, signal }),

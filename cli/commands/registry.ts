@@ -9,6 +9,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   server: entry('Run the server: API, broker, store, controllers', () => import('./server.ts')),
   agent: entry('Run the agent that makes this machine a node', () => import('./agent.ts')),
   'token create': entry('Make a token with which a device can join', () => import('./token-create.ts')),
+  simulate: entry('Run a fleet of simulated devices against a server', () => import('./simulate.ts')),
 };
 
 interface CommandEntry {

@@ -23,7 +23,7 @@ describe('every command of kubectl', { timeout: 600_000 }, () => {
     cluster = await Cluster.start({ after: (task) => void ending.push(task) });
     await cluster.addNodes(['barn', 'shed'], { runtime: 'auto', labels: 'site=farm' });
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
     const made = { 'carla.key': key, 'carla.csr': createCertificateRequest(privateKey, 'carla') };
     for (const [path, content] of Object.entries({ ...files, ...made })) {
       await mkdir(join(cluster.directory, path, '..'), { recursive: true });
