@@ -50,7 +50,14 @@ const mayImport: Record<string, readonly string[]> = {
   'server/cache': ['lib', 'protocol', 'server/cache', 'server/registry'],
   'server/controllers': ['lib', 'protocol', 'server/controllers', 'server/registry', 'server/cache'],
   'server/scheduler': ['lib', 'protocol', 'server/scheduler', 'server/registry', 'server/cache'],
-  'server/extensions': ['lib', 'protocol', 'server/extensions', 'server/registry', 'server/cache'],
+  'server/extensions': [
+    'lib',
+    'protocol',
+    'server/extensions',
+    'server/registry',
+    'server/cache',
+    'server/outgoing',
+  ],
   'server/outgoing': ['lib', 'protocol', 'server/outgoing', 'server/registry', 'server/cache'],
   'server/aggregation': [
     'lib',
@@ -62,7 +69,14 @@ const mayImport: Record<string, readonly string[]> = {
   ],
   'server/bus': ['lib', 'protocol', 'server/bus', 'server/identity'],
   'server/nodes': ['lib', 'protocol', 'server/nodes', 'server/registry', 'server/cache', 'server/bus'],
-  'server/admission': ['lib', 'protocol', 'server/admission', 'server/registry', 'server/cache'],
+  'server/admission': [
+    'lib',
+    'protocol',
+    'server/admission',
+    'server/registry',
+    'server/cache',
+    'server/outgoing',
+  ],
   'server/api': [
     'lib',
     'protocol',

@@ -18,6 +18,8 @@ export const statusReasons = {
   Invalid: 422,
   TooManyRequests: 429,
   InternalError: 500,
+  /** Nobody who branches on it knows this one; the wire may say more. */
+  Unknown: 500,
   ServiceUnavailable: 503,
   Timeout: 504,
 } as const;
@@ -66,36 +68,46 @@ export interface Status {
   metadata: Record<string, never>;
   status: 'Failure' | 'Success';
   message?: string;
-  reason?: StatusReason;
+  reason?: string;
   details?: StatusDetails;
   code: number;
+}
+
+export interface StatusErrorOptions {
+  details?: StatusDetails;
+  cause?: unknown;
+  /** What clients are told, where somebody else chose it. */
+  told?: { code: number; reason?: string };
 }
 
 /** An expected failure of an API operation. Callers branch on `reason`. */
 export class StatusError extends Error {
   readonly reason: StatusReason;
   readonly details: StatusDetails;
+  readonly #told: StatusErrorOptions['told'];
 
-  constructor(reason: StatusReason, message: string, options?: { details?: StatusDetails; cause?: unknown }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+  constructor(reason: StatusReason, message: string, options: StatusErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'StatusError';
     this.reason = reason;
-    this.details = options?.details ?? {};
+    this.details = options.details ?? {};
+    this.#told = options.told;
   }
 
   get code(): number {
-    return statusReasons[this.reason];
+    return this.#told?.code ?? statusReasons[this.reason];
   }
 
   toStatus(): Status {
-    const { message, reason, details, code } = this;
+    const { message, details, code } = this;
+    const reason = this.reason === 'Unknown' ? this.#told?.reason : this.reason;
     return {
       kind: 'Status',
       apiVersion: 'v1',
       metadata: {},
       status: 'Failure',
       message,
-      reason,
+      ...(reason === undefined ? {} : { reason }),
       details,
       code,
     };

@@ -113,12 +113,10 @@ async function startParts(
   const cache = parts.use(createCache({ registry, clock, log }));
   followApiServices(cache);
   const outgoing = parts.use(createOutgoing({ cache, clock, random }));
-  const extensions = parts.use(await startExtensions({ registry, cache, builtIn: kinds, clock, log }));
-  const names = [hostname(), config.bind, ...config.advertise];
-  const { cluster } = config;
-  const identity = parts.use(
-    await openIdentity({ directory: join(config.data, 'pki'), cluster, names, clock, random, log }),
+  const extensions = parts.use(
+    await startExtensions({ registry, cache, builtIn: kinds, outgoing, clock, random, log }),
   );
+  const identity = parts.use(await openServerIdentity(config, context));
   const joining = createJoinService({ registry, identity, clock, log });
   const bus = parts.use(await startBus(config, context, { identity, authenticator: joining }));
   measureServer(metrics, { kinds, store, bus, clock });
@@ -158,6 +156,14 @@ async function startParts(
   await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics }, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
+}
+
+function openServerIdentity(
+  { data, cluster, bind, advertise }: ServerConfig,
+  context: ServerContext,
+): Promise<Identity> {
+  const names = [hostname(), bind, ...advertise];
+  return openIdentity({ directory: join(data, 'pki'), cluster, names, ...context });
 }
 
 /** What other servers answer for; they are told whom to trust. */

@@ -1,6 +1,7 @@
 import { validateSchemaRules } from '../cel/schema-rules.ts';
 import type {
   CustomResourceColumnDefinition,
+  CustomResourceConversion,
   CustomResourceDefinition,
   CustomResourceDefinitionNames,
   CustomResourceDefinitionSpec,
@@ -11,7 +12,8 @@ import type { StatusCause } from '../status.ts';
 import { compileJsonPath, JsonPathError, simplePath } from '../structural/json-path.ts';
 import { validateStructure } from '../structural/structural-rules.ts';
 import type { StructuralSchema } from '../structural/structural-schema.ts';
-import { immutable, invalid, invalidFor, notSupported, oneOf, required } from './cause.ts';
+import { reviewVersions, validateClient } from './admission/webhooks.ts';
+import { forbidden, immutable, invalid, invalidFor, oneOf, required } from './cause.ts';
 import { nameColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dns1035Label, dnsSubdomain } from './name-rules.ts';
@@ -54,6 +56,8 @@ export const customResourceDefinitionKind = defineKind<CustomResourceDefinition>
     names.singular ||= names.kind.toLowerCase();
     if (names.kind !== '') names.listKind ||= `${names.kind}List`;
     spec.conversion ??= { strategy: 'None' };
+    const { service } = spec.conversion.webhook?.clientConfig ?? {};
+    if (service) service.port ??= 443;
   },
   prepareCreate(definition) {
     holdUntilCleaned(definition);
@@ -153,9 +157,37 @@ function validateSpec(spec: CustomResourceDefinitionSpec): StatusCause[] {
     causes.push(
       invalid('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema'),
     );
-  if (conversion?.strategy !== undefined && conversion.strategy !== 'None')
-    causes.push(notSupported('spec.conversion.strategy', conversion.strategy, ['None']));
+  if (conversion) causes.push(...validateConversion(conversion));
   return [...causes, ...validateNames(spec.names), ...validateVersions(versions)];
+}
+
+/** The fields as Kubernetes names them here, which is not how they are written. */
+function validateConversion({ strategy, webhook }: CustomResourceConversion): StatusCause[] {
+  const path = 'spec.conversion';
+  const causes = oneOf(`${path}.strategy`, strategy, ['None', 'Webhook']);
+  if (strategy !== 'Webhook') {
+    const why = 'should not be set when strategy is not set to Webhook';
+    if (webhook?.clientConfig) causes.push(forbidden(`${path}.webhookClientConfig`, why));
+    if (webhook?.conversionReviewVersions?.length)
+      causes.push(forbidden(`${path}.conversionReviewVersions`, why));
+    return causes;
+  }
+  const { clientConfig, conversionReviewVersions: versions = [] } = webhook ?? {};
+  causes.push(
+    ...(clientConfig
+      ? validateClient(clientConfig, `${path}.webhookClientConfig`)
+      : [required(`${path}.webhookClientConfig`, 'required when strategy is set to Webhook')]),
+  );
+  if (versions.length === 0) causes.push(required(`${path}.conversionReviewVersions`));
+  else if (!versions.some((version) => reviewVersions.includes(version)))
+    causes.push(
+      invalid(
+        `${path}.conversionReviewVersions`,
+        versions,
+        `must include at least one of ${reviewVersions.join(', ')}`,
+      ),
+    );
+  return causes;
 }
 
 function validateNames(names: CustomResourceDefinitionNames): StatusCause[] {

@@ -71,6 +71,22 @@ export interface CustomParts {
   readonly retired: AbortSignal;
   /** Unlike that of any other definition of a kind. */
   readonly id: string;
+  readonly conversion?: VersionConversion;
+}
+
+export type ConvertObjects = (
+  objects: readonly KubernetesObject[],
+  apiVersion: string,
+) => Promise<KubernetesObject[]>;
+
+/** How the objects of a kind with several versions are stored. */
+export interface VersionConversion {
+  readonly storedApiVersion: string;
+  /**
+   * Brings objects, each in the version that it names, to another, in their order; what it is given may be changed.
+   * Throws a StatusError. Absent: the versions differ in name only.
+   */
+  convert?: ConvertObjects | undefined;
 }
 
 /** A method's type, which lets the definition of one kind stand where any kind's is wanted. */

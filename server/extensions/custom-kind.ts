@@ -5,7 +5,12 @@ import type {
 } from '../../protocol/generated/models.ts';
 import { sameValue } from '../../protocol/kinds/cause.ts';
 import { schemaOfVersion } from '../../protocol/kinds/custom-resource-definition.ts';
-import { allVerbs, type KindDefinition, type KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import {
+  allVerbs,
+  type KindDefinition,
+  type KubernetesObject,
+  type VersionConversion,
+} from '../../protocol/kinds/define-kind.ts';
 import { dnsSubdomain } from '../../protocol/kinds/name-rules.ts';
 import { validateObjectMeta } from '../../protocol/kinds/object-meta.ts';
 import { compileFieldSchemas } from '../../protocol/patch/field-schema.ts';
@@ -20,6 +25,7 @@ import type { CustomValidation } from './custom-validation.ts';
 
 export interface CustomKindContext {
   validation: CustomValidation;
+  conversion: VersionConversion;
   /** Unlike that of any other content of a definition. */
   id: string;
   /** Aborts when the kinds made with it are no longer in force. */
@@ -47,7 +53,7 @@ export function customKindsOf(
 function customKind(
   definition: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
-  { validation, id, retired, isTerminating }: CustomKindContext,
+  { validation, conversion, id, retired, isTerminating }: CustomKindContext,
 ): KindDefinition<Parts> {
   const { group, scope, names } = definition.spec;
   const { subresources, selectableFields = [] } = version;
@@ -112,6 +118,7 @@ function customKind(
       },
       retired,
       id,
+      conversion,
     },
   };
 }

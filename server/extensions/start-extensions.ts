@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import { forEachLimited } from '../../lib/for-each-limited.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
 import { WorkQueue } from '../../lib/work-queue.ts';
 import type { CustomResourceDefinition } from '../../protocol/generated/models.ts';
 import {
@@ -14,7 +15,9 @@ import type { KindSet } from '../../protocol/kinds/kind-set.ts';
 import { storedMeta } from '../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../protocol/status.ts';
 import type { Cache } from '../cache/informer.ts';
+import type { Outgoing } from '../outgoing/outgoing.ts';
 import type { Registry } from '../registry/registry.ts';
+import { conversionOf } from './conversion-webhook.ts';
 import { customKindsOf, storedKindOf } from './custom-kind.ts';
 import { createCustomValidation } from './custom-validation.ts';
 import { tellNames, tellTermination } from './definition-status.ts';
@@ -25,6 +28,9 @@ export interface ExtensionsOptions {
   registry: Registry;
   cache: Cache;
   builtIn: readonly KindDefinition[];
+  /** By which conversion webhooks are asked. */
+  outgoing: Outgoing;
+  random: Random;
   clock: Clock;
   log: Logger;
 }
@@ -116,6 +122,7 @@ class Definitions {
       name,
       customKindsOf(accepted, {
         validation: this.#validation,
+        conversion: conversionOf(accepted, this.#options),
         id,
         retired: serving.retire.signal,
         isTerminating: () => serving.terminating,

@@ -37,7 +37,7 @@ export interface HttpsAnswer {
 
 /** The words are those of Kubernetes: `Post "https://…": dial tcp …: connect: connection refused`. */
 export class HttpsCallError extends Error {
-  readonly code: 'Unreachable' | 'Timeout' | 'TooLarge';
+  readonly code: 'Unreachable' | 'Timeout' | 'TooLarge' | 'BadAnswer';
 
   constructor(code: HttpsCallError['code'], message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });

@@ -22,11 +22,19 @@ export function encode(object: KubernetesObject): Uint8Array {
 /** A copy of its own for each caller. Defaults that came with a later release are filled in. */
 export function decode<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): T {
   if (kind.view) return viewOf(kind, decode(kind.view.of, entry));
-  const object = parse(entry) as T;
-  object.apiVersion = apiVersionOf(kind);
+  const object = atEntry(parse(entry), entry) as T;
+  const apiVersion = apiVersionOf(kind);
+  if (kind.custom?.conversion?.convert && object.apiVersion !== apiVersion)
+    throw new TypeError(`${entry.key} is read as ${apiVersion} before it was converted`);
+  object.apiVersion = apiVersion;
   object.kind = kind.kind;
-  (object.metadata ??= {}).resourceVersion = String(entry.revision);
   kind.applyDefaults?.(object);
+  return object;
+}
+
+/** With the resourceVersion of its entry, in place. */
+export function atEntry(object: KubernetesObject, { revision }: Entry): KubernetesObject {
+  (object.metadata ??= {}).resourceVersion = String(revision);
   return object;
 }
 
@@ -46,7 +54,8 @@ export function atRevision<T extends KubernetesObject>(object: Readonly<T>, revi
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
 }
 
-function parse({ key, value }: Entry): KubernetesObject {
+/** As it was stored. Throws InternalError for what is no JSON. */
+export function parse({ key, value }: Entry): KubernetesObject {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
   try {
     return JSON.parse(text) as KubernetesObject;
@@ -79,13 +88,20 @@ export class DecodeCache {
   }
 
   decode<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): Readonly<T> {
-    const id = `${entry.revision}${apiVersionOf(kind)}${entry.key}`;
-    const known = this.#decoded.get(id);
+    return this.find(kind, entry) ?? this.put(kind, entry, decode(kind, entry));
+  }
+
+  find<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry): Readonly<T> | undefined {
+    const known = this.#decoded.get(idOf(kind, entry));
     // The definition of a kind may have changed since.
-    if (known?.kind === kind) return known.object as T;
-    const object = decode(kind, entry);
-    this.#decoded.set(id, { kind, object, bytes: entry.value.byteLength });
-    if (!known) this.#bytes += entry.value.byteLength;
+    return known?.kind === kind ? (known.object as T) : undefined;
+  }
+
+  put<T extends KubernetesObject>(kind: KindDefinition<T>, entry: Entry, object: T): Readonly<T> {
+    const id = idOf(kind, entry);
+    const bytes = entry.value.byteLength;
+    if (!this.#decoded.has(id)) this.#bytes += bytes;
+    this.#decoded.set(id, { kind, object, bytes });
     this.#evict();
     return object;
   }
@@ -97,4 +113,8 @@ export class DecodeCache {
       this.#bytes -= bytes;
     }
   }
+}
+
+function idOf(kind: KindDefinition, { revision, key }: Entry): string {
+  return `${revision}${apiVersionOf(kind)}${key}`;
 }

@@ -9,6 +9,7 @@ import type { DecodeCache } from './codec.ts';
 import { conflict, isStoreError, notFound } from './failures.ts';
 import { keyOf } from './keys.ts';
 import type { ObjectName } from './registry.ts';
+import type { SharedConversions } from './shared-conversions.ts';
 
 /** What the registry's operations share. */
 export interface RegistryContext {
@@ -17,6 +18,7 @@ export interface RegistryContext {
   readonly random: Random;
   readonly log: Logger;
   readonly decoded: DecodeCache;
+  readonly converting: SharedConversions;
   /** Absent where nobody keeps metadata.managedFields. */
   readonly fieldSchemaOf: FieldSchemaOf | undefined;
   /** Absent where every write is taken as it is. */

@@ -1,13 +1,14 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { isStatus } from '../../protocol/status.ts';
 import { type ReviewedWrite, reviewedWrite, writeReviewed } from './admission.ts';
-import { encode, plainCopy } from './codec.ts';
+import { plainCopy } from './codec.ts';
 import { type RegistryContext, retryWrite } from './context.ts';
 import { alreadyExists, badRequest, invalid, isStoreError } from './failures.ts';
 import { keyOf } from './keys.ts';
 import { generatedName, keepStamps, placeCauses, stampNew } from './metadata.ts';
 import { namespaceGuard } from './namespaces.ts';
 import type { WriteOptions } from './registry.ts';
+import { encodeStored } from './stored-form.ts';
 import { trackCreation } from './track-owners.ts';
 
 /** A generated name that is taken is replaced by another this often (source: apiserver, RetryGenerateName). */
@@ -84,7 +85,7 @@ async function createNamed<T extends KubernetesObject>(
   const metadata = (draft.metadata ??= {});
   const { name = '' } = metadata;
   const key = keyOf(kind, { ...metadata, name });
-  const value = encode(draft);
+  const value = await encodeStored(kind, draft);
   return retryWrite(kind, name, async () => {
     const guard = await namespaceGuard(context, kind, draft);
     if (dryRun) {

@@ -5,7 +5,7 @@ import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Store } from '../store/store.ts';
 import type { Admission } from './admission.ts';
-import { DecodeCache, decode } from './codec.ts';
+import { DecodeCache } from './codec.ts';
 import { type RegistryContext, readEntry } from './context.ts';
 import { createObject } from './create-object.ts';
 import { deleteObject } from './delete-object.ts';
@@ -14,6 +14,8 @@ import { listObjects } from './list-objects.ts';
 import { bindPod, unbindPod } from './pods.ts';
 import type { Registry } from './registry.ts';
 import { mutateObject, updateObject } from './replace-object.ts';
+import { createSharedConversions } from './shared-conversions.ts';
+import { decodeEntry } from './stored-form.ts';
 import { throughViews } from './views.ts';
 import { watchObjects } from './watch-objects.ts';
 
@@ -34,18 +36,20 @@ export interface RegistryOptions {
 export function createRegistry(options: RegistryOptions): Registry {
   const { store, clock, random, log, kinds, fieldSchemaOf, admission } = options;
   const byPlace = new Map(kinds.map((kind) => [`${kind.group}/${kind.plural}`, kind]));
+  const decoded = new DecodeCache();
   const context: RegistryContext = {
     store,
     clock,
     random,
     log,
-    decoded: new DecodeCache(),
+    decoded,
+    converting: createSharedConversions(decoded),
     fieldSchemaOf,
     admission,
     kindOf: (group, plural) => byPlace.get(`${group}/${plural}`),
   };
   return throughViews({
-    get: (kind, at) => explained(async () => decode(kind, await readEntry(context, kind, at))),
+    get: (kind, at) => explained(async () => decodeEntry(kind, await readEntry(context, kind, at))),
     list: (kind, request) => explained(() => listObjects(context, kind, request)),
     watch: (kind, request) => explainedItems(watchObjects(context, kind, request)),
     create: (kind, object, options) => explained(() => createObject(context, kind, object, options)),

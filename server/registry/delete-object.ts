@@ -3,12 +3,12 @@ import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/defi
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { Entry } from '../store/store.ts';
 import { reviewedWrite, writeReviewed } from './admission.ts';
-import { decode } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict } from './failures.ts';
 import { heldBySpec, markTerminating, refuseUndeletable } from './namespaces.ts';
 import type { DeleteRequest, ObjectName } from './registry.ts';
 import { commit, requireUid } from './replace-object.ts';
+import { decodeEntry } from './stored-form.ts';
 
 export async function deleteObject<T extends KubernetesObject>(
   context: RegistryContext,
@@ -19,7 +19,7 @@ export async function deleteObject<T extends KubernetesObject>(
   refuseUndeletable(kind, at.name);
   return retryWrite(kind, at.name, async () => {
     const entry = await readEntry(context, kind, at);
-    const old = decode(kind, entry);
+    const old = await decodeEntry(kind, entry);
     requirePreconditions(kind, old, request.preconditions);
     const write = () => removeOrMark(context, kind, { entry, old, request });
     const reviewed = reviewedWrite(context, kind, { operation: 'DELETE', options: request, oldObject: old });

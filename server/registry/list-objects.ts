@@ -6,6 +6,7 @@ import { badRequest, expired, isStoreError, tooLargeVersion } from './failures.t
 import { type ListPosition, parseContinue, parseVersion, writeContinue } from './list-position.ts';
 import type { ListAnswer, ListRequest } from './registry.ts';
 import { type CompiledSelection, compileSelection } from './selection.ts';
+import { decodeEntries } from './stored-form.ts';
 
 /** Entries read from the store in one go: bounds what is held undecoded, and how long others wait. */
 const pageEntriesMax = 500;
@@ -72,8 +73,9 @@ async function readList<T extends KubernetesObject>(
   const pageLimit = limit > 0 && !selection.matches ? { limit } : {};
   for await (const page of pages(context, selection, { ...position, ...pageLimit })) {
     ({ revision } = page);
+    const converted = kind.custom?.conversion?.convert ? await decodeEntries(kind, page.entries) : [];
     for (const [index, entry] of page.entries.entries()) {
-      const object = decode(kind, entry);
+      const object = converted[index] ?? decode(kind, entry);
       if (selection.matches && !selection.matches(object)) continue;
       items.push(object);
       if (items.length !== limit) continue;

@@ -2,12 +2,13 @@ import { sameValue } from '../../protocol/kinds/cause.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import type { Entry } from '../store/store.ts';
 import { reviewedWrite, writeReviewed } from './admission.ts';
-import { decode, encode, plainCopy } from './codec.ts';
+import { decode, plainCopy } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict, invalid, modifiedMeanwhile } from './failures.ts';
 import { bumpGeneration, carryMetadata, metadataUpdateCauses } from './metadata.ts';
 import { heldBySpec } from './namespaces.ts';
 import type { ObjectName, WriteOptions } from './registry.ts';
+import { decodeEntry, encodeStored, isInStoredForm } from './stored-form.ts';
 import { trackUpdate } from './track-owners.ts';
 
 /** Replaces an object by what the caller sent; see `Registry.update`. */
@@ -21,7 +22,7 @@ export async function updateObject<T extends KubernetesObject>(
   const { resourceVersion, uid } = object.metadata ?? {};
   return retryWrite(kind, at.name, async () => {
     const entry = await readEntry(context, kind, at);
-    const old = decode(kind, entry);
+    const old = await decodeEntry(kind, entry);
     requireUid(kind, old, uid);
     if (resourceVersion && resourceVersion !== old.metadata?.resourceVersion) {
       throw conflict(kind, at.name, modifiedMeanwhile);
@@ -38,9 +39,11 @@ export async function mutateObject<T extends KubernetesObject>(
 ): Promise<T> {
   return retryWrite(kind, at.name, async () => {
     const entry = await readEntry(context, kind, at);
-    const next = decode(kind, entry);
+    const next = await decodeEntry(kind, entry);
+    // To read it again costs less than a copy, but for what somebody else converts.
+    const old = kind.custom?.conversion?.convert ? structuredClone(next) : decode(kind, entry);
     change(next);
-    return replace(context, kind, { entry, old: decode(kind, entry), next, options });
+    return replace(context, kind, { entry, old, next, options });
   });
 }
 
@@ -105,8 +108,8 @@ export async function commit<T extends KubernetesObject>(
     if (!options.dryRun) await store.delete(entry.key, entry.revision);
     return next;
   }
-  if (sameValue(next, old)) return next;
-  const value = encode(next);
+  if (sameValue(next, old) && isInStoredForm(kind, entry)) return next;
+  const value = await encodeStored(kind, next);
   if (!options.dryRun) {
     const revision = await store.update(entry.key, value, entry.revision);
     (next.metadata ??= {}).resourceVersion = String(revision);

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
-import type { WatchEvent } from '../store/store.ts';
+import type { Entry, WatchEvent } from '../store/store.ts';
 import { atRevision } from './codec.ts';
 import type { RegistryContext } from './context.ts';
 import { expired, isStoreError, tooLargeVersion } from './failures.ts';
@@ -8,6 +8,7 @@ import { pages } from './list-objects.ts';
 import { parseVersion } from './list-position.ts';
 import type { WatchChange, WatchRequest } from './registry.ts';
 import { type CompiledSelection, compileSelection } from './selection.ts';
+import { decodeEntries } from './stored-form.ts';
 
 const bookmarkIntervalMs = 30_000;
 
@@ -36,8 +37,9 @@ async function* stateThenChanges<T extends KubernetesObject>(
   let revision = 0;
   for await (const page of pages(context, selection, {})) {
     ({ revision } = page);
-    for (const entry of page.entries) {
-      const object = context.decoded.decode(kind, entry);
+    const converted = kind.custom?.conversion?.convert ? await decodeEntries(kind, page.entries) : [];
+    for (const [index, entry] of page.entries.entries()) {
+      const object = converted[index] ?? context.decoded.decode(kind, entry);
       if (!selection.matches || selection.matches(object)) yield { type: 'ADDED', object };
       if (request.signal.aborted) return;
     }
@@ -52,10 +54,12 @@ async function* changesAfter<T extends KubernetesObject>(
 ): AsyncGenerator<WatchChange<T>> {
   const { selection, request } = watch;
   const bookmarkDue = bookmarkTimer(context.clock, request);
+  const converts = watch.kind.custom?.conversion?.convert !== undefined;
   for await (const { revision, events } of batchesAfter(context, watch, fromRevision)) {
     let sent = false;
     for (const event of events) {
       if (selection.exactKey !== undefined && event.key !== selection.exactKey) continue;
+      if (converts) await context.converting.prepare(watch.kind, entriesOf(event));
       const change = changeOf(context, watch, event);
       if (!change) continue;
       sent = true;
@@ -90,6 +94,10 @@ async function* batchesAfter<T extends KubernetesObject>(
       throw expired(`too old resource version: ${reached} (${store.revision})`, error);
     }
   }
+}
+
+function entriesOf({ key, revision, value, previous }: WatchEvent): Entry[] {
+  return [...(previous ? [previous] : []), ...(value ? [{ key, revision, value }] : [])];
 }
 
 /** What a store event means to a watcher that sees only what its selection matches. */

@@ -18,7 +18,7 @@ export interface Webhook {
   timeoutSeconds?: number;
 }
 
-const reviewVersions = ['v1', 'v1beta1'];
+export const reviewVersions = ['v1', 'v1beta1'];
 const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 const secondsMax = 30;
 
@@ -88,7 +88,8 @@ function validateReviewVersions(versions: readonly string[], field: string): Sta
   return [invalid(path, versions, `must include at least one of ${reviewVersions.join(', ')}`)];
 }
 
-function validateClient(client: WebhookClientConfig | undefined, field: string): StatusCause[] {
+/** Who is asked: a Service or an HTTPS URL. */
+export function validateClient(client: WebhookClientConfig | undefined, field: string): StatusCause[] {
   const { url, service } = client ?? {};
   if ((url === undefined) === (service === undefined)) {
     return [required(field, 'exactly one of url or service is required')];

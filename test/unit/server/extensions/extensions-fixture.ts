@@ -15,6 +15,7 @@ import { isStatus } from '../../../../protocol/status.ts';
 import type { StructuralSchema } from '../../../../protocol/structural/structural-schema.ts';
 import { createCache } from '../../../../server/cache/create-cache.ts';
 import { type Extensions, startExtensions } from '../../../../server/extensions/start-extensions.ts';
+import { createOutgoing } from '../../../../server/outgoing/outgoing.ts';
 import { createRegistry } from '../../../../server/registry/create-registry.ts';
 import type { Registry } from '../../../../server/registry/registry.ts';
 import { createMemoryStore } from '../../../../server/store/memory-store.ts';
@@ -42,7 +43,11 @@ export async function openExtensions(): Promise<ExtensionsFixture> {
   const start = async () => {
     const parts = new AsyncDisposableStack();
     const cache = parts.use(createCache({ registry, clock, log }));
-    const extensions = parts.use(await startExtensions({ registry, cache, builtIn: kinds, clock, log }));
+    const random = seededRandom(2);
+    const outgoing = parts.use(createOutgoing({ cache, clock, random }));
+    const extensions = parts.use(
+      await startExtensions({ registry, cache, builtIn: kinds, outgoing, clock, random, log }),
+    );
     return { extensions, parts };
   };
   let running = await start();
