@@ -4,6 +4,7 @@ import type { Random } from '../../lib/random.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Entry, Store } from '../store/store.ts';
+import type { Allocator } from './allocation.ts';
 import type { DecodeCache } from './codec.ts';
 import { conflict, isStoreError, notFound } from './failures.ts';
 import { keyOf } from './keys.ts';
@@ -18,6 +19,8 @@ export interface RegistryContext {
   readonly decoded: DecodeCache;
   /** Absent where nobody keeps metadata.managedFields. */
   readonly fieldSchemaOf: FieldSchemaOf | undefined;
+  /** By `keyOfKind` of the kind that each allocates for. */
+  readonly allocators: ReadonlyMap<string, Allocator>;
   readonly kindOf: (group: string, plural: string) => KindDefinition | undefined;
 }
 

@@ -4,6 +4,7 @@ import type { Random } from '../../lib/random.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Store } from '../store/store.ts';
+import { type Allocator, keyOfKind } from './allocation.ts';
 import { DecodeCache, decode } from './codec.ts';
 import { type RegistryContext, readEntry } from './context.ts';
 import { createObject } from './create-object.ts';
@@ -25,11 +26,13 @@ export interface RegistryOptions {
   kinds: readonly KindDefinition[];
   /** Keeps metadata.managedFields by these rules; without them nobody does. */
   fieldSchemaOf?: FieldSchemaOf;
+  /** Give out what only one object may hold; at most one for each kind. */
+  allocators?: readonly Allocator[];
 }
 
 /** The registry over a store. Every failure it throws is a `StatusError`, unless it is a programmer's. */
 export function createRegistry(options: RegistryOptions): Registry {
-  const { store, clock, random, log, kinds, fieldSchemaOf } = options;
+  const { store, clock, random, log, kinds, fieldSchemaOf, allocators = [] } = options;
   const byPlace = new Map(kinds.map((kind) => [`${kind.group}/${kind.plural}`, kind]));
   const context: RegistryContext = {
     store,
@@ -38,6 +41,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     log,
     decoded: new DecodeCache(),
     fieldSchemaOf,
+    allocators: new Map(allocators.map((allocator) => [keyOfKind(allocator.kind), allocator])),
     kindOf: (group, plural) => byPlace.get(`${group}/${plural}`),
   };
   return throughViews({

@@ -1,6 +1,7 @@
 import { sameValue } from '../../protocol/kinds/cause.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
+import { removeEntry } from './allocation.ts';
 import { decode } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict } from './failures.ts';
@@ -21,7 +22,7 @@ export async function deleteObject<T extends KubernetesObject>(
     requirePreconditions(kind, old, request.preconditions);
     const next = structuredClone(old);
     if (markDeleted(kind, next, request, context.clock.now()) === 'remove') {
-      if (!request.dryRun) await context.store.delete(entry.key, entry.revision);
+      if (!request.dryRun) await removeEntry(context, kind, { entry, old });
       return old;
     }
     return commit(context, kind, { entry, old, next, options: { dryRun: request.dryRun ?? false } });
