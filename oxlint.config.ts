@@ -24,6 +24,7 @@ const confined = [
 const inServer = [
   'admission',
   'aggregation',
+  'allocation',
   'api',
   'bus',
   'cache',
@@ -47,6 +48,7 @@ const mayImport: Record<string, readonly string[]> = {
   'server/store': ['lib', 'server/store'],
   'server/identity': ['lib', 'protocol', 'server/identity', 'server/registry'],
   'server/registry': ['lib', 'protocol', 'server/registry', 'server/store'],
+  'server/allocation': ['lib', 'protocol', 'server/allocation', 'server/registry'],
   'server/cache': ['lib', 'protocol', 'server/cache', 'server/registry'],
   'server/controllers': ['lib', 'protocol', 'server/controllers', 'server/registry', 'server/cache'],
   'server/scheduler': ['lib', 'protocol', 'server/scheduler', 'server/registry', 'server/cache'],

@@ -61,3 +61,27 @@ function parseIpv6(text: string): bigint | undefined {
   if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return undefined;
   return groups.reduce((value, group) => (value << 16n) | BigInt(`0x${group}`), 0n);
 }
+
+/** The address in its usual text form (source: RFC 5952). */
+export function ipText(family: 4 | 6, value: bigint): string {
+  const groupBits = family === 4 ? 8n : 16n;
+  const count = family === 4 ? 4 : 8;
+  const groups = Array.from({ length: count }, (_, index) => {
+    const shift = groupBits * BigInt(count - 1 - index);
+    return (value >> shift) & ((1n << groupBits) - 1n);
+  });
+  if (family === 4) return groups.join('.');
+  return shortenZeros(groups.map((group) => group.toString(16)));
+}
+
+/** The longest run of zeros, the first of equal ones, becomes `::`; a single one does not. */
+function shortenZeros(groups: readonly string[]): string {
+  let best = { at: -1, length: 1 };
+  for (let at = 0; at < groups.length; at++) {
+    let length = 0;
+    while (groups[at + length] === '0') length++;
+    if (length > best.length) best = { at, length };
+  }
+  if (best.at < 0) return groups.join(':');
+  return `${groups.slice(0, best.at).join(':')}::${groups.slice(best.at + best.length).join(':')}`;
+}

@@ -36,6 +36,7 @@ import { createCache } from './cache/create-cache.ts';
 import type { Cache } from './cache/informer.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
+import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
 import { controllers } from './controllers/registry.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
@@ -55,6 +56,7 @@ import { createEventRecorder } from './registry/event-recorder.ts';
 import type { Registry } from './registry/registry.ts';
 import { schedulerPlugins } from './scheduler/registry.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
+import { serverPlace, serviceNetworks } from './service-networks.ts';
 import { compactPeriodically } from './store/compact-periodically.ts';
 import { openLevelStore } from './store/level-store.ts';
 import { measureStore } from './store/measured-store.ts';
@@ -108,7 +110,9 @@ async function startParts(
   void compactPeriodically(store, { clock, log, keepMs, signal: stopping.signal });
   const fieldSchemaOf = compileFieldSchemas(schemas);
   const admission = createAdmission();
-  const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission });
+  const { addresses, allocator } = serviceNetworks(config, random);
+  const allocators = [allocator];
+  const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission, allocators });
   await ensureDefaults(registry);
   const cache = parts.use(createCache({ registry, clock, log }));
   followApiServices(cache);
@@ -153,7 +157,8 @@ async function startParts(
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
-  await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics }, parts);
+  const place = serverPlace(config, { port: api.port, addresses });
+  await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics, place }, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
 }
@@ -192,12 +197,13 @@ interface WorkParts {
   identity: Identity;
   access: ApiAccess;
   metrics: Metrics;
+  place: ServerPlace;
 }
 
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 async function startWork(
   { clock, random, log }: ServerContext,
-  { registry, cache, kinds, bus, identity, access, metrics }: WorkParts,
+  { registry, cache, kinds, bus, identity, access, metrics, place }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
@@ -212,7 +218,12 @@ async function startWork(
         boundTo: { kind: 'Secret', object: secret },
       }).token,
   });
-  const all = [...controllers, tokenSecrets, certificateSigningController(identity.requestSigner)];
+  const all = [
+    ...controllers,
+    tokenSecrets,
+    certificateSigningController(identity.requestSigner),
+    kubernetesServiceController(place),
+  ];
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
   const plugins = schedulerPlugins;

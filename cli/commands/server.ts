@@ -85,6 +85,16 @@ export const command = defineCommand({
       description: 'how tokens may be signed (RS256); may repeat',
     },
     'oidc-ca-file': { type: 'string', placeholder: 'FILE', description: "PEM of the issuer's authority" },
+    'service-cidr': {
+      type: 'string',
+      placeholder: 'CIDR',
+      description: "network of the services' addresses (10.96.0.0/12)",
+    },
+    'service-node-port-range': {
+      type: 'string',
+      placeholder: 'FIRST-LAST',
+      description: 'ports that services open on nodes (30000-32767)',
+    },
     'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warn or error (info)' },
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
   },

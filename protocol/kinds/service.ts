@@ -1,6 +1,16 @@
 import type { Service, ServicePort, ServiceSpec } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { duplicate, invalid, invalidFor, oneOf, optionalOneOf, required } from './cause.ts';
+import {
+  duplicate,
+  forbidden,
+  invalid,
+  invalidFor,
+  notSupported,
+  oneOf,
+  optionalOneOf,
+  required,
+  tooMany,
+} from './cause.ts';
 import { ageColumn, labelsText, nameColumn, none } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import {
@@ -13,6 +23,7 @@ import {
 } from './name-rules.ts';
 import { validateLabels, validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
+import { carryAllocated, hasHealthCheckPort } from './service-fields.ts';
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const affinitySecondsDefault = 3 * 60 * 60;
@@ -77,10 +88,12 @@ export const serviceKind = defineKind<Service>({
   },
   prepareCreate(service) {
     service.status = { loadBalancer: {} };
+    const { spec } = service;
+    if (spec?.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
   },
   prepareUpdate(next, old, context) {
     separateStatus(next, old, context);
-    keepAddresses(next.spec ?? {}, old.spec ?? {});
+    carryAllocated((next.spec ??= {}), old.spec ?? {});
   },
   validate: (service) => [...validateObjectMeta(service, dns1035Label), ...validateSpec(service.spec ?? {})],
   validateUpdate: (next, old) => {
@@ -107,18 +120,8 @@ function defaultSpec(spec: ServiceSpec): void {
   }
   if (spec.type === 'ExternalName') return;
   spec.internalTrafficPolicy ??= 'Cluster';
-  spec.ipFamilies ??= ['IPv4'];
-  spec.ipFamilyPolicy ??= 'SingleStack';
-  if (spec.clusterIP) spec.clusterIPs ??= [spec.clusterIP];
   if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') spec.externalTrafficPolicy ||= 'Cluster';
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
-}
-
-/** A manifest that says nothing of addresses keeps those that were given out. */
-function keepAddresses(next: ServiceSpec, old: ServiceSpec): void {
-  if (next.type === 'ExternalName' || !old.clusterIP || next.clusterIP) return;
-  next.clusterIP = old.clusterIP;
-  if (old.clusterIPs) next.clusterIPs = old.clusterIPs;
 }
 
 function externalAddress({ spec = {}, status }: Service): string {
@@ -157,14 +160,9 @@ function validateSpec(spec: ServiceSpec): StatusCause[] {
   ];
 }
 
-function validateAddresses({
-  type,
-  externalName = '',
-  clusterIP = '',
-  externalIPs = [],
-}: ServiceSpec): StatusCause[] {
+function validateAddresses(spec: ServiceSpec): StatusCause[] {
+  const { type, externalName = '', externalIPs = [], healthCheckNodePort } = spec;
   const causes: StatusCause[] = [];
-  const fault = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
   if (type === 'ExternalName') {
     const name = externalName.replace(/\.$/, '');
     causes.push(
@@ -173,18 +171,83 @@ function validateAddresses({
         : invalidFor('spec.externalName', externalName, dnsSubdomain(name))),
     );
   }
-  if (clusterIP !== '' && clusterIP !== 'None' && !isIpAddress(clusterIP)) {
-    causes.push(invalid('spec.clusterIPs[0]', clusterIP, fault));
-  }
   externalIPs.forEach((address, index) => {
-    if (!isIpAddress(address)) causes.push(invalid(`spec.externalIPs[${index}]`, address, fault));
+    if (!isIpAddress(address)) causes.push(invalid(`spec.externalIPs[${index}]`, address, addressFault));
   });
+  if (healthCheckNodePort && !hasHealthCheckPort(spec)) {
+    const detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+    causes.push(invalid('spec.healthCheckNodePort', healthCheckNodePort, detail));
+  }
+  return [...causes, ...validateClusterIps(spec)];
+}
+
+const addressFault = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+const families = ['IPv4', 'IPv6'];
+const familyPolicies = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
+
+/** Source: k8s.io/kubernetes/pkg/apis/core/validation, ValidateServiceClusterIPsRelatedFields. */
+function validateClusterIps(spec: ServiceSpec): StatusCause[] {
+  const { type, clusterIP = '', clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
+  if (type === 'ExternalName') {
+    const forbiddenFields = [
+      ...(clusterIPs.length > 0 ? ['clusterIPs'] : []),
+      ...(ipFamilies.length > 0 ? ['ipFamilies'] : []),
+      ...(ipFamilyPolicy === undefined ? [] : ['ipFamilyPolicy']),
+    ];
+    return forbiddenFields.map((name) =>
+      forbidden(`spec.${name}`, 'may not be set for ExternalName services'),
+    );
+  }
+  const causes: StatusCause[] = [
+    ...optionalOneOf(policyField, ipFamilyPolicy, familyPolicies),
+    ...ipFamilies.flatMap((family, index) => [
+      ...(families.includes(family) ? [] : [notSupported(`spec.ipFamilies[${index}]`, family, families)]),
+      ...(ipFamilies.indexOf(family) < index ? [duplicate(`spec.ipFamilies[${index}]`, family)] : []),
+    ]),
+  ];
+  if (ipFamilies.length > 2) causes.push(tooMany('spec.ipFamilies', ipFamilies.length, 2));
+  if (clusterIPs.length > 2) causes.push(tooMany('spec.clusterIPs', clusterIPs.length, 2));
+  const [first] = clusterIPs;
+  if (clusterIP === '' && first !== undefined) {
+    causes.push(invalid('spec.clusterIPs', clusterIPs, 'must be empty when `clusterIP` is not specified'));
+  } else if (first !== undefined && first !== clusterIP) {
+    causes.push(invalid('spec.clusterIPs[0]', clusterIPs, 'must match `clusterIP`'));
+  }
+  if (clusterIPs.includes('None') && clusterIPs.length > 1) {
+    causes.push(invalid('spec.clusterIPs', clusterIPs, "'None' must be the first and only value"));
+  }
+  clusterIPs.forEach((address, index) => {
+    if (address === 'None') return;
+    const at = `spec.clusterIPs[${index}]`;
+    const family = ipFamilies[index];
+    if (!isIpAddress(address)) causes.push(invalid(at, address, addressFault));
+    else if (family !== undefined && family !== familyOf(address)) {
+      causes.push(
+        invalid(at, address, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``),
+      );
+    }
+  });
+  if (
+    clusterIPs.length === 2 &&
+    clusterIPs.every(isIpAddress) &&
+    new Set(clusterIPs.map(familyOf)).size < 2
+  ) {
+    const detail = 'may specify no more than one IP for each IP family';
+    causes.push(invalid('spec.clusterIPs', clusterIPs, detail));
+  }
   return causes;
+}
+
+const policyField = 'spec.ipFamilyPolicy';
+
+function familyOf(address: string): string {
+  return address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
 function validatePorts(ports: readonly ServicePort[], spec: ServiceSpec, field: string): StatusCause[] {
   const names = new Set<string>();
   const numbers = new Set<string>();
+  const nodePorts = new Set<string>();
   return ports.flatMap(({ name, port, protocol, targetPort, nodePort }, index) => {
     const path = `${field}[${index}]`;
     const causes: StatusCause[] = [];
@@ -199,6 +262,11 @@ function validatePorts(ports: readonly ServicePort[], spec: ServiceSpec, field: 
     );
     if (nodePort && spec.type === 'ClusterIP') {
       causes.push(invalid(`${path}.nodePort`, nodePort, "may not be used when `type` is 'ClusterIP'"));
+    }
+    if (nodePort) {
+      const held = `${protocol}/${nodePort}`;
+      if (nodePorts.has(held)) causes.push(duplicate(`${path}.nodePort`, nodePort));
+      nodePorts.add(held);
     }
     const same = `${protocol}/${port}`;
     if (numbers.has(same)) causes.push(duplicate(path, { protocol, port }));

@@ -45,6 +45,10 @@ const schema = v.strictObject({
   oidcRequiredClaim: v.optional(v.array(v.string()), []),
   oidcSigningAlgs: v.optional(v.array(v.string()), ['RS256']),
   oidcCaFile: v.optional(v.string()),
+  /** Network of the services' addresses; two, one of each family and parted by a comma, for dual stack. */
+  serviceCidr: v.optional(v.string(), '10.96.0.0/12'),
+  /** Ports that services open on every node, both ends among them. */
+  serviceNodePortRange: v.optional(v.string(), '30000-32767'),
   logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
   logFormat: v.optional(v.picklist(['json', 'text']), 'text'),
 });

@@ -3,8 +3,11 @@ import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import { daemonSetController } from './daemon-set/daemon-set-controller.ts';
 import type { ControllerDefinition } from './define-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
+import { endpointsController } from './endpoints/endpoints-controller.ts';
+import { endpointsMirroringController } from './endpoints/mirroring-controller.ts';
 import { eventExpiryController } from './event-expiry.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
+import { ipAddressController } from './ip-addresses.ts';
 import { namespaceController } from './namespace-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
@@ -24,4 +27,7 @@ export const controllers: readonly ControllerDefinition[] = [
   eventExpiryController,
   clusterRoleAggregationController,
   certificateRequestCleaner,
+  endpointsController,
+  endpointsMirroringController,
+  ipAddressController,
 ];

@@ -5,6 +5,7 @@ import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/defi
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Entry, Store } from '../store/store.ts';
 import type { Admission } from './admission.ts';
+import type { Allocator } from './allocation.ts';
 import type { DecodeCache } from './codec.ts';
 import { conflict, isStoreError, notFound } from './failures.ts';
 import { keyOf } from './keys.ts';
@@ -23,6 +24,8 @@ export interface RegistryContext {
   readonly fieldSchemaOf: FieldSchemaOf | undefined;
   /** Absent where every write is taken as it is. */
   readonly admission: Admission | undefined;
+  /** By `keyOfKind` of the kind that each allocates for. */
+  readonly allocators: ReadonlyMap<string, Allocator>;
   readonly kindOf: (group: string, plural: string) => KindDefinition | undefined;
 }
 

@@ -1,13 +1,15 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { isStatus } from '../../protocol/status.ts';
+import type { Guard } from '../store/store.ts';
 import { type ReviewedWrite, reviewedWrite, writeReviewed } from './admission.ts';
+import { allocate, claimChanges, isAllocated } from './allocation.ts';
 import { plainCopy } from './codec.ts';
 import { type RegistryContext, retryWrite } from './context.ts';
 import { alreadyExists, badRequest, invalid, isStoreError } from './failures.ts';
 import { keyOf } from './keys.ts';
 import { generatedName, keepStamps, placeCauses, stampNew } from './metadata.ts';
 import { namespaceGuard } from './namespaces.ts';
-import type { WriteOptions } from './registry.ts';
+import type { ObjectName, WriteOptions } from './registry.ts';
 import { encodeStored } from './stored-form.ts';
 import { trackCreation } from './track-owners.ts';
 
@@ -88,12 +90,9 @@ async function createNamed<T extends KubernetesObject>(
   const value = await encodeStored(kind, draft);
   return retryWrite(kind, name, async () => {
     const guard = await namespaceGuard(context, kind, draft);
-    if (dryRun) {
-      if (await context.store.get(key)) throw alreadyExists(kind, name);
-      return draft;
-    }
-    const revision = await insert();
-    metadata.resourceVersion = String(revision);
+    if (isAllocated(context, kind)) return insertAllocated(context, kind, { draft, guard, dryRun });
+    if (dryRun) return refuseTaken(context, kind, draft);
+    draft.metadata = { ...metadata, resourceVersion: String(await insert()) };
     return draft;
 
     async function insert(): Promise<number> {
@@ -101,13 +100,52 @@ async function createNamed<T extends KubernetesObject>(
         if (!guard) return await context.store.create(key, value);
         return await context.store.txn([{ key, revision: 0 }, guard], [{ type: 'put', key, value }]);
       } catch (error) {
-        const taken =
-          isStoreError(error, 'KeyExists') ||
-          (isStoreError(error, 'RevisionMismatch') && (await context.store.get(key)) !== undefined);
-        throw taken ? alreadyExists(kind, name) : error;
+        throw (await isNameTaken(context, key, error)) ? alreadyExists(kind, name) : error;
       }
     }
   });
+}
+
+/** With what is given out to the object; what another write took meanwhile is picked anew at the next attempt. */
+async function insertAllocated<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  { draft, guard, dryRun }: { draft: T; guard: Guard | undefined; dryRun: boolean },
+): Promise<T> {
+  const next = await refuseTaken(context, kind, plainCopy(draft));
+  await allocate(context, kind, { next, old: undefined });
+  if (dryRun) return next;
+  const key = keyOf(kind, nameOf(next));
+  const claims = await claimChanges(context, kind, { next });
+  const guards = [{ key, revision: 0 }, ...(guard ? [guard] : []), ...claims.guards];
+  try {
+    const put = { type: 'put', key, value: await encodeStored(kind, next) } as const;
+    const revision = await context.store.txn(guards, [put, ...claims.operations]);
+    next.metadata = { ...next.metadata, resourceVersion: String(revision) };
+    return next;
+  } catch (error) {
+    throw (await isNameTaken(context, key, error)) ? alreadyExists(kind, nameOf(next).name) : error;
+  }
+}
+
+async function isNameTaken({ store }: RegistryContext, key: string, error: unknown): Promise<boolean> {
+  if (isStoreError(error, 'KeyExists')) return true;
+  return isStoreError(error, 'RevisionMismatch') && (await store.get(key)) !== undefined;
+}
+
+async function refuseTaken<T extends KubernetesObject>(
+  { store }: RegistryContext,
+  kind: KindDefinition<T>,
+  draft: T,
+): Promise<T> {
+  const at = nameOf(draft);
+  if (await store.get(keyOf(kind, at))) throw alreadyExists(kind, at.name);
+  return draft;
+}
+
+function nameOf({ metadata }: KubernetesObject): ObjectName {
+  const { name = '', namespace } = metadata ?? {};
+  return namespace === undefined ? { name } : { name, namespace };
 }
 
 function isTaken(error: unknown, draft: KubernetesObject): boolean {

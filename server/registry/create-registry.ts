@@ -5,6 +5,7 @@ import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { Store } from '../store/store.ts';
 import type { Admission } from './admission.ts';
+import { type Allocator, keyOfKind } from './allocation.ts';
 import { DecodeCache } from './codec.ts';
 import { type RegistryContext, readEntry } from './context.ts';
 import { createObject } from './create-object.ts';
@@ -30,11 +31,13 @@ export interface RegistryOptions {
   fieldSchemaOf?: FieldSchemaOf;
   /** Asked before every write; without it nobody is. */
   admission?: Admission;
+  /** Give out what only one object may hold; at most one for each kind. */
+  allocators?: readonly Allocator[];
 }
 
 /** The registry over a store. Every failure it throws is a `StatusError`, unless it is a programmer's. */
 export function createRegistry(options: RegistryOptions): Registry {
-  const { store, clock, random, log, kinds, fieldSchemaOf, admission } = options;
+  const { store, clock, random, log, kinds, fieldSchemaOf, admission, allocators = [] } = options;
   const byPlace = new Map(kinds.map((kind) => [`${kind.group}/${kind.plural}`, kind]));
   const decoded = new DecodeCache();
   const context: RegistryContext = {
@@ -46,6 +49,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     converting: createSharedConversions(decoded),
     fieldSchemaOf,
     admission,
+    allocators: new Map(allocators.map((allocator) => [keyOfKind(allocator.kind), allocator])),
     kindOf: (group, plural) => byPlace.get(`${group}/${plural}`),
   };
   return throughViews({

@@ -3,6 +3,7 @@ import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/defi
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { Entry } from '../store/store.ts';
 import { reviewedWrite, writeReviewed } from './admission.ts';
+import { removeEntry } from './allocation.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict } from './failures.ts';
 import { heldBySpec, markTerminating, refuseUndeletable } from './namespaces.ts';
@@ -36,7 +37,7 @@ async function removeOrMark<T extends KubernetesObject>(
 ): Promise<T> {
   const next = structuredClone(old);
   if (markDeleted(kind, next, request, context.clock.now()) === 'remove') {
-    if (!request.dryRun) await context.store.delete(entry.key, entry.revision);
+    if (!request.dryRun) await removeEntry(context, kind, { entry, old });
     return old;
   }
   return commit(context, kind, { entry, old, next, options: { dryRun: request.dryRun ?? false } });

@@ -2,6 +2,7 @@ import { sameValue } from '../../protocol/kinds/cause.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import type { Entry } from '../store/store.ts';
 import { reviewedWrite, writeReviewed } from './admission.ts';
+import { allocate, claimChanges, removeEntry } from './allocation.ts';
 import { decode, plainCopy } from './codec.ts';
 import { type RegistryContext, readEntry, retryWrite } from './context.ts';
 import { conflict, invalid, modifiedMeanwhile } from './failures.ts';
@@ -94,27 +95,40 @@ async function replace<T extends KubernetesObject>(
     ...(kind.validateUpdate?.(next, old) ?? []),
   ];
   if (causes.length > 0) throw invalid(kind, old.metadata?.name ?? '', causes);
+  await allocate(context, kind, { next, old });
   const write = () => commit(context, kind, { entry, old, next, options });
   return reviewed ? writeReviewed(reviewed, write) : write();
 }
 
 /** Writes `next` over `entry`, or removes it when nothing holds a deleted object any more. */
 export async function commit<T extends KubernetesObject>(
-  { store }: RegistryContext,
+  context: RegistryContext,
   kind: KindDefinition<T>,
   { entry, old, next, options }: Replacement<T>,
 ): Promise<T> {
   if (isFinished(kind, next)) {
-    if (!options.dryRun) await store.delete(entry.key, entry.revision);
+    if (!options.dryRun) await removeEntry(context, kind, { entry, old });
     return next;
   }
   if (sameValue(next, old) && isInStoredForm(kind, entry)) return next;
   const value = await encodeStored(kind, next);
   if (!options.dryRun) {
-    const revision = await store.update(entry.key, value, entry.revision);
+    const revision = await write(context, kind, { entry, old, next }, value);
     (next.metadata ??= {}).resourceVersion = String(revision);
   }
   return next;
+}
+
+async function write<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  { entry, old, next }: Pick<Replacement<T>, 'entry' | 'old' | 'next'>,
+  value: Uint8Array,
+): Promise<number> {
+  const { key, revision } = entry;
+  const { guards, operations } = await claimChanges(context, kind, { old, next });
+  if (operations.length === 0) return context.store.update(key, value, revision);
+  return context.store.txn([{ key, revision }, ...guards], [{ type: 'put', key, value }, ...operations]);
 }
 
 /** Conflict unless `uid` is absent or the object's own. */

@@ -9,8 +9,6 @@ const serviceOf = (spec: ServiceSpec): Service => ({ metadata: { name: 'web', na
 test('a service that says little is filled in as Kubernetes fills it in', () => {
   assert.deepEqual(admit(serviceKind, serviceOf({ ports: [{ port: 80 }] })).spec, {
     internalTrafficPolicy: 'Cluster',
-    ipFamilies: ['IPv4'],
-    ipFamilyPolicy: 'SingleStack',
     ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
     sessionAffinity: 'None',
     type: 'ClusterIP',
