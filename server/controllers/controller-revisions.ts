@@ -160,8 +160,15 @@ export class RevisionHistory<O extends Revisioned> {
 }
 
 /** What a strategic merge patch makes the owner's template again: `kubectl rollout undo` sends it as it is. */
-export function revisionData(owner: Readonly<Revisioned>): Record<string, unknown> {
+function revisionData(owner: Readonly<Revisioned>): Record<string, unknown> {
   return { spec: { template: { ...structuredClone(owner.spec?.template), $patch: 'replace' } } };
+}
+
+/** The template that a revision keeps. */
+export function revisionTemplate(revision: Readonly<ControllerRevision>): PodTemplateSpec {
+  const { spec } = (revision.data ?? {}) as { spec?: { template?: PodTemplateSpec & { $patch?: string } } };
+  const { $patch: _directive, ...template } = structuredClone(spec?.template) ?? {};
+  return template;
 }
 
 function byRevision(a: Readonly<ControllerRevision>, b: Readonly<ControllerRevision>): number {

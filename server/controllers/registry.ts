@@ -13,6 +13,7 @@ import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-control
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
 import { replicationController } from './replica-set/replication-controller.ts';
 import { serviceAccountController } from './service-account-controller.ts';
+import { statefulSetController } from './stateful-set/stateful-set-controller.ts';
 
 /** Every controller the server runs. */
 export const controllers: readonly ControllerDefinition[] = [
@@ -22,6 +23,7 @@ export const controllers: readonly ControllerDefinition[] = [
   replicaSetController,
   replicationController,
   daemonSetController,
+  statefulSetController,
   nodeLifecycleController,
   garbageCollector,
   eventExpiryController,

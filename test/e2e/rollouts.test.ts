@@ -77,4 +77,55 @@ suite('rollouts, with kubectl', { timeout: 200_000 }, () => {
     await cluster.ok(['delete', 'ds', 'agent']);
     await until('its pods are gone', async () => (await cluster.pods('agent')).length === 0);
   });
+
+  test('a StatefulSet starts in order, is updated from the top, taken back, and scaled down from the top', async () => {
+    await cluster.apply(workload('StatefulSet', 'db', ['replicas: 3', 'serviceName: db']));
+    assert.match(
+      await rolledOut('sts/db'),
+      /statefulset rolling update complete 3 pods|partitioned roll out complete/,
+    );
+    const started = await cluster.readyPods('db', 3);
+    const inOrder = started.toSorted((a, b) => (a.startedAt ?? '').localeCompare(b.startedAt ?? ''));
+    assert.deepEqual(
+      inOrder.map(({ name }) => name),
+      ['db-0', 'db-1', 'db-2'],
+    );
+    const events = await cluster.ok(['get', 'events', '--field-selector=reason=SuccessfulCreate']);
+    assert.match(events, /create Pod db-2 in StatefulSet db successful/);
+    await setVersion('sts/db', '2');
+    await rolledOut('sts/db');
+    await until('all are of version 2', async () => (await versions('db')).join() === '2,2,2');
+    assert.match(await cluster.ok(['rollout', 'history', 'sts/db']), /\n1 +<none>\n2 +<none>/);
+    await cluster.ok(['rollout', 'undo', 'sts/db']);
+    await until('all are of version 1', async () => (await versions('db')).join() === '1,1,1');
+    await cluster.ok(['rollout', 'restart', 'sts/db']);
+    await rolledOut('sts/db');
+    await cluster.ok(['scale', 'sts/db', '--replicas=1']);
+    const [left] = await cluster.readyPods('db', 1);
+    assert.equal(left?.name, 'db-0');
+    assert.match(await cluster.ok(['get', 'sts', 'db', '--no-headers']), /^db +1\/1 /);
+    await cluster.ok(['delete', 'sts', 'db']);
+    await until('its pods are gone', async () => (await cluster.pods('db')).length === 0);
+  });
+
+  test('a Deployment is paused, resumed, restarted and taken back', async () => {
+    await cluster.apply(workload('Deployment', 'web', ['replicas: 2']));
+    await rolledOut('deploy/web');
+    await cluster.ok(['rollout', 'pause', 'deploy/web']);
+    await setVersion('deploy/web', '2');
+    await until('it says so', async () =>
+      /DeploymentPaused/.test(await cluster.ok(['describe', 'deploy', 'web'])),
+    );
+    assert.deepEqual(await versions('web'), ['1', '1']);
+    await cluster.ok(['rollout', 'resume', 'deploy/web']);
+    await rolledOut('deploy/web');
+    assert.deepEqual(await versions('web'), ['2', '2']);
+    await cluster.ok(['rollout', 'restart', 'deploy/web']);
+    await rolledOut('deploy/web');
+    await cluster.ok(['rollout', 'undo', 'deploy/web', '--to-revision=1']);
+    await rolledOut('deploy/web');
+    await until('all are of version 1', async () => (await versions('web')).join() === '1,1');
+    assert.match(await cluster.ok(['rollout', 'history', 'deploy/web']), /\n2 +<none>\n3 +<none>\n4 +<none>/);
+    await cluster.ok(['delete', 'deploy', 'web']);
+  });
 });

@@ -12,8 +12,6 @@ export interface UpdateStep {
   remove: Readonly<Pod>[];
 }
 
-const nothing: UpdateStep = { create: [], remove: [] };
-
 export function planRollingUpdate(
   daemonSet: Readonly<DaemonSet>,
   records: readonly NodeRecord[],
@@ -59,8 +57,8 @@ function replace(records: readonly NodeRecord[], judge: PodJudge, maxUnavailable
     else if (pair.updated) unavailable += judge.isAvailable(pair.updated) ? 0 : 1;
     else if (pair.outdated) (judge.isAvailable(pair.outdated) ? candidates : free).push(pair.outdated);
   }
-  const room = Math.max(0, maxUnavailable - unavailable);
-  if (free.length === 0 && room === 0) return nothing;
+  // What is broken already is missing too, though replacing it costs nothing (Kubernetes does not count it).
+  const room = Math.max(0, maxUnavailable - unavailable - free.length);
   return { create: [], remove: [...free, ...candidates.slice(0, room)] };
 }
 

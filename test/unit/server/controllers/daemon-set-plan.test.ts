@@ -258,32 +258,35 @@ class Update {
     const one = this.#pods[Math.floor(choice / 3) % Math.max(1, this.#pods.length)];
     if (!one || this.#silent.has(one.spec?.nodeName ?? '')) return;
     if (one.metadata?.deletionTimestamp) this.#pods = this.#pods.filter((other) => other !== one);
-    else Object.assign(one, { status: pod('x').status });
+    else Object.assign(one, { status: pod('x', { ready: choice % 5 !== 0 || choice < 100 }).status });
   }
 
   #plan(): void {
     const nodes = this.#names.map((name) => node(name, { silent: this.#silent.has(name) }));
     const step = plan(this.#set, nodes, this.#pods);
-    const takesAvailable = step.remove.some((one) => this.#isAvailable(one));
+    const taken = step.remove.filter((one) => this.#isAvailable(one)).map(({ spec }) => spec?.nodeName ?? '');
     for (const { metadata } of step.remove) if (metadata) metadata.deletionTimestamp = at(0);
     for (const name of step.create)
       this.#pods.push(pod(name, { ready: false, started: false, name: `${name}-${(this.#made += 1)}` }));
-    this.#check(takesAvailable);
+    this.#check(taken);
   }
 
   #isAvailable({ metadata, status }: Readonly<Pod>): boolean {
     return !metadata?.deletionTimestamp && status?.conditions?.[0]?.status === 'True';
   }
 
-  #check(takesAvailable: boolean): void {
+  #check(taken: readonly string[]): void {
     const reachable = this.#names.filter((name) => !this.#silent.has(name));
     const on = (name: string) => this.#pods.filter(({ spec }) => spec?.nodeName === name);
     for (const name of this.#names) {
       const staying = on(name).filter(({ metadata }) => !metadata?.deletionTimestamp);
       assert.ok(staying.length <= (this.#surge ? 2 : 1), `${staying.length} pods on ${name}`);
     }
-    if (!takesAvailable) return;
-    const missing = reachable.filter((name) => !on(name).some((one) => this.#isAvailable(one)));
-    assert.ok(missing.length <= (this.#surge ? 0 : this.#limit), `${missing.length} unavailable`);
+    const isMissing = (name: string) => !on(name).some((one) => this.#isAvailable(one));
+    if (this.#surge) assert.ok(!taken.some(isMissing), 'the old pod went before the new was available');
+    else if (taken.length > 0) {
+      const missing = reachable.filter(isMissing).length;
+      assert.ok(missing <= this.#limit, `${missing} unavailable`);
+    }
   }
 }
