@@ -18,6 +18,7 @@ import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
+import { serveUsage } from './stats/serve-usage.ts';
 import { NodeEndpoints } from './streams/node-endpoints.ts';
 import { serveStreams } from './streams/serve-streams.ts';
 
@@ -119,6 +120,8 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   const endpoints = new NodeEndpoints();
   endpoints.register('/healthz', () => ({ body: 'ok' }));
   stack.use(serveStreams({ link, log, clock, find: (target) => pods.find(target), endpoints }));
+  const { files } = node.host;
+  stack.use(await serveUsage({ link, files, clock, log, running: () => pods.running() }));
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
   const running = stack.move();

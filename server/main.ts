@@ -45,6 +45,7 @@ import { healthChecks } from './health-checks.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
 import { createJoinService } from './identity/join-service.ts';
 import { measureServer } from './measure-server.ts';
+import { createFleetUsage, type FleetUsage } from './nodes/fleet-usage.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
@@ -125,7 +126,10 @@ async function startParts(
   const bus = parts.use(await startBus(config, context, { identity, authenticator: joining }));
   measureServer(metrics, { kinds, store, bus, clock });
   parts.use(joining.serve(bus));
-  const podStreams = parts.use(createPodStreams({ bus, clock, random, log }));
+  const devices = {
+    podStreams: parts.use(createPodStreams({ bus, clock, random, log })),
+    usage: parts.use(createFleetUsage({ bus, clock, random, log })),
+  };
   const staticTokens = await readTokens(config.tokenAuthFile);
   const { tokenSigner: signer } = identity;
   const authentication = await readAuthentication(config);
@@ -141,18 +145,8 @@ async function startParts(
     { registry, cache, kinds: served, identity, outgoing },
     parts,
   );
-  const apiParts = {
-    registry,
-    admission,
-    aggregated,
-    kinds: served,
-    identity,
-    podStreams,
-    access,
-    fieldSchemaOf,
-    metrics,
-    checks,
-  };
+  const policy = { access, admission, fieldSchemaOf };
+  const apiParts = { registry, aggregated, kinds: served, identity, ...devices, ...policy, metrics, checks };
   const api = parts.adopt(await startApi(config, context, apiParts), (server) => server.close());
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
@@ -249,6 +243,7 @@ interface ApiParts {
   kinds: KindSet;
   identity: Identity;
   podStreams: PodStreams;
+  usage: FleetUsage;
   access: ApiAccess;
   metrics: Metrics;
   checks: readonly HealthCheck[];

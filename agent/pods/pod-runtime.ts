@@ -123,6 +123,13 @@ export class PodRuntime {
     return findContainer(this.#workers.get(target.podUid), target);
   }
 
+  /** Every container that runs, as far as is known. */
+  running(): { podUid: string; container: string; attempt: number; pid: number; startedAtMs: number }[] {
+    return [...this.#workers].flatMap(([podUid, { running }]) =>
+      running.map((container) => ({ podUid, ...container })),
+    );
+  }
+
   /** Pods that are on this device, refused ones included. */
   get podCount(): number {
     return this.#workers.size;

@@ -65,6 +65,17 @@ export class PodWorker {
     return this.#options.driver;
   }
 
+  /** What was last seen to run, with the number of its first process. */
+  get running(): { container: string; attempt: number; pid: number; startedAtMs: number }[] {
+    const { record, observed } = this.#state;
+    return Object.values(record.containers).flatMap(({ handle: { container, attempt }, exit }) => {
+      const seen = observed[container];
+      return seen?.state === 'running' && !exit
+        ? [{ container, attempt, pid: seen.pid, startedAtMs: seen.startedAtMs }]
+        : [];
+    });
+  }
+
   /** Torn down for good; the worker may be forgotten. */
   get removed(): boolean {
     return this.#removed;

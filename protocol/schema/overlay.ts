@@ -1,3 +1,4 @@
+import { metricsSchemas } from './metrics-schemas.ts';
 import type { Schema } from './schema.ts';
 import { intOrStringName, metaPrefix, microTimeName, quantityName, timeName } from './well-known.ts';
 
@@ -52,6 +53,7 @@ export const coreModels = [
 ];
 
 export const nativeSchemas: Record<string, Schema> = {
+  ...metricsSchemas,
   [timeName]: {
     type: 'string',
     format: 'date-time',

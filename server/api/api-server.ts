@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/log.ts';
 import { createMetrics, type Metrics } from '../../lib/metrics.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
 import type { KindSet } from '../../protocol/kinds/kind-set.ts';
+import { metricsKinds } from '../../protocol/kinds/metrics.ts';
 import { reviewKinds } from '../../protocol/kinds/reviews.ts';
 import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import { createProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
@@ -12,6 +13,7 @@ import { messageTable } from '../../protocol/protobuf/message-table.ts';
 import { createObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import { schemas } from '../../protocol/schema/schemas.ts';
 import { type AggregatedApis, noAggregatedApis } from '../aggregation/aggregated-apis.ts';
+import type { FleetUsage } from '../nodes/fleet-usage.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Admission } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -32,11 +34,12 @@ export interface ApiServerOptions {
   registry: Registry;
   /** The registry's. */
   admission: Admission;
-  /** The stored kinds; reviews are served beside them. */
+  /** The stored kinds; reviews and measurements are served beside them. */
   kinds: KindSet;
   /** What is passed on to other servers; nothing unless given. */
   aggregated?: AggregatedApis;
   podStreams: PodStreams;
+  usage: FleetUsage;
   /** PEM. Client certificates are believed when `ca` signed them. */
   tls: { key: string; certificate: string; ca: string };
   access: ApiAccess;
@@ -66,10 +69,10 @@ export interface ApiServer {
 
 /** Serves the Kubernetes API over HTTPS (HTTP/1.1). Rejects as `listen` does, e.g. EADDRINUSE. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { registry, podStreams, clock, log, version, checks, random = systemRandom } = options;
+  const { registry, podStreams, usage, clock, log, version, checks, random = systemRandom } = options;
   const stopping = new AbortController();
   const documents = new Documents();
-  const kinds = followKinds({ set: options.kinds, fixed: reviewKinds }, (changed) =>
+  const kinds = followKinds({ set: options.kinds, fixed: [...reviewKinds, ...metricsKinds] }, (changed) =>
     documents.forget(changed.map(pathOfGroupVersion)),
   );
   const { aggregated = noAggregatedApis } = options;
@@ -80,6 +83,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       registry,
       admission: options.admission,
       podStreams,
+      usage,
       clock,
       log,
       version,

@@ -8,6 +8,7 @@ import type { FieldSchemaOf } from '../../protocol/patch/field-schema.ts';
 import type { ProtobufDecoder } from '../../protocol/protobuf/decode-protobuf.ts';
 import type { ObjectDecoder } from '../../protocol/schema/decode-object.ts';
 import type { AggregatedApis } from '../aggregation/aggregated-apis.ts';
+import type { FleetUsage } from '../nodes/fleet-usage.ts';
 import type { PodStreams } from '../nodes/pod-streams.ts';
 import type { Admission } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -31,6 +32,7 @@ export interface ApiServices {
   aggregated: AggregatedApis;
   access: ApiAccess;
   podStreams: PodStreams;
+  usage: FleetUsage;
   clock: Clock;
   random: Random;
   log: Logger;

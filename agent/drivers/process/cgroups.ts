@@ -44,7 +44,7 @@ export interface CgroupMounts {
   controllers: ReadonlyMap<string, string>;
 }
 
-const trackingControllers = ['freezer', 'pids', 'cpu', 'memory'];
+const trackingControllers = ['freezer', 'pids', 'cpu', 'cpuacct', 'memory'];
 const wantedControllers = ['cpu', 'memory', 'pids'];
 const removalAttempts = 50;
 const removalPauseMs = 10;

@@ -16,8 +16,13 @@ type Answer = ListAnswer<KubernetesObject>;
 
 /** Answers a list: the objects, a Table of them, or only their metadata. */
 export async function listKind(exchange: ResourceExchange): Promise<void> {
+  await sendList(exchange, () => exchange.services.registry.list(exchange.kind, readListOptions(exchange)));
+}
+
+/** Answers with what `read` finds, which is not begun when the client takes no form that there is. */
+export async function sendList(exchange: ResourceExchange, read: () => Promise<Answer>): Promise<void> {
   const representation = negotiate(exchange.request.headers.accept, { transforms: true });
-  const answer = await exchange.services.registry.list(exchange.kind, readListOptions(exchange));
+  const answer = await read();
   const { as } = representation;
   if (as?.kind === 'Table') return sendTable(exchange, answer, as);
   const head = as

@@ -26,6 +26,11 @@ export const defaultClusterRoles: readonly DefaultRole[] = [
   { name: 'system:aggregate-to-edit', labels: { [aggregateTo('edit')]: 'true' }, rules: editRules },
   { name: 'system:aggregate-to-view', labels: { [aggregateTo('view')]: 'true' }, rules: viewRules },
   {
+    name: 'system:aggregated-metrics-reader',
+    labels: { [aggregateTo('view')]: 'true', [aggregateTo('edit')]: 'true', [aggregateTo('admin')]: 'true' },
+    rules: [rule(['get', 'list', 'watch'], ['metrics.k8s.io'], ['nodes', 'pods'])],
+  },
+  {
     name: 'system:basic-user',
     rules: [
       rule(['create'], ['authorization.k8s.io'], ['selfsubjectaccessreviews', 'selfsubjectrulesreviews']),

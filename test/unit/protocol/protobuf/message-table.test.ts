@@ -8,8 +8,8 @@ import { metaPrefix } from '../../../../protocol/schema/well-known.ts';
 /** Where an object's message lacks these, the envelope around it has them. */
 const typeMeta = ['apiVersion', 'kind'];
 
-/** Groups outside k8s.io/api, whose clients send JSON. */
-const withoutMessages = /^io\.k8s\.(?:apiextensions-apiserver|kube-aggregator)\./;
+/** Groups outside k8s.io/api, whose clients send JSON or nothing. */
+const withoutMessages = /^io\.k8s\.(?:apiextensions-apiserver|kube-aggregator|metrics)\./;
 
 test('the message of every schema has the fields of the schema, of the same types', () => {
   const structs = Object.entries(schemas).filter(

@@ -129,6 +129,7 @@ export async function openApi(
     admission,
     kinds: fixedKinds(kinds),
     podStreams,
+    usage: { read: () => Promise.resolve(new Map()) },
     fieldSchemaOf,
     tls: { ...authority.server, ca: authority.ca },
     access,

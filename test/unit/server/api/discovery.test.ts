@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { apiVersionOf } from '../../../../protocol/kinds/define-kind.ts';
+import { metricsKinds } from '../../../../protocol/kinds/metrics.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
 import { reviewKinds } from '../../../../protocol/kinds/reviews.ts';
 import { type ApiFixture, type Json, openApi } from './api-fixture.ts';
@@ -47,7 +48,9 @@ describe('discovery, OpenAPI, version and health', () => {
     }
     assert.deepEqual(
       found.sort(),
-      [...kinds, ...reviewKinds].map((kind) => `${apiVersionOf(kind)} ${kind.plural} ${kind.kind}`).sort(),
+      [...kinds, ...reviewKinds, ...metricsKinds]
+        .map((kind) => `${apiVersionOf(kind)} ${kind.plural} ${kind.kind}`)
+        .sort(),
     );
   });
 
