@@ -36,7 +36,9 @@ async function untilReady(plane: ControlPlane, names: readonly string[], image =
 }
 
 const change = (plane: ControlPlane, edit: (spec: StatefulSetSpec) => void) =>
-  plane.registry.mutate(statefulSetKind, at, ({ spec }) => void (spec && edit(spec)));
+  plane.registry.mutate(statefulSetKind, at, ({ spec }) => {
+    if (spec) edit(spec);
+  });
 
 const setImage = (image: string) => (spec: StatefulSetSpec) => {
   const [container] = spec.template.spec?.containers ?? [];
