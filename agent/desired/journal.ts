@@ -133,9 +133,7 @@ class FileJournal implements Journal {
     const sized = encoded.map(({ key, value, bytes }) => ({ key, value, bytes: bytes.length }));
     return new Promise((resolve, reject) => {
       this.#pending.push({ record, changes: sized, resolve, reject });
-      this.#flushing ??= this.#flush().finally(() => {
-        this.#flushing = undefined;
-      });
+      this.#flushing ??= this.#flush();
     });
   }
 
@@ -149,22 +147,25 @@ class FileJournal implements Journal {
   async #flush(): Promise<void> {
     // Callers of the same turn share the first fsync.
     await Promise.resolve();
-    while (this.#pending.length > 0) {
-      const batch = this.#pending.splice(0);
-      try {
-        await this.#append(Buffer.concat(batch.map(({ record }) => record)));
-      } catch (error) {
-        const failure = writeFailure(error);
-        await this.#cutTail().catch(() => undefined);
-        for (const { reject } of batch) reject(failure);
-        continue;
-      }
-      for (const { changes, resolve } of batch) {
-        this.#apply(changes);
-        resolve();
-      }
-      await this.#rewriteIfWorthwhile();
+    while (this.#pending.length > 0) await this.#flushBatch(this.#pending.splice(0));
+    // In the same turn as the last look: a write that comes later must begin a flush of its own.
+    this.#flushing = undefined;
+  }
+
+  async #flushBatch(batch: readonly Pending[]): Promise<void> {
+    try {
+      await this.#append(Buffer.concat(batch.map(({ record }) => record)));
+    } catch (error) {
+      const failure = writeFailure(error);
+      await this.#cutTail().catch(() => undefined);
+      for (const { reject } of batch) reject(failure);
+      return;
     }
+    for (const { changes, resolve } of batch) {
+      this.#apply(changes);
+      resolve();
+    }
+    await this.#rewriteIfWorthwhile();
   }
 
   async #append(bytes: Buffer): Promise<void> {

@@ -34,6 +34,24 @@ test('what was written is there after reopening, removals included', async () =>
   assert.equal(journal.damaged, false);
 });
 
+test('a write that comes at any moment of the one before ends', async () => {
+  const journal = await open(new MemoryDisk());
+  for (let turns = 0; turns < 12; turns++) {
+    const first = journal.write([put('first', turns)]);
+    const later = first.then(async () => {
+      for (let turn = 0; turn < turns; turn++) await undefined;
+      await journal.write([put('second', turns)]);
+    });
+    const ended = await Promise.race([later.then(() => true), nextTurns()]);
+    assert.ok(ended, `a write ${turns} turns after the one before was forgotten`);
+  }
+});
+
+async function nextTurns(): Promise<false> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return false;
+}
+
 test('a file cut at any byte opens with a state that was once whole', async () => {
   const disk = new MemoryDisk();
   const states = await writeHistory(disk, 12);
