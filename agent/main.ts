@@ -6,7 +6,7 @@ import type { Random } from '../lib/random.ts';
 import { type AgentConfigInput, parseAgentConfig } from './config.ts';
 import { claimDataDir } from './data-dir.ts';
 import { countBoot } from './desired/boot-counter.ts';
-import { openDesiredSet } from './desired/desired-set.ts';
+import { type DesiredSet, openDesiredSet } from './desired/desired-set.ts';
 import type { Disk } from './desired/disk.ts';
 import { openJournal } from './desired/journal.ts';
 import { currentBootId } from './drivers/process-identity.ts';
@@ -21,6 +21,8 @@ import { openRuntimes, type Runtimes } from './runtimes.ts';
 import { serveUsage } from './stats/serve-usage.ts';
 import { NodeEndpoints } from './streams/node-endpoints.ts';
 import { serveStreams } from './streams/serve-streams.ts';
+import { openPodTokens, type PodTokensOptions } from './volumes/pod-tokens.ts';
+import { openPodVolumes, type PodVolumes } from './volumes/pod-volumes.ts';
 
 export interface AgentDependencies {
   clock: Clock;
@@ -103,8 +105,13 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   };
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
   await monitor.start();
-  const pods = new PodRuntime({
+  const volumes = await openVolumes(
+    { ...facts, name: config.name, dataDir, link, monitor, onTokenChange: (uid) => pods.refresh(uid) },
+    stack,
+  );
+  const pods: PodRuntime = new PodRuntime({
     ...facts,
+    volumes,
     outbox,
     drivers: runtimes.drivers,
     node: {
@@ -126,6 +133,23 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
   const running = stack.move();
   return { pods, link, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+interface VolumesParts extends Omit<PodTokensOptions, 'onChange'> {
+  name: string;
+  dataDir: string;
+  desired: DesiredSet;
+  monitor: NodeMonitor;
+  onTokenChange: (podUid: string) => void;
+}
+
+function openVolumes(parts: VolumesParts, stack: AsyncDisposableStack): Promise<PodVolumes> {
+  const { name, dataDir, log, desired, monitor, onTokenChange } = parts;
+  const tokens = stack.use(openPodTokens({ ...parts, onChange: onTokenChange }));
+  const find = (key: string): object | undefined => desired.entries.get(key)?.object;
+  const digestOf = (key: string): string | undefined => desired.entries.get(key)?.digest;
+  const node = { name, allocatable: () => monitor.allocatable, find, tokens };
+  return openPodVolumes({ dataDir, log, digestOf, node });
 }
 
 function createMonitor(

@@ -38,6 +38,7 @@ import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
 import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
 import { controllers } from './controllers/registry.ts';
+import { rootCaPublisher } from './controllers/root-ca-publisher.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
 import { startExtensions } from './extensions/start-extensions.ts';
@@ -47,6 +48,7 @@ import { createJoinService } from './identity/join-service.ts';
 import { measureServer } from './measure-server.ts';
 import { createFleetUsage, type FleetUsage } from './nodes/fleet-usage.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
+import type { IssuePodToken } from './nodes/pod-tokens.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
 import { createOutgoing, type Outgoing } from './outgoing/outgoing.ts';
@@ -201,7 +203,14 @@ async function startWork(
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
-  parts.use(await startNodes({ registry, cache, bus, clock, random, log, events }));
+  const issuePodToken: IssuePodToken = ({ account, pod, node, audience, expirationSeconds }) =>
+    access.serviceAccounts.issue({
+      account,
+      audiences: audience === undefined ? access.audiences : [audience],
+      expirationSeconds,
+      boundTo: { kind: 'Pod', pod, ...(node ? { node } : {}) },
+    });
+  parts.use(await startNodes({ registry, cache, bus, clock, random, log, events, issuePodToken }));
   const tokenSecrets = tokenSecretsController({
     caCertificate: identity.caCertificate,
     issue: ({ account, secret }) =>
@@ -217,6 +226,7 @@ async function startWork(
     tokenSecrets,
     certificateSigningController(identity.requestSigner),
     kubernetesServiceController(place),
+    rootCaPublisher(identity),
   ];
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));

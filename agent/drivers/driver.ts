@@ -81,9 +81,21 @@ export interface ContainerSpec {
   args: readonly string[];
   workingDir: string | undefined;
   environment: Readonly<Record<string, string>>;
+  /** In the order in which they are to be made. */
+  mounts: readonly ContainerMount[];
   resources: ResourceLimits;
   tty: boolean;
   stdin: boolean;
+}
+
+export interface ContainerMount {
+  /** A file, folder or device of the host that exists. */
+  source: string;
+  /** Absolute, in the container. */
+  target: string;
+  readOnly: boolean;
+  /** Whether later mounts below are seen: in neither, from the host, or both ways. */
+  propagation: 'private' | 'rslave' | 'rshared';
 }
 
 export interface ResourceLimits {

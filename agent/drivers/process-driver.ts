@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { release } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import { ExecError } from '../../lib/exec.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -39,6 +39,7 @@ import {
   writeWhole,
 } from './process/container-folder.ts';
 import { ContainerLog, type LogLimits, logLimitsDefault } from './process/container-log.ts';
+import { inMountsOf, isMounted, withMounts } from './process/private-mounts.ts';
 import { readLog } from './process/read-log.ts';
 import { resolveProgram, startShim, withOddNames } from './process/shim.ts';
 import {
@@ -175,9 +176,9 @@ class ProcessDriver implements RuntimeDriver {
     try {
       return await startShim({
         folder,
-        command: [...spec.command, ...spec.args],
+        command: this.#command(folder, spec),
         environment: this.#environment(folder, spec),
-        cwd: this.#workingDir(folder, spec),
+        cwd: spec.mounts.length > 0 ? this.#workFolder(folder) : this.#workingDir(folder, spec),
         joinFiles: cgroup?.joinFiles ?? [],
         killFile: cgroup?.killFile ?? '',
         clock: this.#options.clock,
@@ -255,6 +256,8 @@ class ProcessDriver implements RuntimeDriver {
     const environment = this.#environment(folder, spec);
     const cwd = this.#workingDir(folder, spec);
     const joinFiles = this.#cgroups?.open(cgroupPath(folder)).joinFiles ?? [];
+    const words = withOddNames(this.#resolved(command, environment, cwd, spec), environment);
+    const start = readStart(folder);
     return openExecProcess({
       command: '/bin/sh',
       args: [
@@ -262,10 +265,10 @@ class ProcessDriver implements RuntimeDriver {
         joinScript,
         'flotilla-exec',
         joinFiles.join(' '),
-        ...withOddNames(resolveProgram(command, environment, cwd), environment),
+        ...(start && spec.mounts.length > 0 ? inMountsOf(start.pid, cwd, words) : words),
       ],
       environment,
-      cwd,
+      cwd: spec.mounts.length > 0 ? this.#workFolder(folder) : cwd,
       stdin,
       tty,
       clock: this.#options.clock,
@@ -294,8 +297,34 @@ class ProcessDriver implements RuntimeDriver {
     };
   }
 
+  #command(folder: ContainerFolder, spec: ContainerSpec): string[] {
+    const cwd = this.#workingDir(folder, spec);
+    const command = [...spec.command, ...spec.args];
+    const words = withOddNames(
+      this.#resolved(command, this.#environment(folder, spec), cwd, spec),
+      spec.environment,
+    );
+    return withMounts(spec.mounts, cwd, words);
+  }
+
+  /** What lies on a volume is found by the kernel, once the volume is there. */
+  #resolved(
+    command: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    cwd: string,
+    { mounts }: ContainerSpec,
+  ): string[] {
+    const [program = ''] = command;
+    const onVolume = program.includes('/') && isMounted(resolve(cwd, program), mounts);
+    return onVolume ? [...command] : resolveProgram(command, environment, cwd);
+  }
+
   #workingDir(folder: ContainerFolder, spec: ContainerSpec): string {
-    return spec.workingDir ?? join(podFolder(this.#root, folder.podUid), 'work');
+    return spec.workingDir ?? this.#workFolder(folder);
+  }
+
+  #workFolder({ podUid }: ContainerFolder): string {
+    return join(podFolder(this.#root, podUid), 'work');
   }
 
   #isRunning(folder: ContainerFolder): boolean {

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type {
   ConfigMap,
   Container,
@@ -7,6 +8,7 @@ import type {
   Secret,
 } from '../../protocol/generated/models.ts';
 import { divideUp, nanoPerOne, parseQuantity } from '../../protocol/quantity.ts';
+import type { WantedMount } from '../volumes/pod-volumes.ts';
 import { expand } from './expansion.ts';
 
 /** What a container's environment may refer to beside its own pod. */
@@ -25,6 +27,7 @@ export interface ResolvedContainer {
   environment: Record<string, string>;
   command: string[];
   args: string[];
+  mounts: WantedMount[];
 }
 
 /** `error` is kubelet's message for CreateContainerConfigError. */
@@ -55,12 +58,49 @@ export function resolveContainer(
     throw error;
   }
   const expanded = (text: string) => expand(text, (name) => values.get(name));
+  const mounts = wantedMounts(container, values);
+  if ('error' in mounts) return mounts;
   return {
+    mounts,
     environment: Object.fromEntries(values),
     command: (container.command ?? []).map(expanded),
     args: (container.args ?? []).map(expanded),
   };
 }
+
+/** Where the container wants which volume, its sub-paths with variables put in. */
+function wantedMounts(
+  { volumeMounts = [] }: Container,
+  values: ReadonlyMap<string, string>,
+): WantedMount[] | { error: string } {
+  let missing: string | undefined;
+  const valueOf = (name: string) => {
+    if (!values.has(name)) missing ??= name;
+    return values.get(name);
+  };
+  const mounts = volumeMounts.map(
+    ({
+      name,
+      mountPath,
+      subPath,
+      subPathExpr,
+      readOnly = false,
+      mountPropagation = 'None',
+    }): WantedMount => ({
+      volume: name,
+      mountPath: posix.resolve('/', mountPath),
+      subPath: subPathExpr ? expand(subPathExpr, valueOf) : (subPath ?? ''),
+      readOnly,
+      propagation: propagations[mountPropagation] ?? 'private',
+    }),
+  );
+  return missing === undefined ? mounts : { error: `missing value for "${missing}"` };
+}
+
+const propagations: Readonly<Record<string, WantedMount['propagation']>> = {
+  HostToContainer: 'rslave',
+  Bidirectional: 'rshared',
+};
 
 class MissingSource extends Error {}
 
@@ -101,7 +141,8 @@ function resolveSource(
 ): string | undefined {
   const namespace = pod.metadata?.namespace ?? '';
   if (source.fieldRef) return podField(source.fieldRef.fieldPath, pod, sources);
-  if (source.resourceFieldRef) return resourceField(source.resourceFieldRef, pod, container, sources);
+  if (source.resourceFieldRef)
+    return resourceField(source.resourceFieldRef, pod, container, sources.allocatable);
   if (source.configMapKeyRef) {
     const reference = source.configMapKeyRef;
     const found = required(sources.configMap(namespace, reference.name ?? ''), 'configmap', reference);
@@ -127,7 +168,12 @@ function keyOf(
   return value;
 }
 
-function podField(path: string, pod: Pod, sources: EnvironmentSources): string {
+/** @throws Error for a path that nothing is known of. */
+export function podField(
+  path: string,
+  pod: Pod,
+  sources: Pick<EnvironmentSources, 'nodeName' | 'hostIp' | 'podIp' | 'podIps'>,
+): string {
   const { metadata, spec } = pod;
   const subscript = /^metadata\.(labels|annotations)\['([^']*)'\]$/.exec(path);
   if (subscript) {
@@ -157,11 +203,12 @@ function podField(path: string, pod: Pod, sources: EnvironmentSources): string {
   }
 }
 
-function resourceField(
+/** @throws Error for a container or resource that nothing is known of. */
+export function resourceField(
   reference: ResourceFieldSelector,
   pod: Pod,
   own: Container,
-  sources: EnvironmentSources,
+  allocatable: EnvironmentSources['allocatable'],
 ): string {
   const named = reference.containerName;
   const container = named
@@ -173,7 +220,6 @@ function resourceField(
   const [kind = '', resource = ''] = reference.resource.split(/\.(.*)/s);
   const given = (kind === 'limits' ? container.resources?.limits : container.resources?.requests)?.[resource];
   const divisor = parseQuantity(reference.divisor ?? '1').nano || nanoPerOne;
-  const { allocatable } = sources;
   // A limit that is not set is what the node has, a request that is not set is nothing.
   const amount = (available: number, nanoPerUnit: bigint) => {
     const unset = kind === 'limits' ? BigInt(Math.floor(available)) * nanoPerUnit : 0n;

@@ -1,5 +1,6 @@
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
+import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import type { Limiter } from './limiter.ts';
 import type { PodEvent } from './pod-state.ts';
 import type { Executors, Step, StepType } from './steps.ts';
@@ -12,6 +13,7 @@ export interface ExecutorOptions {
    */
   operations: Limiter;
   pulls: Limiter;
+  volumes: PodVolumes;
 }
 
 /** Takes one step; never rejects: what went wrong is an event too. */
@@ -27,7 +29,12 @@ export async function execute(
   }
 }
 
-export function createExecutors({ driver, operations, pulls }: ExecutorOptions): Executors<PodEvent> {
+export function createExecutors({
+  driver,
+  operations,
+  pulls,
+  volumes,
+}: ExecutorOptions): Executors<PodEvent> {
   return {
     createSandbox: ({ spec }) =>
       operations.run(async () => {
@@ -38,6 +45,15 @@ export function createExecutors({ driver, operations, pulls }: ExecutorOptions):
       await operations.run(() => driver.removeSandbox(handle));
       return { type: 'sandboxRemoved', handle };
     },
+    prepareVolumes: ({ pod, inputs }, signal) =>
+      operations.run(async () => {
+        await volumes.prepare(pod, signal);
+        return { type: 'volumesPrepared', inputs };
+      }),
+    async removeVolumes({ podUid }) {
+      await operations.run(() => volumes.remove(podUid));
+      return { type: 'volumesRemoved' };
+    },
     async pullImage({ container, image, policy }, signal) {
       const { imageId } = await pulls.run(
         async () => (await driver.pull?.(image, { policy, signal })) ?? { imageId: '' },
@@ -45,7 +61,14 @@ export function createExecutors({ driver, operations, pulls }: ExecutorOptions):
       );
       return { type: 'imagePulled', container, image, imageId };
     },
-    runContainer: (details) => operations.run(() => runContainer(driver, details)),
+    runContainer: (details) =>
+      operations.run(async () => {
+        const { podUid } = details.spec;
+        const mounts = await volumes.mounts(podUid, details.mounts).catch((cause: unknown) => {
+          throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });
+        });
+        return runContainer(driver, { ...details, spec: { ...details.spec, mounts } });
+      }),
     async stopContainer({ handle, graceMs }) {
       await driver.stop(handle, { graceMs });
       return { type: 'containerStopped', handle, state: await driver.inspect(handle) };
@@ -59,7 +82,7 @@ export function createExecutors({ driver, operations, pulls }: ExecutorOptions):
 
 async function runContainer(
   driver: RuntimeDriver,
-  { spec, sandbox, created }: Omit<Extract<Step, { type: 'runContainer' }>, 'type'>,
+  { spec, sandbox, created, mounts }: Omit<Extract<Step, { type: 'runContainer' }>, 'type'>,
 ): Promise<PodEvent> {
   const handle = created ?? (await driver.create(spec, sandbox));
   const image = spec.image;
@@ -72,7 +95,11 @@ async function runContainer(
       return { type: 'containerStarted', handle, image, state };
     }
     const used = error instanceof DriverError && error.code === 'RunContainerError' && state !== undefined;
-    return failure({ type: 'runContainer', spec, sandbox, created }, error, used ? handle : undefined);
+    return failure(
+      { type: 'runContainer', spec, sandbox, created, mounts },
+      error,
+      used ? handle : undefined,
+    );
   }
   // It runs; whoever plans next finds out what state it is in if this fails.
   const state = await driver.inspect(handle).catch(() => undefined);
@@ -85,15 +112,21 @@ function dispatch(executors: Executors<PodEvent>, step: Step, signal: AbortSigna
 }
 
 function failure(step: Step, error: unknown, created?: ContainerHandle): PodEvent {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = wordsOf(error);
   const code = error instanceof DriverError ? error.code : codeOf[step.type];
   return { type: 'failed', step, code, message, ...(created ? { created } : {}) };
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** For errors that a driver gave no code. */
 const codeOf: Record<StepType, string> = {
   createSandbox: 'CreatePodSandboxError',
   removeSandbox: 'KillPodSandboxError',
+  prepareVolumes: 'FailedMount',
+  removeVolumes: 'FailedUnmount',
   pullImage: 'ErrImagePull',
   runContainer: 'CreateContainerError',
   stopContainer: 'KillContainerError',

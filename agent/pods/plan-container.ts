@@ -118,11 +118,12 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     args: resolved.args,
     workingDir: container.workingDir,
     environment: resolved.environment,
+    mounts: [],
     resources: resourceLimits(container),
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
   };
-  return { steps: [{ type: 'runContainer', spec, sandbox, created }] };
+  return { steps: [{ type: 'runContainer', spec, sandbox, created, mounts: resolved.mounts }] };
 }
 
 /** Whether the container's image is there, and what to do when not. */

@@ -17,6 +17,8 @@ export interface PlanContext {
   sources: Omit<EnvironmentSources, 'podIp' | 'podIps'>;
   /** Host name of the node, for pods on its network. */
   nodeHostname: string;
+  /** What the pod's volumes are made of (PodVolumes.inputs). */
+  volumeInputs: (pod: Pod) => string;
   /** Whether the driver pulls images. */
   pullsImages: boolean;
 }

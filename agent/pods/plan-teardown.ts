@@ -2,7 +2,7 @@ import type { ContainerHandle } from '../drivers/driver.ts';
 import { earliest, emptyPlan, type Plan, type PlanInput } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import type { PodState } from './pod-state.ts';
-import { containerTarget, type Step, sandboxTarget, targetOf } from './steps.ts';
+import { containerTarget, isVolumesTarget, type Step, sandboxTarget, targetOf } from './steps.ts';
 
 /**
  * Stop every container, all at once; then remove them; then the sandbox; then the pod is removed for good. Failed
@@ -12,7 +12,7 @@ export function planTeardown({ pod, state, now }: PlanInput): Plan {
   const result = emptyPlan();
   result.abandon.push(...Object.keys(state.underWay).filter((target) => target.startsWith('image/')));
   const graceMs = (pod ? graceSecondsOf(pod) : state.record.graceSeconds) * 1000;
-  const steps = stops(state, graceMs) ?? removals(state) ?? sandboxRemovals(state);
+  const steps = stops(state, graceMs) ?? removals(state) ?? sandboxRemovals(state) ?? volumeRemovals(state);
   if (!steps) return { ...result, removed: Object.keys(state.underWay).length === 0 };
   for (const step of steps) {
     const target = targetOf(step);
@@ -60,6 +60,13 @@ function sandboxRemovals(state: PodState): Step[] | undefined {
   const handles = [...(sandbox ? [sandbox] : []), ...garbageSandboxes];
   if (handles.length === 0) return undefined;
   return handles.map((handle) => ({ type: 'removeSandbox', handle }));
+}
+
+/** Last, when nothing can use them any more. */
+function volumeRemovals({ record, underWay }: PodState): Step[] | undefined {
+  if (!record.volumes) return undefined;
+  if (Object.keys(underWay).some(isVolumesTarget)) return [];
+  return [{ type: 'removeVolumes', podUid: record.uid }];
 }
 
 function hurries(step: Step, underWay: Step): boolean {

@@ -7,9 +7,10 @@ import {
   viewContainer,
 } from './container-view.ts';
 import { planContainer, planImage } from './plan-container.ts';
-import { emptyPlan, isTerminating, merge, type Plan, type PlanInput } from './plan-parts.ts';
+import { emptyPlan, isTerminating, merge, type PartPlan, type Plan, type PlanInput } from './plan-parts.ts';
 import { planSandbox } from './plan-sandbox.ts';
 import { planTeardown } from './plan-teardown.ts';
+import { planVolumes } from './plan-volumes.ts';
 import type { PodState } from './pod-state.ts';
 import { imageTarget, type Step, type Target, targetOf } from './steps.ts';
 
@@ -28,6 +29,8 @@ export function plan(input: PlanInput): Plan {
   return planRun({ ...input, pod });
 }
 
+const notYet: PartPlan & { ready: boolean } = { ready: false, steps: [] };
+
 function planRun(input: PlanInput & { pod: Pod }): Plan {
   const { pod, state } = input;
   const containers = containersOf(pod.spec);
@@ -36,7 +39,9 @@ function planRun(input: PlanInput & { pod: Pod }): Plan {
   result.abandon.push(...outdatedPulls(state, containers));
   if (isFinished(state, containers)) return result;
 
-  const sandbox = planSandbox(input, containers);
+  const volumes = planVolumes(input);
+  merge(result, volumes);
+  const sandbox = volumes.ready ? planSandbox(input, containers) : notYet;
   merge(result, sandbox);
   if (sandbox.waiting) result.sandboxFailure = sandbox.waiting;
   const due = sandbox.ready ? dueContainers(state, containers) : { init: [], main: [] };

@@ -27,6 +27,8 @@ function announceFailure({ step, message }: Extract<PodEvent, { type: 'failed' }
   switch (step.type) {
     case 'createSandbox':
       return warning('FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
+    case 'prepareVolumes':
+      return warning('FailedMount', message);
     case 'pullImage':
       return warning('Failed', `Failed to pull image "${step.image}": ${message}`, step.container);
     case 'runContainer':
@@ -35,6 +37,7 @@ function announceFailure({ step, message }: Extract<PodEvent, { type: 'failed' }
       return warning('FailedKillPod', `error killing container: ${message}`, step.handle.container);
     case 'removeContainer':
     case 'removeSandbox':
+    case 'removeVolumes':
       return warning('FailedKillPod', `error removing what is left of the pod: ${message}`);
   }
 }

@@ -81,6 +81,8 @@ const podRecord = v.object({
   /** Counts the sandboxes made; 0 before the first. */
   sandboxAttempt: v.number(),
   podIps: v.array(text),
+  /** Folders or mounts of its volumes may exist. */
+  volumes: v.optional(v.boolean(), false),
   containers: v.record(text, containerRecord),
   /** Attempts older than `previous`, still to be removed from the runtime. */
   garbage: v.array(containerHandle),

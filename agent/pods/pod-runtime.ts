@@ -6,6 +6,7 @@ import type { DesiredSet } from '../desired/desired-set.ts';
 import type { Journal } from '../desired/journal.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
+import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { admit, type NodeAllocatable } from './admission.ts';
 import { containersOf, isFinished } from './container-view.ts';
 import { findContainer } from './find-container.ts';
@@ -26,6 +27,7 @@ export interface PodRuntimeOptions {
   outbox: StatusOutbox;
   /** Those that work on this device, the default first. */
   drivers: readonly ActiveDriver[];
+  volumes: PodVolumes;
   node: NodeFacts;
 }
 
@@ -72,6 +74,7 @@ export class PodRuntime {
     this.#slots = runtimeSlots(options.drivers, {
       operations: new Limiter(operationsAtOnceMax),
       pulls: new Limiter(pullsAtOnceMax),
+      volumes: options.volumes,
     });
     this.#queue = new WorkQueue({
       clock: options.clock,
@@ -236,6 +239,7 @@ export class PodRuntime {
     const { node, desired } = this.#options;
     return {
       nodeHostname: node.hostname,
+      volumeInputs: (pod) => this.#options.volumes.inputs(pod),
       pullsImages: driver.pull !== undefined,
       sources: {
         configMap: (namespace, name) => desired.entries.get(`ConfigMap/${namespace}/${name}`)?.object,
@@ -262,13 +266,22 @@ export class PodRuntime {
   }
 
   #onDesiredChange(keys: ReadonlySet<string>): void {
-    let configurationChanged = false;
+    const configuration = new Set<string>();
     for (const key of keys) {
       if (key.startsWith('Pod/')) this.#queue.add(key.slice('Pod/'.length));
-      else configurationChanged = true;
+      else configuration.add(key);
     }
-    if (!configurationChanged) return;
-    for (const [uid, worker] of this.#workers) if (worker.waitsForConfiguration) this.#queue.add(uid);
+    if (configuration.size === 0) return;
+    for (const [uid, worker] of this.#workers) {
+      const pod = this.#desired(uid);
+      const concerned = pod !== undefined && this.#options.volumes.concerns(pod, configuration);
+      if (concerned || worker.waitsForConfiguration) this.#queue.add(uid);
+    }
+  }
+
+  /** Something that the pod's volumes are made of changed beside the desired set. */
+  refresh(uid: string): void {
+    if (this.#workers.has(uid)) this.#queue.add(uid);
   }
 
   #onHint(uid: string): void {
@@ -326,6 +339,7 @@ export class PodRuntime {
       orphans: orphans.containers.length,
     });
     const allRecovered = [...this.#slots.values()].every(({ recovered }) => recovered);
+    if (allRecovered) void this.#sweepVolumes();
     for (const uid of this.#namedInOrder()) {
       const worker = this.#workers.get(uid);
       if (worker ? worker.driver === slot.driver : allRecovered) this.#queue.add(uid);
@@ -349,6 +363,13 @@ export class PodRuntime {
       if (result.status === 'rejected')
         log.warn('an unknown container stays for now', { error: result.reason });
     }
+  }
+
+  async #sweepVolumes(): Promise<void> {
+    const isKnown = (uid: string) => this.#workers.has(uid) || this.#desired(uid) !== undefined;
+    await this.#options.volumes.sweep(isKnown).catch((error: unknown) => {
+      this.#options.log.warn('volumes of unknown pods stay until the next start', { error });
+    });
   }
 
   #scheduleRelist(): void {

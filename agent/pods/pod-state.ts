@@ -1,7 +1,15 @@
 import { backoffMs } from '../../lib/backoff.ts';
 import type { ContainerHandle, ContainerState, SandboxHandle, SandboxState } from '../drivers/driver.ts';
 import type { ContainerExit, ContainerRecord, PodRecord } from './pod-record.ts';
-import { containerTarget, imageTarget, type Step, sandboxTarget, type Target, targetOf } from './steps.ts';
+import {
+  containerTarget,
+  imageTarget,
+  isVolumesTarget,
+  type Step,
+  sandboxTarget,
+  type Target,
+  targetOf,
+} from './steps.ts';
 
 /**
  * All a worker knows of its pod: the durable record and what only lives in memory. Changed by `reduce` alone, one
@@ -12,6 +20,8 @@ export interface PodState {
   /** By container: what its current handle was last seen to be; absent until seen. */
   readonly observed: Readonly<Record<string, ContainerState>>;
   readonly sandbox: SandboxState | undefined;
+  /** What the pod's volumes were last made of, by this agent; undefined before. */
+  readonly volumes: string | undefined;
   /** By container: the image that is known to be present. */
   readonly images: Readonly<Record<string, { image: string; imageId: string }>>;
   /** By container: monotonic time before which a restart has to wait. */
@@ -46,6 +56,8 @@ export type PodEvent =
   | { type: 'abandoned'; step: Step }
   | { type: 'sandboxCreated'; handle: SandboxHandle; state: SandboxState }
   | { type: 'sandboxRemoved'; handle: SandboxHandle }
+  | { type: 'volumesPrepared'; inputs: string }
+  | { type: 'volumesRemoved' }
   | { type: 'imagePulled'; container: string; image: string; imageId: string }
   | { type: 'containerStarted'; handle: ContainerHandle; image: string; state: ContainerState | undefined }
   | { type: 'containerStopped'; handle: ContainerHandle; state: ContainerState }
@@ -73,7 +85,16 @@ export function initialState(record: PodRecord, now: Now): PodState {
     const remainingMs = Math.min(Math.max(container.backoffMs - elapsedMs, 0), container.backoffMs);
     restartAtMs[name] = now.monotonicMs + remainingMs;
   }
-  return { record, observed: {}, sandbox: undefined, images: {}, restartAtMs, failures: {}, underWay: {} };
+  return {
+    record,
+    observed: {},
+    sandbox: undefined,
+    volumes: undefined,
+    images: {},
+    restartAtMs,
+    failures: {},
+    underWay: {},
+  };
 }
 
 export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
@@ -88,6 +109,10 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
       return onSandboxCreated(state, event);
     case 'sandboxRemoved':
       return onSandboxRemoved(state, event.handle);
+    case 'volumesPrepared':
+      return { ...volumesSettled(state), volumes: event.inputs };
+    case 'volumesRemoved':
+      return { ...volumesSettled(state), record: { ...state.record, volumes: false } };
     case 'imagePulled':
       return {
         ...settled(state, imageTarget(event.container, event.image)),
@@ -109,6 +134,12 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
 /** A step on `target` has ended well: nothing is under way and its failures are forgotten. */
 function settled(state: PodState, target: Target): PodState {
   return { ...state, underWay: without(state.underWay, target), failures: without(state.failures, target) };
+}
+
+function volumesSettled(state: PodState): PodState {
+  const others = <T>(record: Readonly<Record<Target, T>>) =>
+    Object.fromEntries(Object.entries(record).filter(([target]) => !isVolumesTarget(target)));
+  return { ...state, underWay: others(state.underWay), failures: others(state.failures) };
 }
 
 function onFailed(state: PodState, event: Extract<PodEvent, { type: 'failed' }>, now: Now): PodState {

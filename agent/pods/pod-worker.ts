@@ -178,6 +178,7 @@ export class PodWorker {
     }
     const next = {
       ...record,
+      volumes: record.volumes || planned.steps.some(({ type }) => type === 'prepareVolumes'),
       terminating,
       containers,
       graceSeconds: pod ? graceSecondsOf(pod) : record.graceSeconds,

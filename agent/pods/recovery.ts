@@ -105,6 +105,7 @@ export function newRecord(options: {
     reserved: reservedBy(pod),
     sandboxAttempt: 0,
     podIps: [],
+    volumes: false,
     containers: {},
     garbage: [],
     garbageSandboxes: [],

@@ -2,6 +2,7 @@ import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ContainerHandle, DriverProbe, RuntimeDriver, SandboxHandle } from '../drivers/driver.ts';
+import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { createExecutors } from './executors.ts';
 import type { Limiter } from './limiter.ts';
 import type { PodEvent } from './pod-state.ts';
@@ -24,7 +25,7 @@ export interface RuntimeSlot extends ActiveDriver {
 
 export function runtimeSlots(
   drivers: readonly ActiveDriver[],
-  limiters: { operations: Limiter; pulls: Limiter },
+  shared: { operations: Limiter; pulls: Limiter; volumes: PodVolumes },
 ): ReadonlyMap<string, RuntimeSlot> {
   return new Map(
     drivers.map(({ driver, probe }) => [
@@ -32,7 +33,7 @@ export function runtimeSlots(
       {
         driver,
         probe,
-        executors: createExecutors({ driver, ...limiters }),
+        executors: createExecutors({ driver, ...shared }),
         idScheme: probe.version.split('://')[0] || driver.name,
         recovered: false,
       },

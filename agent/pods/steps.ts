@@ -1,3 +1,4 @@
+import type { Pod } from '../../protocol/generated/models.ts';
 import type {
   ContainerHandle,
   ContainerSpec,
@@ -5,6 +6,7 @@ import type {
   SandboxHandle,
   SandboxSpec,
 } from '../drivers/driver.ts';
+import type { WantedMount } from '../volumes/pod-volumes.ts';
 
 /**
  * Everything a plan can ask for. The steps of one plan do not depend on each other and are taken side by side;
@@ -14,9 +16,18 @@ import type {
 export interface StepDetails {
   createSandbox: { spec: SandboxSpec };
   removeSandbox: { handle: SandboxHandle };
+  /** Makes the pod's volumes or brings them up to date; `inputs` tells what they are made of. */
+  prepareVolumes: { pod: Pod; inputs: string };
+  removeVolumes: { podUid: string };
   pullImage: { container: string; image: string; policy: PullPolicy };
   /** Creates (unless `created` is there already) and starts. */
-  runContainer: { spec: ContainerSpec; sandbox: SandboxHandle; created: ContainerHandle | undefined };
+  runContainer: {
+    /** Without mounts: where volumes are is found out when it is taken. */
+    spec: ContainerSpec;
+    sandbox: SandboxHandle;
+    created: ContainerHandle | undefined;
+    mounts: readonly WantedMount[];
+  };
   stopContainer: { handle: ContainerHandle; graceMs: number };
   removeContainer: { handle: ContainerHandle };
 }
@@ -36,6 +47,10 @@ export function targetOf(step: Step): Target {
       return sandboxTarget;
     case 'removeSandbox':
       return `sandbox/${step.handle.id}`;
+    case 'prepareVolumes':
+      return volumesTarget(step.inputs);
+    case 'removeVolumes':
+      return volumesTarget('');
     case 'pullImage':
       return imageTarget(step.container, step.image);
     case 'runContainer':
@@ -48,6 +63,17 @@ export function targetOf(step: Step): Target {
 }
 
 export const sandboxTarget: Target = 'sandbox';
+
+const volumesPrefix = 'volumes/';
+
+/** A failure for some inputs says nothing about others. */
+export function volumesTarget(inputs: string): Target {
+  return volumesPrefix + inputs;
+}
+
+export function isVolumesTarget(target: Target): boolean {
+  return target.startsWith(volumesPrefix);
+}
 
 export function imageTarget(container: string, image: string): Target {
   return `image/${container}/${image}`;

@@ -1,4 +1,5 @@
 import type { Container, Pod, PodSpec } from '../../protocol/generated/models.ts';
+import { unknownVolume } from '../volumes/pod-volumes.ts';
 
 /**
  * What a pod may ask for and this agent does not do yet. Such a pod is refused in words: it is never run as if it
@@ -16,7 +17,7 @@ export function refuseUnsupported(
 ): Refusal | undefined {
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   return (
-    refuseVolumes(spec) ??
+    refuseVolumes(spec, containers) ??
     refuseSidecars(spec) ??
     refuseSecurity(spec, containers) ??
     refuseHooks(containers) ??
@@ -24,11 +25,19 @@ export function refuseUnsupported(
   );
 }
 
-function refuseVolumes({ volumes }: PodSpec): Refusal | undefined {
-  const volume = volumes?.[0];
-  if (!volume) return undefined;
-  const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'emptyDir';
-  return refusal('UnsupportedVolume', `volume "${volume.name}" is of a kind this node cannot mount: ${kind}`);
+function refuseVolumes({ volumes = [] }: PodSpec, containers: readonly Container[]): Refusal | undefined {
+  for (const volume of volumes) {
+    const kind = unknownVolume(volume);
+    if (kind === undefined) continue;
+    return refusal(
+      'UnsupportedVolume',
+      `volume "${volume.name}" is of a kind this node cannot mount: ${kind}`,
+    );
+  }
+  const device = containers.find(({ volumeDevices }) => volumeDevices?.length);
+  if (!device) return undefined;
+  const why = `volumeDevices of container "${device.name}" (raw block devices) are not offered by this node`;
+  return refusal('UnsupportedVolume', why);
 }
 
 function refuseSidecars({ initContainers }: PodSpec): Refusal | undefined {

@@ -2,6 +2,7 @@ import type { TopicDefinition } from './define-topic.ts';
 import { joinRequest, joinResponse } from './join.ts';
 import { open, streamClosed, streamDown, streamUp } from './streams.ts';
 import { ack, ask, digestTopic, gone, hello, index, roll, set, status } from './sync.ts';
+import { tokenGrant, tokenRequest } from './tokens.ts';
 import { measure, usage } from './usage.ts';
 
 /** Every topic of the bus. The broker's ACL allows exactly these. */
@@ -15,6 +16,8 @@ export const topics: readonly TopicDefinition[] = [
   ask,
   ack,
   roll,
+  tokenRequest,
+  tokenGrant,
   open,
   streamDown,
   streamUp,

@@ -5,11 +5,13 @@ import { configMapKind } from '../../protocol/kinds/config-map.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
 import { secretKind } from '../../protocol/kinds/secret.ts';
+import { serviceAccountKind } from '../../protocol/kinds/service-account.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Cache } from '../cache/informer.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
 import type { Registry } from '../registry/registry.ts';
 import { FleetSessions } from './fleet-sessions.ts';
+import { type IssuePodToken, servePodTokens } from './pod-tokens.ts';
 
 /** The devices as the server sees them: their sessions, their desired sets, what they report. */
 export interface Nodes extends AsyncDisposable {
@@ -26,6 +28,7 @@ export interface NodesOptions {
   log: Logger;
   /** The server's recorder. */
   events: EventRecorder;
+  issuePodToken: IssuePodToken;
 }
 
 /** Resolves when devices are served: the cache is synced and everyone was called. */
@@ -37,13 +40,22 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     configMaps: cache.informer(configMapKind),
     secrets: cache.informer(secretKind),
   };
+  const accounts = cache.informer(serviceAccountKind);
   await cache.synced();
   const events = options.events.from('node-sessions');
   const sessions = new FleetSessions({ ...options, ...informers, events });
   sessions.start();
+  const tokens = servePodTokens({
+    ...options,
+    pods: informers.pods,
+    accounts,
+    nodeUid: (node) => informers.nodes.get(undefined, node)?.metadata?.uid,
+    issue: options.issuePodToken,
+  });
   return {
     isConnected: (node) => sessions.isConnected(node),
     async [Symbol.asyncDispose]() {
+      tokens[Symbol.dispose]();
       await sessions.stop();
       await events.idle();
     },

@@ -7,7 +7,7 @@ import type { Message } from '../../protocol/topics/define-topic.ts';
 import type { NodeReport, PodEvent, PodReport, status } from '../../protocol/topics/sync.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
 import type { Registry } from '../registry/registry.ts';
-import { createEventBudget } from './event-budget.ts';
+import { createNodeBudget } from './node-budget.ts';
 import type { NodeFacts } from './node-writer.ts';
 import { isPermanent, writePodReport } from './pod-writer.ts';
 
@@ -41,6 +41,8 @@ const podsPerNodeMax = 512;
 /** Acknowledgements beyond this are left out; the device asks again with its next message. */
 const acksPerNodeMax = 64;
 const eventsPerMessageMax = 32;
+/** Events that one node may have written: a crash loop must not flood the store. */
+const eventBudget = { burst: 25, refillMs: 1_000 };
 
 interface Waiting {
   pods: Map<string, PodReport>;
@@ -62,7 +64,7 @@ class Inbox implements StatusInbox {
   constructor(options: StatusInboxOptions) {
     this.#options = options;
     const { clock, log } = options;
-    this.#mayRecord = createEventBudget(clock);
+    this.#mayRecord = createNodeBudget(clock, eventBudget);
     this.#queue = new WorkQueue({
       clock,
       workers: nodesAtOnce,

@@ -1,4 +1,4 @@
-import type { ContainerSpec, SandboxSpec } from '../driver.ts';
+import type { ContainerMount, ContainerSpec, SandboxSpec } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import type { Engine } from './engine.ts';
 
@@ -126,6 +126,7 @@ export function runContainerArguments(
       ...joinArguments(engine, sandbox),
       ...variables.args,
       ...(spec.workingDir === undefined ? [] : ['--workdir', spec.workingDir]),
+      ...spec.mounts.flatMap(mountArguments),
       ...limitArguments(engine, spec),
       ...(spec.tty ? ['--tty'] : []),
       ...(spec.stdin ? ['--interactive'] : []),
@@ -136,6 +137,17 @@ export function runContainerArguments(
       ...spec.args,
     ],
   };
+}
+
+/** Colons part the words of --volume, commas those of --mount. */
+function mountArguments({ source, target, readOnly, propagation }: ContainerMount): string[] {
+  const parted = (separator: string) => source.includes(separator) || target.includes(separator);
+  const how = propagation === 'private' ? 'rprivate' : propagation;
+  if (!parted(':')) return ['--volume', `${source}:${target}:${readOnly ? 'ro' : 'rw'},${how}`];
+  if (parted(','))
+    throw new DriverError('CreateContainerConfigError', `${source} cannot be mounted: it has ':' and ','`);
+  const words = ['type=bind', `source=${source}`, `target=${target}`, `bind-propagation=${how}`];
+  return ['--mount', [...words, ...(readOnly ? ['readonly'] : [])].join(',')];
 }
 
 function joinArguments({ command }: Engine, sandbox: string): string[] {

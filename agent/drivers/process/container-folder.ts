@@ -97,7 +97,8 @@ export async function readSpec(folder: ContainerFolder): Promise<ContainerSpec |
   });
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as ContainerSpec;
+    // An earlier agent wrote none.
+    return { mounts: [], ...(JSON.parse(text) as Omit<ContainerSpec, 'mounts'>) };
   } catch (cause) {
     throw new DriverError('RunContainerError', `${folder.path}/spec.json is damaged`, { cause });
   }

@@ -44,6 +44,7 @@ const claimPauseMs = 20;
 
 export interface ShimOptions {
   folder: ContainerFolder;
+  /** Found: `resolveProgram`, `withOddNames`. */
   command: readonly string[];
   environment: Readonly<Record<string, string>>;
   cwd: string;
@@ -67,7 +68,6 @@ export async function startShim(options: ShimOptions): Promise<StartedShim> {
   const earlier = await awaitEarlierClaim(folder, clock);
   if (earlier) return { start: earlier, exit: undefined };
   requireFolder(cwd);
-  const command = withOddNames(resolveProgram(options.command, environment, cwd), environment);
   const log = openSync(join(folder.path, 'log'), 'a', 0o600);
   try {
     const child = await spawnDetached(
@@ -79,7 +79,7 @@ export async function startShim(options: ShimOptions): Promise<StartedShim> {
         folder.path,
         options.joinFiles.join(' '),
         options.killFile,
-        ...command,
+        ...options.command,
       ],
       { environment, cwd, inherit: [log] },
     );

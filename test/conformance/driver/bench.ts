@@ -162,6 +162,7 @@ export function containerSpec(
     args: [],
     workingDir: undefined,
     environment: {},
+    mounts: [],
     resources: { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined },
     tty: false,
     stdin: false,

@@ -27,6 +27,7 @@ async function started(behaviour: HollowBehaviour) {
     args: [],
     workingDir: undefined,
     environment: {},
+    mounts: [],
     resources: { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined },
     tty: false,
     stdin: false,

@@ -83,10 +83,11 @@ suite('admission', () => {
   });
 
   test('volumes and sidecars are refused in words until they are done', () => {
-    assert.deepEqual(refusal({ volumes: [{ name: 'data', hostPath: { path: '/data' } }] }), [
-      'UnsupportedVolume',
-      'volume "data" is of a kind this node cannot mount: hostPath',
-    ]);
+    assert.deepEqual(
+      refusal({ volumes: [{ name: 'data', iscsi: { iqn: 'x', lun: 0, targetPortal: 'y' } }] }),
+      ['UnsupportedVolume', 'volume "data" is of a kind this node cannot mount: iscsi'],
+    );
+    assert.equal(refusal({ volumes: [{ name: 'data', hostPath: { path: '/data' } }] }), undefined);
     const sidecar = container('proxy', { restartPolicy: 'Always' });
     assert.equal(refusal({ initContainers: [sidecar] })?.[0], 'UnsupportedInitContainer');
   });

@@ -2,6 +2,7 @@ import type { DesiredSet } from '../../../../agent/desired/desired-set.ts';
 import { type Journal, openJournal } from '../../../../agent/desired/journal.ts';
 import type { StatusOutbox } from '../../../../agent/link/status-outbox.ts';
 import { PodRuntime } from '../../../../agent/pods/pod-runtime.ts';
+import type { PodVolumes } from '../../../../agent/volumes/pod-volumes.ts';
 import { silentLogger } from '../../../../lib/log.ts';
 import type { Pod, PodStatus } from '../../../../protocol/generated/models.ts';
 import type { PodReport, SetEntry } from '../../../../protocol/topics/sync.ts';
@@ -40,6 +41,7 @@ export class Device {
       journal: this.journal,
       desired: this.desired,
       outbox,
+      volumes: noVolumes,
       drivers: [{ driver: this.engine, probe: await this.engine.probe() }],
       node: {
         name: 'node1',
@@ -114,6 +116,15 @@ export class Device {
     return `${this.engine.calls.length} ${this.reports.length} ${this.journal?.bytesWritten ?? 0}`;
   }
 }
+
+const noVolumes: PodVolumes = {
+  inputs: () => '',
+  concerns: () => false,
+  prepare: async () => {},
+  mounts: async () => [],
+  remove: async () => {},
+  sweep: async () => {},
+};
 
 class FakeDesiredSet implements DesiredSet {
   readonly epoch = 'e1';

@@ -39,6 +39,7 @@ export function handle(name: string, attempt = 0): ContainerHandle {
 export const context: PlanContext = {
   nodeHostname: 'node1',
   pullsImages: true,
+  volumeInputs: () => '',
   sources: {
     configMap: () => undefined,
     secret: () => undefined,
@@ -158,6 +159,10 @@ export function success(step: Step, now: Now): PodEvent {
       return { type: 'sandboxCreated', handle: sandbox, state: { state: 'ready', podIps: ['10.1.0.5'] } };
     case 'removeSandbox':
       return { type: 'sandboxRemoved', handle: step.handle };
+    case 'prepareVolumes':
+      return { type: 'volumesPrepared', inputs: step.inputs };
+    case 'removeVolumes':
+      return { type: 'volumesRemoved' };
     case 'pullImage':
       return { type: 'imagePulled', container: step.container, image: step.image, imageId: 'sha256:1' };
     case 'runContainer': {
@@ -178,6 +183,10 @@ export function words(step: Step): string {
       return 'create sandbox';
     case 'removeSandbox':
       return `remove sandbox ${step.handle.id}`;
+    case 'prepareVolumes':
+      return `prepare volumes ${step.inputs}`;
+    case 'removeVolumes':
+      return 'remove volumes';
     case 'pullImage':
       return `pull ${step.image} ${step.policy}`;
     case 'runContainer':

@@ -60,6 +60,7 @@ suite('starting a pod', () => {
       args: ['--port=80', '$(PORT)'],
       workingDir: '/srv',
       environment: { HOSTNAME: 'web', NAME: 'serve', PORT: '80' },
+      mounts: [],
       resources: { cpuLimitMillis: 1500, cpuRequestMillis: 1500, memoryLimitBytes: 64 * 2 ** 20 },
       tty: false,
       stdin: false,

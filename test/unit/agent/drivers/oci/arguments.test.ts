@@ -35,6 +35,7 @@ const container: ContainerSpec = {
   args: [],
   workingDir: undefined,
   environment: {},
+  mounts: [],
   resources: { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined },
   tty: false,
   stdin: false,

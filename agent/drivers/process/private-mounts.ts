@@ -1,0 +1,94 @@
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import type { ContainerMount } from '../driver.ts';
+import { DriverError } from '../errors.ts';
+
+/**
+ * A host process sees its volumes in a mount namespace of its own: everything else stays the host's, and the mounts
+ * end with the last process in it, so that nothing is left over whatever happens to the agent. Mount points that the
+ * host does not have are made on it, as empty folders or files, and stay
+ * (docs/decisions/0195-volumes-on-the-device.md).
+ *
+ * Arguments: mount program, number of mounts, three words for each, the working directory, then the command.
+ */
+const mountScript = `
+__fl_mount=$1 __fl_left=$2
+shift 2
+umask 022
+while [ "$__fl_left" -gt 0 ]; do
+  if [ -d "$1" ]; then [ -d "$2" ] || mkdir -p "$2"
+  elif [ ! -e "$2" ]; then mkdir -p "\${2%/*}" && : > "$2"; fi || exit 128
+  "$__fl_mount" --rbind "$1" "$2" || exit 128
+  [ "$3" = rw ] || "$__fl_mount" -o remount,bind,ro "$2" || exit 128
+  shift 3
+  __fl_left=$((__fl_left - 1))
+done
+cd "$1" || exit 128
+shift
+exec "$@"
+`;
+
+/** With the volumes in another container's namespace: to its working directory, then the command. */
+const enterScript = `
+cd "$1" || exit 126
+shift
+exec "$@"
+`;
+
+/** @throws DriverError where this agent cannot give a process mounts of its own. */
+export function withMounts(
+  mounts: readonly ContainerMount[],
+  cwd: string,
+  command: readonly string[],
+): string[] {
+  if (mounts.length === 0) return [...command];
+  if (process.getuid?.() !== 0) throw refused('the agent does not run as root');
+  const both = mounts.find(({ propagation }) => propagation === 'rshared');
+  if (both) throw refused(`${both.target} asks for mountPropagation Bidirectional`);
+  const words = mounts.flatMap(({ source, target, readOnly }) => [source, target, readOnly ? 'ro' : 'rw']);
+  return [
+    systemProgram('unshare'),
+    '--mount',
+    '--propagation',
+    'slave',
+    '/bin/sh',
+    '-c',
+    mountScript,
+    'flotilla-mounts',
+    systemProgram('mount'),
+    String(mounts.length),
+    ...words,
+    cwd,
+    ...command,
+  ];
+}
+
+/** For a command beside the process `pid`, which has mounts of its own. */
+export function inMountsOf(pid: number, cwd: string, command: readonly string[]): string[] {
+  const enter = [systemProgram('nsenter'), `--mount=/proc/${pid}/ns/mnt`];
+  return [...enter, '/bin/sh', '-c', enterScript, 'flotilla-enter', cwd, ...command];
+}
+
+/** Whether a path is only there once the volumes are. */
+export function isMounted(path: string, mounts: readonly ContainerMount[]): boolean {
+  return mounts.some(({ target }) => path === target || path.startsWith(`${target}/`));
+}
+
+/** Wherever the pod's own PATH leads. */
+function systemProgram(name: string): string {
+  for (const folder of ['/usr/bin', '/bin', '/usr/sbin', '/sbin']) {
+    const file = join(folder, name);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {}
+  }
+  throw refused(`the program ${name} is not installed (package util-linux)`);
+}
+
+function refused(why: string): DriverError {
+  return new DriverError(
+    'CreateContainerConfigError',
+    `a host process cannot be given volumes here: ${why}; use a container engine, or change that`,
+  );
+}

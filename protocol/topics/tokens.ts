@@ -1,0 +1,43 @@
+import * as v from 'valibot';
+import { defineTopic } from './define-topic.ts';
+
+/**
+ * Tokens of service accounts for the pods of a device. The device asks, and asks again in good time before one runs
+ * out, so that a server that starts anew owes nobody anything; docs/decisions/0196-tokens-for-pods-on-devices.md.
+ */
+const request = {
+  podUid: v.pipe(v.string(), v.maxLength(128)),
+  /** As the pod's volume says; '' for the API server's own. */
+  audience: v.pipe(v.string(), v.maxLength(1024)),
+  expirationSeconds: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+};
+
+export const tokenRequest = defineTopic({
+  name: 'tokenRequest',
+  pattern: 'nodes/{node}/up/token',
+  way: 'up',
+  qos: 1,
+  connection: 'control',
+  schema: v.object(request),
+});
+
+export const tokenGrant = defineTopic({
+  name: 'tokenGrant',
+  pattern: 'nodes/{node}/down/token',
+  way: 'down',
+  qos: 1,
+  connection: 'control',
+  schema: v.object({
+    ...request,
+    answer: v.variant('type', [
+      v.object({
+        type: v.literal('token'),
+        token: v.pipe(v.string(), v.maxLength(16 * 1024)),
+        /** By the server's clock. */
+        issuedAtMs: v.number(),
+        expiresAtMs: v.number(),
+      }),
+      v.object({ type: v.literal('refused'), message: v.pipe(v.string(), v.maxLength(4096)) }),
+    ]),
+  }),
+});
