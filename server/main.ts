@@ -15,9 +15,11 @@ import { compileFieldSchemas, type FieldSchemaOf } from '../protocol/patch/field
 import { schemas } from '../protocol/schema/schemas.ts';
 import { isStatus } from '../protocol/status.ts';
 import { flotillaVersion } from '../protocol/version.ts';
-import { createAdmission } from './admission/create-admission.ts';
+import { type AdmissionChain, createAdmission } from './admission/create-admission.ts';
 import type { AdmissionContext } from './admission/define-admission.ts';
 import { ensureSystemPriorityClasses } from './admission/plugins/priority.ts';
+import { ensureRuntimeClasses } from './admission/plugins/runtime-class.ts';
+import { QuotaLedger } from './admission/quota/quota-ledger.ts';
 import { admissionPlugins } from './admission/registry.ts';
 import { type ApiAccess, createAccess } from './api/access/access.ts';
 import { parseTokenFile, type StaticToken } from './api/access/bearer-tokens.ts';
@@ -32,6 +34,7 @@ import { createCache } from './cache/create-cache.ts';
 import type { Cache } from './cache/informer.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import { controllers } from './controllers/registry.ts';
+import { resourceQuotaController } from './controllers/resource-quota-controller.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
 import { startExtensions } from './extensions/start-extensions.ts';
@@ -102,9 +105,7 @@ async function startParts(
   const fieldSchemaOf = compileFieldSchemas(schemas);
   const admission = createAdmission();
   const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission });
-  await ensureNamespaces(registry);
-  await ensureDefaultRoles(registry);
-  await ensureSystemPriorityClasses(registry);
+  await ensureBuiltIns(registry);
   const cache = parts.use(createCache({ registry, clock, log }));
   const extensions = parts.use(await startExtensions({ registry, cache, builtIn: kinds, clock, log }));
   const names = [hostname(), config.bind, ...config.advertise];
@@ -120,8 +121,9 @@ async function startParts(
   const staticTokens = await readTokens(config.tokenAuthFile);
   const { tokenSigner: signer } = identity;
   const access = createAccess({ registry, cache, signer, staticTokens, clock, random });
-  const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, may: mayDo(access) };
-  admission.install([...access.admission, ...admissionPlugins.map((plugin) => plugin.setup(reviewed))]);
+  const quotas = new QuotaLedger({ registry, cache, kinds: extensions.kinds, clock });
+  const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, quotas };
+  installAdmission(admission, { access, reviewed });
   await cache.synced();
   const working = { informers: false };
   const checks = healthChecks({ registry, bus, working });
@@ -141,7 +143,7 @@ async function startParts(
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
-  await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics }, parts);
+  await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics, quotas }, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
 }
@@ -157,12 +159,13 @@ interface WorkParts {
   identity: Identity;
   access: ApiAccess;
   metrics: Metrics;
+  quotas: QuotaLedger;
 }
 
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 async function startWork(
   { clock, random, log }: ServerContext,
-  { registry, cache, kinds, bus, identity, access, metrics }: WorkParts,
+  { registry, cache, kinds, bus, identity, access, metrics, quotas }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
@@ -177,7 +180,7 @@ async function startWork(
         boundTo: { kind: 'Secret', object: secret },
       }).token,
   });
-  const all = [...controllers, tokenSecrets];
+  const all = [...controllers, tokenSecrets, resourceQuotaController(quotas)];
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
   const plugins = schedulerPlugins;
@@ -248,6 +251,22 @@ function urlHost(bind: string): string {
   if (bind === '0.0.0.0') return '127.0.0.1';
   if (bind === '::') return '[::1]';
   return bind.includes(':') ? `[${bind}]` : bind;
+}
+
+function installAdmission(
+  admission: AdmissionChain,
+  { access, reviewed }: { access: ApiAccess; reviewed: Omit<AdmissionContext, 'may'> },
+): void {
+  const context = { ...reviewed, may: mayDo(access) };
+  admission.install([...access.admission, ...admissionPlugins.map((plugin) => plugin.setup(context))]);
+}
+
+/** What every cluster has from its first moment on. */
+async function ensureBuiltIns(registry: Registry): Promise<void> {
+  await ensureNamespaces(registry);
+  await ensureDefaultRoles(registry);
+  await ensureSystemPriorityClasses(registry);
+  await ensureRuntimeClasses(registry);
 }
 
 async function ensureNamespaces(registry: Registry): Promise<void> {
