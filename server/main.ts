@@ -16,9 +16,11 @@ import { compileFieldSchemas, type FieldSchemaOf } from '../protocol/patch/field
 import { schemas } from '../protocol/schema/schemas.ts';
 import { isStatus } from '../protocol/status.ts';
 import { flotillaVersion } from '../protocol/version.ts';
-import { createAdmission } from './admission/create-admission.ts';
+import { type AdmissionChain, createAdmission } from './admission/create-admission.ts';
 import type { AdmissionContext } from './admission/define-admission.ts';
 import { ensureSystemPriorityClasses } from './admission/plugins/priority.ts';
+import { ensureRuntimeClasses } from './admission/plugins/runtime-class.ts';
+import { QuotaLedger } from './admission/quota/quota-ledger.ts';
 import { admissionPlugins } from './admission/registry.ts';
 import type { AggregatedApis } from './aggregation/aggregated-apis.ts';
 import { publishTrust } from './aggregation/publish-trust.ts';
@@ -38,6 +40,7 @@ import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
 import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
 import { controllers } from './controllers/registry.ts';
+import { resourceQuotaController } from './controllers/resource-quota-controller.ts';
 import { rootCaPublisher } from './controllers/root-ca-publisher.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
@@ -116,7 +119,7 @@ async function startParts(
   const { addresses, allocator } = serviceNetworks(config, random);
   const allocators = [allocator];
   const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission, allocators });
-  await ensureDefaults(registry);
+  await ensureBuiltIns(registry);
   const cache = parts.use(createCache({ registry, clock, log }));
   followApiServices(cache);
   const outgoing = parts.use(createOutgoing({ cache, clock, random }));
@@ -136,8 +139,9 @@ async function startParts(
   const { tokenSigner: signer } = identity;
   const authentication = await readAuthentication(config);
   const access = createAccess({ registry, cache, signer, staticTokens, authentication, clock, random, log });
-  const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, may: mayDo(access) };
-  admission.install([...access.admission, ...admissionPlugins.map((plugin) => plugin.setup(reviewed))]);
+  const quotas = new QuotaLedger({ registry, cache, kinds: extensions.kinds, clock });
+  const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, quotas };
+  installAdmission(admission, { access, reviewed });
   await cache.synced();
   const working = { informers: false };
   const checks = healthChecks({ registry, bus, working });
@@ -154,7 +158,8 @@ async function startParts(
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
   const place = serverPlace(config, { port: api.port, addresses });
-  await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics, place }, parts);
+  const work = { registry, cache, kinds: served, bus, identity, access, metrics, place, quotas };
+  await startWork(context, work, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
 }
@@ -194,12 +199,13 @@ interface WorkParts {
   access: ApiAccess;
   metrics: Metrics;
   place: ServerPlace;
+  quotas: QuotaLedger;
 }
 
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 async function startWork(
   { clock, random, log }: ServerContext,
-  { registry, cache, kinds, bus, identity, access, metrics, place }: WorkParts,
+  { registry, cache, kinds, bus, identity, access, metrics, place, quotas }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
@@ -227,6 +233,7 @@ async function startWork(
     certificateSigningController(identity.requestSigner),
     kubernetesServiceController(place),
     rootCaPublisher(identity),
+    resourceQuotaController(quotas),
   ];
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
@@ -295,11 +302,20 @@ function urlHost(bind: string): string {
   return bind.includes(':') ? `[${bind}]` : bind;
 }
 
-/** What every cluster has. */
-async function ensureDefaults(registry: Registry): Promise<void> {
+function installAdmission(
+  admission: AdmissionChain,
+  { access, reviewed }: { access: ApiAccess; reviewed: Omit<AdmissionContext, 'may'> },
+): void {
+  const context = { ...reviewed, may: mayDo(access) };
+  admission.install([...access.admission, ...admissionPlugins.map((plugin) => plugin.setup(context))]);
+}
+
+/** What every cluster has from its first moment on. */
+async function ensureBuiltIns(registry: Registry): Promise<void> {
   await ensureNamespaces(registry);
   await ensureDefaultRoles(registry);
   await ensureSystemPriorityClasses(registry);
+  await ensureRuntimeClasses(registry);
 }
 
 async function ensureNamespaces(registry: Registry): Promise<void> {

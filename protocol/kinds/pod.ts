@@ -1,4 +1,4 @@
-import type { Pod, PodSpec, Toleration } from '../generated/models.ts';
+import type { Pod } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
 import { forbidden, required } from './cause.ts';
 import { ageColumn, nameColumn, none } from './columns.ts';
@@ -73,7 +73,6 @@ export const podKind = defineKind<Pod>({
   prepareCreate(pod) {
     if (!pod.spec) return;
     pod.status = { phase: 'Pending', qosClass: qosClassOf(pod.spec) };
-    admit(pod.spec);
   },
   prepareUpdate(next, old, context) {
     separateStatus(next, old, context);
@@ -97,27 +96,6 @@ export const podKind = defineKind<Pod>({
     },
   },
 });
-
-/** What Kubernetes' admission adds to a new pod, but not to a template. */
-function admit(spec: PodSpec): void {
-  spec.serviceAccountName ||= 'default';
-  spec.serviceAccount = spec.serviceAccountName;
-  spec.priority ??= 0;
-  spec.preemptionPolicy ??= 'PreemptLowerPriority';
-  spec.tolerations = withPresumedRunning(spec.tolerations ?? []);
-}
-
-/**
- * A pod on a silent device is presumed running (docs/ARCHITECTURE.md), so it stays bound without a time limit where
- * Kubernetes would evict it after five minutes. A toleration of one's own for these taints says otherwise.
- */
-function withPresumedRunning(tolerations: readonly Toleration[]): Toleration[] {
-  const missing = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].filter(
-    (taint) =>
-      !tolerations.some(({ key, effect }) => (!key || key === taint) && (!effect || effect === 'NoExecute')),
-  );
-  return [...tolerations, ...missing.map((key) => ({ key, operator: 'Exists', effect: 'NoExecute' }))];
-}
 
 function validateNew({ spec, status, metadata }: Pod): StatusCause[] {
   const isNew = status?.phase === 'Pending' && metadata?.resourceVersion === undefined;

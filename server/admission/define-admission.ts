@@ -6,6 +6,7 @@ import type { KindSet } from '../../protocol/kinds/kind-set.ts';
 import type { Cache } from '../cache/informer.ts';
 import type { AdmissionRequest, AdmissionSubject } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { QuotaLedger } from './quota/quota-ledger.ts';
 
 /**
  * A plugin is one file with one `defineAdmission` and one line in `admission/registry.ts`, whose order is the order in
@@ -26,6 +27,7 @@ export interface AdmissionContext {
   random: Random;
   log: Logger;
   may: MayDo;
+  quotas: QuotaLedger;
 }
 
 /** Whether the roles let somebody do something. */

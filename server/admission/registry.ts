@@ -1,5 +1,17 @@
 import type { AdmissionDefinition } from './define-admission.ts';
+import { defaultTolerationSeconds } from './plugins/default-toleration-seconds.ts';
+import { limitRanger } from './plugins/limit-ranger.ts';
 import { priority } from './plugins/priority.ts';
+import { resourceQuota } from './plugins/resource-quota.ts';
+import { runtimeClass } from './plugins/runtime-class.ts';
+import { serviceAccount } from './plugins/service-account.ts';
 
-/** Every plugin, in the order in which they are asked: whoever accounts for writes is last. */
-export const admissionPlugins: readonly AdmissionDefinition[] = [priority];
+/** Every plugin, in Kubernetes' order: whoever accounts for writes is last. */
+export const admissionPlugins: readonly AdmissionDefinition[] = [
+  limitRanger,
+  serviceAccount,
+  priority,
+  defaultTolerationSeconds,
+  runtimeClass,
+  resourceQuota,
+];

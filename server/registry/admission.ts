@@ -31,6 +31,8 @@ export interface AdmissionSubject {
   readonly operation: Operation;
   /** '' for the object itself. */
   readonly subresource: string;
+  /** Undefined for cluster-scoped kinds. */
+  readonly namespace: string | undefined;
   /** `serverItself` where nobody asked from outside. */
   readonly user: Requester;
 }
@@ -40,7 +42,6 @@ export interface AdmissionRequest extends AdmissionSubject {
   readonly requestKind: KindDefinition;
   /** '' before a name is generated. */
   readonly name: string;
-  readonly namespace: string | undefined;
   /**
    * A draft until `admit` is through. Absent for DELETE. Of a subresource that is no part of the object (binding,
    * eviction, token, exec) it is what was posted to it, or its options.
@@ -83,15 +84,14 @@ export function reviewedWrite(
 ): ReviewedWrite | undefined {
   if (!admission) return undefined;
   const { subresource = '', user = serverItself, dryRun = false } = options;
-  const subject = { kind, operation, subresource, user };
+  const { name = '', namespace } = (object ?? oldObject)?.metadata ?? {};
+  const subject = { kind, operation, subresource, namespace: kind.namespaced ? namespace : undefined, user };
   const review = admission.reviewOf(subject);
   if (!review) return undefined;
-  const { name = '', namespace } = (object ?? oldObject)?.metadata ?? {};
   const request: AdmissionRequest = {
     ...subject,
     requestKind: options.requestKind ?? kind,
     name,
-    namespace: kind.namespaced ? namespace : undefined,
     object,
     oldObject,
     dryRun,

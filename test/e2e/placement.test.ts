@@ -66,6 +66,11 @@ describe('where pods go', { timeout: 200_000 }, () => {
     await cluster.addNodes(['first']);
     // The device has no such runtime: it must say so, and nothing may run.
     await cluster.apply(
+      ['apiVersion: node.k8s.io/v1', 'kind: RuntimeClass', 'metadata: {name: wasm}', 'handler: wasm'].join(
+        '\n',
+      ),
+    );
+    await cluster.apply(
       processDeployment('veto').replace('runtimeClassName: process', 'runtimeClassName: wasm'),
     );
     await until('the refusal is told', async () => {

@@ -53,26 +53,48 @@ function amountOf(list: Record<string, string> | undefined, name: string): Quant
  * k8s.io/component-helpers/resource, PodRequests).
  */
 export function podRequests(spec: PodSpec): Record<string, string> {
+  const total = totalsOf(spec, 'requests');
+  addAll(total, spec.overhead);
+  return written(total);
+}
+
+/** What a pod may use at most, of what it has a limit for: as `podRequests`. */
+export function podLimits(spec: PodSpec): Record<string, string> {
+  const total = totalsOf(spec, 'limits');
+  const overhead = Object.entries(spec.overhead ?? {}).filter(([name]) => total.has(name));
+  addAll(total, Object.fromEntries(overhead));
+  return written(total);
+}
+
+/** The same without the overhead. */
+export function podTotals(spec: PodSpec, part: 'requests' | 'limits'): Record<string, string> {
+  return written(totalsOf(spec, part));
+}
+
+function totalsOf(spec: PodSpec, part: 'requests' | 'limits'): Map<string, Quantity> {
   const running = new Map<string, Quantity>();
   const peak = new Map<string, Quantity>();
-  for (const container of spec.containers ?? []) addAll(running, container.resources?.requests);
+  for (const container of spec.containers ?? []) addAll(running, container.resources?.[part]);
   const sidecars = new Map<string, Quantity>();
   for (const container of spec.initContainers ?? []) {
     if (isSidecar(container)) {
-      addAll(running, container.resources?.requests);
-      addAll(sidecars, container.resources?.requests);
+      addAll(running, container.resources?.[part]);
+      addAll(sidecars, container.resources?.[part]);
       raiseAll(peak, sidecars);
     } else {
       const step = new Map(sidecars);
-      addAll(step, container.resources?.requests);
+      addAll(step, container.resources?.[part]);
       raiseAll(peak, step);
     }
   }
   raiseAll(running, peak);
-  for (const [name, text] of Object.entries(spec.resources?.requests ?? {}))
+  for (const [name, text] of Object.entries(spec.resources?.[part] ?? {}))
     running.set(name, parseQuantity(text));
-  addAll(running, spec.overhead);
-  return Object.fromEntries([...running].map(([name, quantity]) => [name, formatQuantity(quantity)]));
+  return running;
+}
+
+function written(amounts: ReadonlyMap<string, Quantity>): Record<string, string> {
+  return Object.fromEntries([...amounts].map(([name, quantity]) => [name, formatQuantity(quantity)]));
 }
 
 /** An init container that goes on running beside the others. */

@@ -23,15 +23,14 @@ async function admit(
 ): Promise<void> {
   const { kind, user, info, services } = exchange;
   const { operation, object, dryRun, optionsKind } = asked;
-  const subject = { kind, operation, subresource: info.subresource ?? '', user };
+  const { name, namespace } = objectName(exchange);
+  const subject = { kind, operation, subresource: info.subresource ?? '', namespace, user };
   const review = services.admission.reviewOf(subject);
   if (!review) return;
-  const { name, namespace } = objectName(exchange);
   const request = {
     ...subject,
     requestKind: kind,
     name,
-    namespace,
     object,
     oldObject: undefined,
     dryRun,

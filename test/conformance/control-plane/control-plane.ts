@@ -9,6 +9,8 @@ import { nodeKind } from '../../../protocol/kinds/node.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { kinds } from '../../../protocol/kinds/registry.ts';
 import { isStatus } from '../../../protocol/status.ts';
+import { createAdmission } from '../../../server/admission/create-admission.ts';
+import { toleratingSilence } from '../../../server/admission/plugins/default-toleration-seconds.ts';
 import { createCache } from '../../../server/cache/create-cache.ts';
 import { controllers } from '../../../server/controllers/registry.ts';
 import { runControllers } from '../../../server/controllers/run-controllers.ts';
@@ -51,7 +53,10 @@ export class ControlPlane implements AsyncDisposable {
     this.random = seededRandom(seed);
     this.store = createMemoryStore({ clock: this.clock, random: seededRandom(seed + 1) });
     const { clock, store } = this;
+    const admission = createAdmission();
+    admission.install([toleratingSilence]);
     this.registry = createRegistry({
+      admission,
       store,
       clock,
       random: seededRandom(seed + 2),

@@ -27,36 +27,13 @@ test('a pod that says little is filled in as Kubernetes fills it in', () => {
       ],
       dnsPolicy: 'ClusterFirst',
       enableServiceLinks: true,
-      preemptionPolicy: 'PreemptLowerPriority',
-      priority: 0,
       restartPolicy: 'Always',
       schedulerName: 'default-scheduler',
       securityContext: {},
-      serviceAccount: 'default',
-      serviceAccountName: 'default',
       terminationGracePeriodSeconds: 30,
-      tolerations: [
-        { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
-        { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
-      ],
     },
     status: { phase: 'Pending', qosClass: 'BestEffort' },
   });
-});
-
-test('a toleration of its own for a silent node stays as it is, and is the only one', () => {
-  const own = {
-    key: 'node.kubernetes.io/unreachable',
-    operator: 'Exists',
-    effect: 'NoExecute',
-    tolerationSeconds: 60,
-  };
-  assert.deepEqual(admitted({ tolerations: [own] }).tolerations, [
-    own,
-    { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
-  ]);
-  const everything = { operator: 'Exists' };
-  assert.deepEqual(admitted({ tolerations: [everything] }).tolerations, [everything]);
 });
 
 test('an image of a moving tag is pulled always', () => {

@@ -7,6 +7,7 @@ import { namespaceKind } from '../../../../protocol/kinds/namespace.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
 import { type AdmissionChain, createAdmission } from '../../../../server/admission/create-admission.ts';
 import type { AdmissionDefinition, MayDo } from '../../../../server/admission/define-admission.ts';
+import { QuotaLedger } from '../../../../server/admission/quota/quota-ledger.ts';
 import { createCache } from '../../../../server/cache/create-cache.ts';
 import type { Cache } from '../../../../server/cache/informer.ts';
 import { createRegistry } from '../../../../server/registry/create-registry.ts';
@@ -18,6 +19,7 @@ export interface AdmissionFixture extends AsyncDisposable {
   registry: Registry;
   cache: Cache;
   admission: AdmissionChain;
+  quotas: QuotaLedger;
   /** What clients were told beside the answers, in order. */
   warnings: string[];
   /** As somebody outside the server. */
@@ -43,7 +45,8 @@ export async function openAdmission({
   const admission = createAdmission();
   const registry = createRegistry({ store, clock, random, log, kinds, admission });
   const cache = createCache({ registry, clock, log });
-  const context = { registry, cache, kinds: fixedKinds(kinds), clock, random, log, may };
+  const quotas = new QuotaLedger({ registry, cache, kinds: fixedKinds(kinds), clock });
+  const context = { registry, cache, kinds: fixedKinds(kinds), clock, random, log, may, quotas };
   admission.install(plugins.map((plugin) => plugin.setup(context)));
   for (const name of ['default', 'other']) await registry.create(namespaceKind, { metadata: { name } });
   await cache.synced();
@@ -52,6 +55,7 @@ export async function openAdmission({
     registry,
     cache,
     admission,
+    quotas,
     warnings,
     asClient: { user: { name: 'dev', groups: [] }, warn: (text) => void warnings.push(text) },
     async createSeen(kind, object) {
