@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
@@ -24,7 +24,6 @@ import type { AggregatedApis } from './aggregation/aggregated-apis.ts';
 import { publishTrust } from './aggregation/publish-trust.ts';
 import { followApiServices, startAggregation } from './aggregation/start-aggregation.ts';
 import { type ApiAccess, createAccess } from './api/access/access.ts';
-import { parseTokenFile, type StaticToken } from './api/access/bearer-tokens.ts';
 import { ensureDefaultRoles } from './api/access/rbac/ensure-defaults.ts';
 import { type ApiServer, startApiServer } from './api/api-server.ts';
 import type { HealthCheck } from './api/health.ts';
@@ -34,7 +33,7 @@ import type { Bus } from './bus/bus.ts';
 import { type EmbeddedBroker, startEmbeddedBroker } from './bus/embedded-broker.ts';
 import { createCache } from './cache/create-cache.ts';
 import type { Cache } from './cache/informer.ts';
-import { ConfigError, type ServerConfig } from './config/server-config.ts';
+import type { ServerConfig } from './config/server-config.ts';
 import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
 import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
 import { controllers } from './controllers/registry.ts';
@@ -59,7 +58,7 @@ import { createEventRecorder } from './registry/event-recorder.ts';
 import type { Registry } from './registry/registry.ts';
 import { schedulerPlugins } from './scheduler/registry.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
-import { serverPlace, serviceNetworks } from './service-networks.ts';
+import { serviceNetworks } from './service-networks.ts';
 import { compactPeriodically } from './store/compact-periodically.ts';
 import { openLevelStore } from './store/level-store.ts';
 import { measureStore } from './store/measured-store.ts';
@@ -113,8 +112,7 @@ async function startParts(
   void compactPeriodically(store, { clock, log, keepMs, signal: stopping.signal });
   const fieldSchemaOf = compileFieldSchemas(schemas);
   const admission = createAdmission();
-  const { addresses, allocator } = serviceNetworks(config, random);
-  const allocators = [allocator];
+  const { allocators, placeOf } = serviceNetworks(config, random);
   const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission, allocators });
   await ensureDefaults(registry);
   const cache = parts.use(createCache({ registry, clock, log }));
@@ -132,10 +130,9 @@ async function startParts(
     podStreams: parts.use(createPodStreams({ bus, clock, random, log })),
     usage: parts.use(createFleetUsage({ bus, clock, random, log })),
   };
-  const staticTokens = await readTokens(config.tokenAuthFile);
+  const login = await readAuthentication(config);
   const { tokenSigner: signer } = identity;
-  const authentication = await readAuthentication(config);
-  const access = createAccess({ registry, cache, signer, staticTokens, authentication, clock, random, log });
+  const access = createAccess({ registry, cache, signer, ...login, clock, random, log });
   const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, may: mayDo(access) };
   admission.install([...access.admission, ...admissionPlugins.map((plugin) => plugin.setup(reviewed))]);
   await cache.synced();
@@ -153,7 +150,7 @@ async function startParts(
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
-  const place = serverPlace(config, { port: api.port, addresses });
+  const place = placeOf(api.port);
   await startWork(context, { registry, cache, kinds: served, bus, identity, access, metrics, place }, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
@@ -276,16 +273,6 @@ async function startApi(
     version: versionInfo({ flotilla: flotillaVersion, platform: `linux/${goArchitecture(process.arch)}` }),
   });
   return api;
-}
-
-async function readTokens(path: string | undefined): Promise<readonly StaticToken[]> {
-  if (path === undefined) return [];
-  try {
-    return parseTokenFile(await readFile(path, 'utf8'));
-  } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`tokenAuthFile cannot be used: ${words}`, { cause: error });
-  }
 }
 
 /** Where clients on this machine reach an address that the server is bound to. */
