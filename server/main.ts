@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
@@ -26,7 +26,6 @@ import type { AggregatedApis } from './aggregation/aggregated-apis.ts';
 import { publishTrust } from './aggregation/publish-trust.ts';
 import { followApiServices, startAggregation } from './aggregation/start-aggregation.ts';
 import { type ApiAccess, createAccess } from './api/access/access.ts';
-import { parseTokenFile, type StaticToken } from './api/access/bearer-tokens.ts';
 import { ensureDefaultRoles } from './api/access/rbac/ensure-defaults.ts';
 import { type ApiServer, startApiServer } from './api/api-server.ts';
 import type { HealthCheck } from './api/health.ts';
@@ -36,7 +35,7 @@ import type { Bus } from './bus/bus.ts';
 import { type EmbeddedBroker, startEmbeddedBroker } from './bus/embedded-broker.ts';
 import { createCache } from './cache/create-cache.ts';
 import type { Cache } from './cache/informer.ts';
-import { ConfigError, type ServerConfig } from './config/server-config.ts';
+import type { ServerConfig } from './config/server-config.ts';
 import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
 import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
 import { controllers } from './controllers/registry.ts';
@@ -62,7 +61,7 @@ import { createEventRecorder } from './registry/event-recorder.ts';
 import type { Registry } from './registry/registry.ts';
 import { schedulerPlugins } from './scheduler/registry.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
-import { serverPlace, serviceNetworks } from './service-networks.ts';
+import { serviceNetworks } from './service-networks.ts';
 import { compactPeriodically } from './store/compact-periodically.ts';
 import { openLevelStore } from './store/level-store.ts';
 import { measureStore } from './store/measured-store.ts';
@@ -116,8 +115,7 @@ async function startParts(
   void compactPeriodically(store, { clock, log, keepMs, signal: stopping.signal });
   const fieldSchemaOf = compileFieldSchemas(schemas);
   const admission = createAdmission();
-  const { addresses, allocator } = serviceNetworks(config, random);
-  const allocators = [allocator];
+  const { allocators, placeOf } = serviceNetworks(config, random);
   const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission, allocators });
   await ensureBuiltIns(registry);
   const cache = parts.use(createCache({ registry, clock, log }));
@@ -135,10 +133,9 @@ async function startParts(
     podStreams: parts.use(createPodStreams({ bus, clock, random, log })),
     usage: parts.use(createFleetUsage({ bus, clock, random, log })),
   };
-  const staticTokens = await readTokens(config.tokenAuthFile);
+  const login = await readAuthentication(config);
   const { tokenSigner: signer } = identity;
-  const authentication = await readAuthentication(config);
-  const access = createAccess({ registry, cache, signer, staticTokens, authentication, clock, random, log });
+  const access = createAccess({ registry, cache, signer, ...login, clock, random, log });
   const quotas = new QuotaLedger({ registry, cache, kinds: extensions.kinds, clock });
   const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, quotas };
   installAdmission(admission, { access, reviewed });
@@ -157,7 +154,7 @@ async function startParts(
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
-  const place = serverPlace(config, { port: api.port, addresses });
+  const place = placeOf(api.port);
   const work = { registry, cache, kinds: served, bus, identity, access, metrics, place, quotas };
   await startWork(context, work, parts);
   working.informers = true;
@@ -283,16 +280,6 @@ async function startApi(
     version: versionInfo({ flotilla: flotillaVersion, platform: `linux/${goArchitecture(process.arch)}` }),
   });
   return api;
-}
-
-async function readTokens(path: string | undefined): Promise<readonly StaticToken[]> {
-  if (path === undefined) return [];
-  try {
-    return parseTokenFile(await readFile(path, 'utf8'));
-  } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`tokenAuthFile cannot be used: ${words}`, { cause: error });
-  }
 }
 
 /** Where clients on this machine reach an address that the server is bound to. */

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { parseTokenFile, type StaticToken } from './api/access/bearer-tokens.ts';
 import {
   type Authentication,
   issuerOfSettings,
@@ -7,8 +8,25 @@ import {
 import { userOfClaims } from './api/access/oidc/user-of-claims.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
 
-/** How people log in, from the settings or from the file that they name. Throws ConfigError. */
-export async function readAuthentication(config: ServerConfig): Promise<Authentication> {
+/** How people log in, from the settings and the files that they name. Throws ConfigError. */
+export async function readAuthentication(
+  config: ServerConfig,
+): Promise<{ staticTokens: readonly StaticToken[]; authentication: Authentication }> {
+  const authentication = await readIssuers(config);
+  return { authentication, staticTokens: await readTokens(config.tokenAuthFile) };
+}
+
+async function readTokens(path: string | undefined): Promise<readonly StaticToken[]> {
+  if (path === undefined) return [];
+  try {
+    return parseTokenFile(await readFile(path, 'utf8'));
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`tokenAuthFile cannot be used: ${words}`, { cause: error });
+  }
+}
+
+async function readIssuers(config: ServerConfig): Promise<Authentication> {
   const anonymous = { enabled: config.anonymousAuth ?? false, paths: [] };
   const { authenticationConfig: path } = config;
   try {

@@ -1,36 +1,33 @@
 import { networkInterfaces } from 'node:os';
 import type { Random } from '../lib/random.ts';
 import { parseIp } from '../protocol/ip-address.ts';
-import type { AddressRange } from './allocation/address-range.ts';
 import { readAddressRanges, readPortRange } from './allocation/read-ranges.ts';
 import { serviceAllocator } from './allocation/service-allocator.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import type { ServerPlace } from './controllers/kubernetes-service.ts';
 import type { Allocator } from './registry/allocation.ts';
 
-/** What services get from where, by the settings. Throws ConfigError. */
-export function serviceNetworks(
-  { serviceCidr, serviceNodePortRange }: ServerConfig,
-  random: Random,
-): { addresses: readonly AddressRange[]; allocator: Allocator } {
-  const addresses = read('serviceCidr', () => readAddressRanges(serviceCidr));
-  const nodePorts = read('serviceNodePortRange', () => readPortRange(serviceNodePortRange));
-  const allocator = serviceAllocator({ addresses, nodePorts, random }) as Allocator;
-  return { addresses, allocator };
+/** What services get from where, by the settings. */
+export interface ServiceNetworks {
+  allocators: readonly Allocator[];
+  /** Where pods reach this server's API, as far as the settings tell, and how they shall call it. */
+  placeOf: (apiPort: number) => ServerPlace;
 }
 
-/** Where pods reach this server's API, as far as the settings tell, and how they shall call it. */
-export function serverPlace(
-  { bind, advertise }: Pick<ServerConfig, 'bind' | 'advertise'>,
-  { port, addresses }: { port: number; addresses: readonly AddressRange[] },
-): ServerPlace {
-  const everywhere = bind === '0.0.0.0' || bind === '::';
-  const address = advertise.find((name) => parseIp(name)) ?? (everywhere ? outwardAddress() : bind);
+/** Throws ConfigError. */
+export function serviceNetworks(config: ServerConfig, random: Random): ServiceNetworks {
+  const { serviceCidr, serviceNodePortRange, bind, advertise } = config;
+  const addresses = read('serviceCidr', () => readAddressRanges(serviceCidr));
+  const nodePorts = read('serviceNodePortRange', () => readPortRange(serviceNodePortRange));
+  const isAnywhere = bind === '0.0.0.0' || bind === '::';
   return {
-    address,
-    port,
-    clusterIps: addresses.map(({ server }) => server),
-    networks: addresses.map(({ text }) => text),
+    allocators: [serviceAllocator({ addresses, nodePorts, random })],
+    placeOf: (port) => ({
+      address: advertise.find((name) => parseIp(name)) ?? (isAnywhere ? outwardAddress() : bind),
+      port,
+      clusterIps: addresses.map(({ server }) => server),
+      networks: addresses.map(({ text }) => text),
+    }),
   };
 }
 
