@@ -69,13 +69,8 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   await using stack = new AsyncDisposableStack();
   const { dataDir } = config;
   stack.use(await claimDataDir(dataDir));
-  const journal = stack.use(
-    await openJournal({
-      path: join(dataDir, 'journal'),
-      log,
-      ...(dependencies.disk ? { disk: dependencies.disk } : {}),
-    }),
-  );
+  const { disk } = dependencies;
+  const journal = stack.use(await openJournal({ path: join(dataDir, 'journal'), log, disk }));
   const identity = await dependencies.identify(signal);
   const runtimes = stack.use(
     await openRuntimes({ ...config, ...dependencies, cluster: identity.cluster, journal, signal }),

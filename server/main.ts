@@ -4,45 +4,31 @@ import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
-import { createQueueMetrics } from '../lib/queue-metrics.ts';
 import type { Random } from '../lib/random.ts';
 import { writeFileAtomic } from '../lib/write-file-atomic.ts';
 import { goArchitecture } from '../protocol/go-architecture.ts';
 import type { KindSet } from '../protocol/kinds/kind-set.ts';
-import { namespaceKind } from '../protocol/kinds/namespace.ts';
 import { kinds } from '../protocol/kinds/registry.ts';
 import { reviewKinds } from '../protocol/kinds/reviews.ts';
 import { compileFieldSchemas, type FieldSchemaOf } from '../protocol/patch/field-schema.ts';
 import { schemas } from '../protocol/schema/schemas.ts';
-import { isStatus } from '../protocol/status.ts';
 import { flotillaVersion } from '../protocol/version.ts';
 import { type AdmissionChain, createAdmission } from './admission/create-admission.ts';
 import type { AdmissionContext } from './admission/define-admission.ts';
-import { ensureSystemPriorityClasses } from './admission/plugins/priority.ts';
-import { ensureRuntimeClasses } from './admission/plugins/runtime-class.ts';
 import { QuotaLedger } from './admission/quota/quota-ledger.ts';
 import { admissionPlugins } from './admission/registry.ts';
 import type { AggregatedApis } from './aggregation/aggregated-apis.ts';
 import { publishTrust } from './aggregation/publish-trust.ts';
 import { followApiServices, startAggregation } from './aggregation/start-aggregation.ts';
 import { type ApiAccess, createAccess } from './api/access/access.ts';
-import { ensureDefaultRoles } from './api/access/rbac/ensure-defaults.ts';
 import { type ApiServer, startApiServer } from './api/api-server.ts';
 import type { HealthCheck } from './api/health.ts';
 import { versionInfo } from './api/version.ts';
+import { ensureBuiltIns } from './built-in-objects.ts';
 import type { Authenticator } from './bus/broker-hooks.ts';
-import type { Bus } from './bus/bus.ts';
 import { type EmbeddedBroker, startEmbeddedBroker } from './bus/embedded-broker.ts';
 import { createCache } from './cache/create-cache.ts';
-import type { Cache } from './cache/informer.ts';
 import type { ServerConfig } from './config/server-config.ts';
-import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
-import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
-import { controllers } from './controllers/registry.ts';
-import { resourceQuotaController } from './controllers/resource-quota-controller.ts';
-import { rootCaPublisher } from './controllers/root-ca-publisher.ts';
-import { runControllers } from './controllers/run-controllers.ts';
-import { tokenSecretsController } from './controllers/token-secrets.ts';
 import { startExtensions } from './extensions/start-extensions.ts';
 import { healthChecks } from './health-checks.ts';
 import { type Identity, openIdentity } from './identity/identity.ts';
@@ -50,18 +36,14 @@ import { createJoinService } from './identity/join-service.ts';
 import { measureServer } from './measure-server.ts';
 import { createFleetUsage, type FleetUsage } from './nodes/fleet-usage.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
-import type { IssuePodToken } from './nodes/pod-tokens.ts';
-import { startNodes } from './nodes/start-nodes.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
 import { createOutgoing, type Outgoing } from './outgoing/outgoing.ts';
 import { readAuthentication } from './read-authentication.ts';
 import type { Admission } from './registry/admission.ts';
 import { createRegistry } from './registry/create-registry.ts';
-import { createEventRecorder } from './registry/event-recorder.ts';
 import type { Registry } from './registry/registry.ts';
-import { schedulerPlugins } from './scheduler/registry.ts';
-import { startScheduler } from './scheduler/scheduler.ts';
 import { serviceNetworks } from './service-networks.ts';
+import { startWork, type WorkParts } from './start-work.ts';
 import { compactPeriodically } from './store/compact-periodically.ts';
 import { openLevelStore } from './store/level-store.ts';
 import { measureStore } from './store/measured-store.ts';
@@ -79,8 +61,6 @@ export interface ServerContext {
   random: Random;
   log: Logger;
 }
-
-const builtInNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
 /**
  * Starts everything; resolves when the API and the broker answer. Rejects with a coded error (StoreError,
@@ -184,60 +164,6 @@ async function startAggregated(
   return parts.use(startAggregation(options)).apis;
 }
 
-/** A token in a Secret holds as long as the Secret: this is longer than anybody keeps one. */
-const lastingTokenSeconds = 20 * 365 * 24 * 3600;
-
-interface WorkParts {
-  registry: Registry;
-  kinds: KindSet;
-  cache: Cache;
-  bus: Bus;
-  identity: Identity;
-  access: ApiAccess;
-  metrics: Metrics;
-  place: ServerPlace;
-  quotas: QuotaLedger;
-}
-
-/** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
-async function startWork(
-  { clock, random, log }: ServerContext,
-  { registry, cache, kinds, bus, identity, access, metrics, place, quotas }: WorkParts,
-  parts: AsyncDisposableStack,
-): Promise<void> {
-  const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
-  const issuePodToken: IssuePodToken = ({ account, pod, node, audience, expirationSeconds }) =>
-    access.serviceAccounts.issue({
-      account,
-      audiences: audience === undefined ? access.audiences : [audience],
-      expirationSeconds,
-      boundTo: { kind: 'Pod', pod, ...(node ? { node } : {}) },
-    });
-  parts.use(await startNodes({ registry, cache, bus, clock, random, log, events, issuePodToken }));
-  const tokenSecrets = tokenSecretsController({
-    caCertificate: identity.caCertificate,
-    issue: ({ account, secret }) =>
-      access.serviceAccounts.issue({
-        account,
-        audiences: access.audiences,
-        expirationSeconds: lastingTokenSeconds,
-        boundTo: { kind: 'Secret', object: secret },
-      }).token,
-  });
-  const all = [
-    ...controllers,
-    tokenSecrets,
-    certificateSigningController(identity.requestSigner),
-    kubernetesServiceController(place),
-    rootCaPublisher(identity),
-    resourceQuotaController(quotas),
-  ];
-  const queueMetrics = createQueueMetrics(metrics);
-  parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
-  const plugins = schedulerPlugins;
-  parts.use(await startScheduler({ registry, cache, clock, log, events, plugins, metrics }));
-}
-
 async function startBus(
   { cluster, bind, mqttPort }: ServerConfig,
   { clock, log }: ServerContext,
@@ -295,22 +221,6 @@ function installAdmission(
 ): void {
   const context = { ...reviewed, may: mayDo(access) };
   admission.install([...access.admission, ...admissionPlugins.map((plugin) => plugin.setup(context))]);
-}
-
-/** What every cluster has from its first moment on. */
-async function ensureBuiltIns(registry: Registry): Promise<void> {
-  await ensureNamespaces(registry);
-  await ensureDefaultRoles(registry);
-  await ensureSystemPriorityClasses(registry);
-  await ensureRuntimeClasses(registry);
-}
-
-async function ensureNamespaces(registry: Registry): Promise<void> {
-  for (const name of builtInNamespaces) {
-    await registry.create(namespaceKind, { metadata: { name } }).catch((error: unknown) => {
-      if (!isStatus(error, 'AlreadyExists')) throw error;
-    });
-  }
 }
 
 function mayDo({ authorize }: ApiAccess): AdmissionContext['may'] {

@@ -33,7 +33,7 @@ export interface JournalChange {
 export interface JournalOptions {
   path: string;
   log: Logger;
-  disk?: Disk;
+  disk?: Disk | undefined;
 }
 
 export type JournalErrorCode = 'DiskFull' | 'WriteFailed' | 'TooLarge' | 'Closed';

@@ -39,7 +39,7 @@ test('a write that comes at any moment of the one before ends', async () => {
   for (let turns = 0; turns < 12; turns++) {
     const first = journal.write([put('first', turns)]);
     const later = first.then(async () => {
-      for (let turn = 0; turn < turns; turn++) await undefined;
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
       await journal.write([put('second', turns)]);
     });
     const ended = await Promise.race([later.then(() => true), nextTurns()]);

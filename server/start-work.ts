@@ -1,0 +1,78 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import { createQueueMetrics } from '../lib/queue-metrics.ts';
+import type { Random } from '../lib/random.ts';
+import type { KindSet } from '../protocol/kinds/kind-set.ts';
+import type { QuotaLedger } from './admission/quota/quota-ledger.ts';
+import type { ApiAccess } from './api/access/access.ts';
+import type { Bus } from './bus/bus.ts';
+import type { Cache } from './cache/informer.ts';
+import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
+import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
+import { controllers } from './controllers/registry.ts';
+import { resourceQuotaController } from './controllers/resource-quota-controller.ts';
+import { rootCaPublisher } from './controllers/root-ca-publisher.ts';
+import { runControllers } from './controllers/run-controllers.ts';
+import { tokenSecretsController } from './controllers/token-secrets.ts';
+import type { Identity } from './identity/identity.ts';
+import type { IssuePodToken } from './nodes/pod-tokens.ts';
+import { startNodes } from './nodes/start-nodes.ts';
+import { createEventRecorder } from './registry/event-recorder.ts';
+import type { Registry } from './registry/registry.ts';
+import { schedulerPlugins } from './scheduler/registry.ts';
+import { startScheduler } from './scheduler/scheduler.ts';
+
+/** A token in a Secret holds as long as the Secret: this is longer than anybody keeps one. */
+const lastingTokenSeconds = 20 * 365 * 24 * 3600;
+
+export interface WorkParts {
+  registry: Registry;
+  kinds: KindSet;
+  cache: Cache;
+  bus: Bus;
+  identity: Identity;
+  access: ApiAccess;
+  metrics: Metrics;
+  place: ServerPlace;
+  quotas: QuotaLedger;
+}
+
+/** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
+export async function startWork(
+  { clock, random, log }: { clock: Clock; random: Random; log: Logger },
+  { registry, cache, kinds, bus, identity, access, metrics, place, quotas }: WorkParts,
+  parts: AsyncDisposableStack,
+): Promise<void> {
+  const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
+  const issuePodToken: IssuePodToken = ({ account, pod, node, audience, expirationSeconds }) =>
+    access.serviceAccounts.issue({
+      account,
+      audiences: audience === undefined ? access.audiences : [audience],
+      expirationSeconds,
+      boundTo: { kind: 'Pod', pod, ...(node ? { node } : {}) },
+    });
+  parts.use(await startNodes({ registry, cache, bus, clock, random, log, events, issuePodToken }));
+  const tokenSecrets = tokenSecretsController({
+    caCertificate: identity.caCertificate,
+    issue: ({ account, secret }) =>
+      access.serviceAccounts.issue({
+        account,
+        audiences: access.audiences,
+        expirationSeconds: lastingTokenSeconds,
+        boundTo: { kind: 'Secret', object: secret },
+      }).token,
+  });
+  const all = [
+    ...controllers,
+    tokenSecrets,
+    certificateSigningController(identity.requestSigner),
+    kubernetesServiceController(place),
+    rootCaPublisher(identity),
+    resourceQuotaController(quotas),
+  ];
+  const queueMetrics = createQueueMetrics(metrics);
+  parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
+  const plugins = schedulerPlugins;
+  parts.use(await startScheduler({ registry, cache, clock, log, events, plugins, metrics }));
+}
