@@ -1,5 +1,6 @@
 import { certificateRequestCleaner } from './certificates/request-cleaner.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
+import { cronJobController } from './cron-job/cron-job-controller.ts';
 import { daemonSetController } from './daemon-set/daemon-set-controller.ts';
 import type { ControllerDefinition } from './define-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
@@ -8,6 +9,9 @@ import { endpointsMirroringController } from './endpoints/mirroring-controller.t
 import { eventExpiryController } from './event-expiry.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { ipAddressController } from './ip-addresses.ts';
+import { jobController } from './job/job-controller.ts';
+import { orphanedJobPodsController } from './job/orphaned-job-pods.ts';
+import { ttlAfterFinishedController } from './job/ttl-after-finished.ts';
 import { namespaceController } from './namespace-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
@@ -24,6 +28,10 @@ export const controllers: readonly ControllerDefinition[] = [
   replicationController,
   daemonSetController,
   statefulSetController,
+  jobController,
+  orphanedJobPodsController,
+  ttlAfterFinishedController,
+  cronJobController,
   nodeLifecycleController,
   garbageCollector,
   eventExpiryController,
