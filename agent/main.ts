@@ -119,15 +119,22 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   });
   pods.start();
   stack.defer(() => pods.stop({ workloads: config.stopWorkloads }));
-  const endpoints = new NodeEndpoints();
-  endpoints.register('/healthz', () => ({ body: 'ok' }));
-  stack.use(serveStreams({ link, log, clock, find: (target) => pods.find(target), endpoints }));
-  const { files } = node.host;
-  stack.use(await serveUsage({ link, files, clock, log, running: () => pods.running() }));
+  await answerServer({ link, log, clock, pods, files: node.host.files }, stack);
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
   const running = stack.move();
   return { pods, link, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Serves what the server asks for: streams into pods, the device's own paths, what is used. */
+async function answerServer(
+  { pods, files, ...base }: { link: Link; log: Logger; clock: Clock; pods: PodRuntime; files: Host['files'] },
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const endpoints = new NodeEndpoints();
+  endpoints.register('/healthz', () => ({ body: 'ok' }));
+  stack.use(serveStreams({ ...base, find: (target) => pods.find(target), endpoints }));
+  stack.use(await serveUsage({ ...base, files, running: () => pods.running() }));
 }
 
 interface VolumesParts extends Omit<PodTokensOptions, 'onChange'> {
