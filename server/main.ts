@@ -135,7 +135,8 @@ async function startParts(
   const kubeconfig = join(config.data, 'kubeconfig');
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
   const place = placeOf(api.port);
-  const work = { registry, cache, kinds: served, bus, identity, access, metrics, place, quotas };
+  const { usage } = devices;
+  const work = { registry, cache, kinds: served, bus, identity, access, usage, metrics, place, quotas };
   await startWork(context, work, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };

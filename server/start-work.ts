@@ -9,6 +9,7 @@ import type { ApiAccess } from './api/access/access.ts';
 import type { Bus } from './bus/bus.ts';
 import type { Cache } from './cache/informer.ts';
 import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
+import { horizontalPodAutoscalerController } from './controllers/horizontal-pod-autoscaler/horizontal-pod-autoscaler-controller.ts';
 import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
 import { controllers } from './controllers/registry.ts';
 import { resourceQuotaController } from './controllers/resource-quota-controller.ts';
@@ -16,6 +17,7 @@ import { rootCaPublisher } from './controllers/root-ca-publisher.ts';
 import { runControllers } from './controllers/run-controllers.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
 import type { Identity } from './identity/identity.ts';
+import type { FleetUsage } from './nodes/fleet-usage.ts';
 import type { IssuePodToken } from './nodes/pod-tokens.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createEventRecorder } from './registry/event-recorder.ts';
@@ -33,6 +35,7 @@ export interface WorkParts {
   bus: Bus;
   identity: Identity;
   access: ApiAccess;
+  usage: FleetUsage;
   metrics: Metrics;
   place: ServerPlace;
   quotas: QuotaLedger;
@@ -41,7 +44,7 @@ export interface WorkParts {
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 export async function startWork(
   { clock, random, log }: { clock: Clock; random: Random; log: Logger },
-  { registry, cache, kinds, bus, identity, access, metrics, place, quotas }: WorkParts,
+  { registry, cache, kinds, bus, identity, access, usage, metrics, place, quotas }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
@@ -70,6 +73,7 @@ export async function startWork(
     kubernetesServiceController(place),
     rootCaPublisher(identity),
     resourceQuotaController(quotas),
+    horizontalPodAutoscalerController({ usage }),
   ];
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
