@@ -37,6 +37,11 @@ export interface RuntimeDriver extends Partial<Disposable> {
   pull?(image: string, options: { policy: PullPolicy; signal: AbortSignal }): Promise<{ imageId: string }>;
   logs?(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   exec?(handle: ContainerHandle, options: ExecOptions): Promise<ExecProcess>;
+  /**
+   * The output of a running container from now on, and its input where it was created with one. Ending or killing the
+   * session leaves the container as it is, but for the end of its input.
+   */
+  attach?(handle: ContainerHandle, options: AttachOptions): Promise<ExecProcess>;
   /** Lets go of timers and watches; what runs goes on. */
   [Symbol.dispose]?(): void;
 }
@@ -158,6 +163,12 @@ export interface LogOptions {
 export interface ExecOptions {
   command: readonly string[];
   stdin: boolean;
+  tty: boolean;
+}
+
+export interface AttachOptions {
+  stdin: boolean;
+  /** The container was created with a terminal. */
   tty: boolean;
 }
 

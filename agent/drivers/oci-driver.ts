@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { stream } from '../../lib/exec.ts';
 import type { Logger } from '../../lib/log.ts';
 import type {
+  AttachOptions,
   ContainerHandle,
   ContainerSpec,
   ContainerState,
@@ -19,6 +20,7 @@ import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
 import {
+  attachArguments,
   containerName,
   execArguments,
   labels,
@@ -289,6 +291,18 @@ class OciDriver implements RuntimeDriver {
       args: execArguments(engine, containerName(handle), options),
       stdin: options.stdin,
       tty: options.tty,
+      clock: this.#options.clock,
+    });
+  }
+
+  async attach(handle: ContainerHandle, options: AttachOptions): Promise<ExecProcess> {
+    const { state } = await this.inspect(handle);
+    if (state !== 'running') throw new DriverError('NotFound', `${handle.id} is not running`);
+    const engine = await this.#findEngine();
+    return openExecProcess({
+      command: engine.command,
+      args: attachArguments(engine, containerName(handle), options),
+      ...options,
       clock: this.#options.clock,
     });
   }

@@ -21,6 +21,7 @@ import type {
 import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
+import { attachToLog } from './process/attach-to-log.ts';
 import { type Cgroup, type CgroupTree, openCgroups } from './process/cgroups.ts';
 import {
   type ContainerFolder,
@@ -276,6 +277,18 @@ class ProcessDriver implements RuntimeDriver {
     });
   }
 
+  async attach(handle: ContainerHandle): Promise<ExecProcess> {
+    const folder = containerFolder(this.#root, handle);
+    if (!this.#isRunning(folder)) throw new DriverError('NotFound', `${handle.id} is not running`);
+    return attachToLog({
+      follow: (signal) => this.logs(handle, { ...wholeLog, follow: true, tailLines: 0 }, signal),
+      exitCode: async () => {
+        const state = await this.inspect(handle);
+        return state.state === 'exited' ? (state.exitCode ?? 0) : 0;
+      },
+    });
+  }
+
   [Symbol.dispose](): void {
     this.#lookTimer?.cancel();
     for (const { log } of this.#running.values()) log.conclude();
@@ -412,6 +425,14 @@ class ProcessDriver implements RuntimeDriver {
     for (const pid of members) if (pid !== start.shimPid) sendSignal(pid, 'SIGKILL');
   }
 }
+
+const wholeLog: LogOptions = {
+  follow: false,
+  tailLines: undefined,
+  limitBytes: undefined,
+  sinceSeconds: undefined,
+  timestamps: false,
+};
 
 const markName = 'FLOTILLA_CONTAINER';
 

@@ -1,4 +1,4 @@
-import type { ExecRequest } from '../../protocol/topics/streams.ts';
+import type { AttachRequest, ExecRequest } from '../../protocol/topics/streams.ts';
 import type { ContainerHandle, ExecProcess, RuntimeDriver } from '../drivers/driver.ts';
 import type { StreamIo } from './device-stream.ts';
 
@@ -12,6 +12,12 @@ export async function runCommand(request: ExecRequest, find: FindContainer, io: 
   const { driver, handle } = find({ ...request, previous: false });
   if (!driver.exec) throw new Error(`runtime ${driver.name} cannot run commands in a container`);
   return carryProcess(await driver.exec(handle, request), io);
+}
+
+export async function attach(request: AttachRequest, find: FindContainer, io: StreamIo): Promise<number> {
+  const { driver, handle } = find({ ...request, previous: false });
+  if (!driver.attach) throw new Error(`runtime ${driver.name} cannot attach to a container`);
+  return carryProcess(await driver.attach(handle, request), io);
 }
 
 async function carryProcess(process: ExecProcess, io: StreamIo): Promise<number> {

@@ -12,7 +12,7 @@ import type { Link } from '../link/link.ts';
 import { answerEndpoint } from './answer-endpoint.ts';
 import { DeviceStream, type StreamWork, wordsOf } from './device-stream.ts';
 import type { NodeEndpoints } from './node-endpoints.ts';
-import { type FindContainer, runCommand } from './run-command.ts';
+import { attach, type FindContainer, runCommand } from './run-command.ts';
 import { sendLogs } from './send-logs.ts';
 
 export interface ServeStreamsOptions {
@@ -82,6 +82,8 @@ function workOf(request: StreamRequest, { find, endpoints }: ServeStreamsOptions
       return (io) => sendLogs(request, find, io);
     case 'exec':
       return (io) => runCommand(request, find, io);
+    case 'attach':
+      return (io) => attach(request, find, io);
     case 'endpoint':
       return (io) => answerEndpoint(request, endpoints, io);
   }

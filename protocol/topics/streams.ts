@@ -31,6 +31,15 @@ const execRequest = v.object({
   tty: v.boolean(),
 });
 
+/** A connection to what the container runs already. */
+const attachRequest = v.object({
+  type: v.literal('attach'),
+  podUid: text,
+  container: text,
+  stdin: v.boolean(),
+  tty: v.boolean(),
+});
+
 /** Something that the device tells about itself, by a path as in `nodes/<name>/proxy/<path>`. */
 const endpointRequest = v.object({
   type: v.literal('endpoint'),
@@ -40,10 +49,11 @@ const endpointRequest = v.object({
   query: text,
 });
 
-export const streamRequest = v.variant('type', [logsRequest, execRequest, endpointRequest]);
+export const streamRequest = v.variant('type', [logsRequest, execRequest, attachRequest, endpointRequest]);
 export type StreamRequest = v.InferOutput<typeof streamRequest>;
 export type LogsRequest = v.InferOutput<typeof logsRequest>;
 export type ExecRequest = v.InferOutput<typeof execRequest>;
+export type AttachRequest = v.InferOutput<typeof attachRequest>;
 export type EndpointRequest = v.InferOutput<typeof endpointRequest>;
 
 export const open = defineTopic({

@@ -42,9 +42,14 @@ export const apiLimits = {
   /** Encoded watch events kept for the other watchers of the same event. */
   encodedEventsBytesMax: 16 * 1024 * 1024,
   warningsMax: 100,
-  /** One WebSocket message of an exec client. */
+  /** One WebSocket message of a client in a session. */
   execMessageBytesMax: 1024 * 1024,
-  execPingMs: 15_000,
+  /** Input of one session that the device has not taken yet; above it the client is not read. */
+  inputBytesMax: 128 * 1024,
+  /** How often something is said to a client in a session. */
+  streamPingMs: 15_000,
+  /** A SPDY client has opened all streams of a session by then (as kubelet). */
+  streamCreationMs: 30_000,
   /** `kubectl logs` learns that the log is open by then, even if it says nothing. */
   logSilenceMs: 500,
   closeGraceMs: 1_500,

@@ -27,7 +27,7 @@ import { followKinds, pathOfGroupVersion } from './kind-index.ts';
 import { RequestListener } from './request-listener.ts';
 import { RequestMetrics } from './request-metrics.ts';
 import { EncodedEvents } from './response/encoded-events.ts';
-import { isWebSocketUpgrade } from './subresources/web-socket.ts';
+import { mayUpgrade } from './subresources/upgrade.ts';
 import type { VersionInfo } from './version.ts';
 
 export interface ApiServerOptions {
@@ -150,7 +150,7 @@ function createHttpsServer({ tls, timeouts }: ApiServerOptions, aggregated: Aggr
     noDelay: true,
     // What an extension server switches to is between it and the client.
     shouldUpgradeCallback: (request) =>
-      isWebSocketUpgrade(request) || aggregatedApi({ aggregated }, request.url ?? '') !== undefined,
+      mayUpgrade(request) || aggregatedApi({ aggregated }, request.url ?? '') !== undefined,
   });
   server.maxHeadersCount = apiLimits.headersCountMax;
   server.maxConnections = apiLimits.connectionsMax;

@@ -1,4 +1,9 @@
-import type { EndpointRequest, ExecRequest, LogsRequest } from '../../protocol/topics/streams.ts';
+import type {
+  AttachRequest,
+  EndpointRequest,
+  ExecRequest,
+  LogsRequest,
+} from '../../protocol/topics/streams.ts';
 
 /** Streams to devices and into their pods, as the API sees them. Failures are `StatusError`s with a message for a person. */
 export interface PodStreams {
@@ -7,7 +12,7 @@ export interface PodStreams {
   /** Log bytes as they come; ends at the end of the log, or with `signal` when following. */
   logs(node: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Resolves once the device has accepted the session. */
-  exec(node: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
+  command(node: string, request: ExecRequest | AttachRequest, signal: AbortSignal): Promise<ExecSession>;
   /** What the device tells about itself (agent/streams/node-endpoints.ts). */
   endpoint(node: string, request: EndpointRequest, signal: AbortSignal): Promise<EndpointAnswer>;
 }

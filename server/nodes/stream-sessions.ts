@@ -35,7 +35,7 @@ export function createPodStreams(options: StreamSessionsOptions): PodStreams & D
       const stream = await openStream(node, request, signal);
       for await (const chunk of stream.output) yield chunk.data;
     },
-    exec: async (node, request, signal) => toExec(await openStream(node, request, signal)),
+    command: async (node, request, signal) => toExec(await openStream(node, request, signal)),
     async endpoint(node, request, signal) {
       const stream = await openStream(node, request, signal);
       const { status = 200, contentType = 'text/plain' } = await stream.ready;

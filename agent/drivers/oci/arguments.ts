@@ -222,6 +222,12 @@ export function execArguments(
   ];
 }
 
+/** Signals of our own are not the container's. */
+export function attachArguments(engine: Engine, name: string, { stdin }: { stdin: boolean }): string[] {
+  const keys = ['--detach-keys', detachKeys(engine)];
+  return ['attach', '--sig-proxy=false', ...(stdin ? keys : ['--no-stdin']), name];
+}
+
 /** Ctrl-P Ctrl-Q would leave a shell behind; docker cannot switch that off, so it gets keys nobody presses. */
 function detachKeys({ command }: Engine): string {
   return command === 'podman' ? '' : 'ctrl-^,ctrl-_,ctrl-^,ctrl-_';

@@ -44,6 +44,11 @@ export function readRequestInfo(method: string, path: string, query: URLSearchPa
 const proxiedPath =
   /^(\/api\/v1\/(?:nodes\/[^/]+|namespaces\/[^/]+\/(?:pods|services)\/[^/]+)\/proxy)(\/.*)?$/;
 
+/** Whether a request's target, with its query or without, lies behind a proxy. */
+export function isProxyPath(target: string): boolean {
+  return proxiedPath.test(target.split('?', 1)[0] ?? '');
+}
+
 /**
  * Splits a path into decoded segments. Encoded slashes, empty and dot segments are refused rather than interpreted: two
  * readers of the same path must never disagree about what it names.

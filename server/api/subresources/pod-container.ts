@@ -8,7 +8,8 @@ export function chooseContainer(pod: Pod, asked: string | null): string {
   const names = (pod.spec?.containers ?? []).map(({ name }) => name);
   const initNames = (pod.spec?.initContainers ?? []).map(({ name }) => name);
   const podName = pod.metadata?.name ?? '';
-  const all = [...names, ...initNames];
+  const ephemeralNames = (pod.spec?.ephemeralContainers ?? []).map(({ name }) => name);
+  const all = [...names, ...initNames, ...ephemeralNames];
   if (asked) {
     if (all.includes(asked)) return asked;
     throw new StatusError('BadRequest', `container ${asked} is not valid for pod ${podName}`);

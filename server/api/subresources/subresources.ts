@@ -4,8 +4,9 @@ import { patchObject } from '../verbs/patch.ts';
 import { getObject } from '../verbs/read.ts';
 import { updateObject } from '../verbs/write.ts';
 import { bindingType, bindPod } from './binding.ts';
+import { attachToPod, execInPod } from './command/exec.ts';
+import { commandOptions } from './connect-options.ts';
 import { evictionType, evictPod } from './eviction.ts';
-import { execInPod, execOptions } from './exec.ts';
 import { readLog } from './log.ts';
 import { proxyNode } from './proxy/proxy-node.ts';
 import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
@@ -59,11 +60,17 @@ const subresources: Readonly<Record<string, Subresource>> = {
     schema: tokenRequestType.schema,
     handlers: { create: createToken },
   },
+  attach: {
+    verbs: ['create', 'get'],
+    responseKind: { group: '', version: 'v1', kind: 'PodAttachOptions' },
+    connectOptions: commandOptions('PodAttachOptions'),
+    handlers: { create: attachToPod, get: attachToPod },
+  },
   log: { verbs: ['get'], handlers: { get: readLog } },
   exec: {
     verbs: ['create', 'get'],
     responseKind: { group: '', version: 'v1', kind: 'PodExecOptions' },
-    connectOptions: execOptions,
+    connectOptions: commandOptions('PodExecOptions'),
     handlers: { create: execInPod, get: execInPod },
   },
 };

@@ -1,5 +1,10 @@
 import { StatusError } from '../../../../protocol/status.ts';
-import type { EndpointRequest, ExecRequest, LogsRequest } from '../../../../protocol/topics/streams.ts';
+import type {
+  AttachRequest,
+  EndpointRequest,
+  ExecRequest,
+  LogsRequest,
+} from '../../../../protocol/topics/streams.ts';
 import type { EndpointAnswer, ExecSession, PodStreams } from '../../../../server/nodes/pod-streams.ts';
 
 /**
@@ -9,7 +14,7 @@ import type { EndpointAnswer, ExecSession, PodStreams } from '../../../../server
  */
 export class FakePodStreams implements PodStreams {
   readonly logRequests: LogsRequest[] = [];
-  readonly execRequests: ExecRequest[] = [];
+  readonly execRequests: (ExecRequest | AttachRequest)[] = [];
   readonly sessions: FakeExecSession[] = [];
   log: (request: LogsRequest, signal: AbortSignal) => AsyncIterable<Uint8Array> = async function* () {};
   refusal: StatusError | undefined;
@@ -23,7 +28,11 @@ export class FakePodStreams implements PodStreams {
     return this.log(request, signal);
   }
 
-  async exec(_node: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> {
+  async command(
+    _node: string,
+    request: ExecRequest | AttachRequest,
+    signal: AbortSignal,
+  ): Promise<ExecSession> {
     this.execRequests.push(request);
     if (this.refusal) throw this.refusal;
     const session = new FakeExecSession(request, signal);
@@ -57,14 +66,14 @@ export class FakeExecSession implements ExecSession {
   aborted = false;
   /** Resolves `write` only when the test lets it, when set. */
   gate: Promise<void> | undefined;
-  readonly #request: ExecRequest;
+  readonly #request: ExecRequest | AttachRequest;
   readonly #exit = Promise.withResolvers<number>();
   readonly #input: Uint8Array[] = [];
   readonly #sizes: string[] = [];
   #ended = false;
   #wake = Promise.withResolvers<void>();
 
-  constructor(request: ExecRequest, signal: AbortSignal) {
+  constructor(request: ExecRequest | AttachRequest, signal: AbortSignal) {
     this.#request = request;
     this.exit = this.#exit.promise;
     this.exit.catch(() => {});
@@ -93,7 +102,7 @@ export class FakeExecSession implements ExecSession {
   }
 
   async *output(): AsyncGenerator<Output> {
-    const [program = '', ...args] = this.#request.command;
+    const [program = '', ...args] = this.#request.type === 'exec' ? this.#request.command : ['cat'];
     switch (program) {
       case 'echo':
         yield text('stdout', `${args.join(' ')}\n`);

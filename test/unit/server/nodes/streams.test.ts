@@ -25,7 +25,7 @@ async function collect(output: AsyncIterable<{ channel: string; data: Uint8Array
 }
 
 async function openExec(world: StreamWorld, signal = never) {
-  const session = await world.streams.exec('n1', exec, signal);
+  const session = await world.streams.command('n1', exec, signal);
   const process = world.driver.processes.at(-1);
   assert.ok(process);
   return { session, process };
@@ -75,10 +75,10 @@ test('a process that does not read holds the writer within a window', async () =
 test('what the device cannot do comes back in its words', async () => {
   await using world = new StreamWorld();
   const request = { ...exec, podUid: 'other' };
-  await assert.rejects(world.streams.exec('n1', request, never), {
+  await assert.rejects(world.streams.command('n1', request, never), {
     message: 'pod "other" is not on this node',
   });
-  await assert.rejects(world.streams.exec('n2', exec, never), { message: /node n2 is not connected/ });
+  await assert.rejects(world.streams.command('n2', exec, never), { message: /node n2 is not connected/ });
 });
 
 test('a client that leaves ends the process', async () => {
