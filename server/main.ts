@@ -105,6 +105,7 @@ async function startParts(
     await startExtensions({ registry, cache, builtIn: kinds, outgoing, clock, random, log }),
   );
   const identity = parts.use(await openServerIdentity(config, context));
+  await publishTrust(registry, { clientCa: identity.caCertificate, frontProxy: identity.frontProxy });
   const joining = createJoinService({ registry, identity, clock, log });
   const bus = parts.use(await startBus(config, context, { identity, authenticator: joining }));
   measureServer(metrics, { kinds, store, bus, clock });
@@ -117,7 +118,7 @@ async function startParts(
   const { tokenSigner: signer } = identity;
   const access = createAccess({ registry, cache, signer, ...login, clock, random, log });
   const quotas = new QuotaLedger({ registry, cache, kinds: extensions.kinds, clock });
-  const reviewed = { registry, cache, kinds: extensions.kinds, clock, random, log, quotas };
+  const reviewed = { registry, cache, kinds: extensions.kinds, ...context, quotas, outgoing };
   installAdmission(admission, { access, reviewed });
   await cache.synced();
   const working = { informers: false };
@@ -150,7 +151,7 @@ function openServerIdentity(
   return openIdentity({ directory: join(data, 'pki'), cluster, names, ...context });
 }
 
-/** What other servers answer for; they are told whom to trust. */
+/** What other servers answer for. */
 async function startAggregated(
   { clock, log }: ServerContext,
   {
@@ -159,8 +160,7 @@ async function startAggregated(
   }: Pick<WorkParts, 'registry' | 'cache' | 'kinds' | 'identity'> & { outgoing: Outgoing },
   parts: AsyncDisposableStack,
 ): Promise<AggregatedApis> {
-  const { caCertificate, frontProxy } = identity;
-  await publishTrust(known.registry, { clientCa: caCertificate, frontProxy });
+  const { frontProxy } = identity;
   const options = { ...known, fixedKinds: reviewKinds, certificate: frontProxy, clock, log };
   return parts.use(startAggregation(options)).apis;
 }
@@ -225,6 +225,9 @@ function installAdmission(
 }
 
 function mayDo({ authorize }: ApiAccess): AdmissionContext['may'] {
-  return async (user, { subresource, namespace, name, ...asked }) =>
-    (await authorize(user, { type: 'resource', subresource, namespace, name, ...asked })).allowed;
+  return async (user, asked) => {
+    if ('path' in asked) return (await authorize(user, { type: 'path', ...asked })).allowed;
+    const { subresource, namespace, name } = asked;
+    return (await authorize(user, { ...asked, type: 'resource', subresource, namespace, name })).allowed;
+  };
 }

@@ -4,6 +4,7 @@ import type { Random } from '../../lib/random.ts';
 import type { Requester } from '../../protocol/kinds/define-kind.ts';
 import type { KindSet } from '../../protocol/kinds/kind-set.ts';
 import type { Cache } from '../cache/informer.ts';
+import type { Outgoing } from '../outgoing/outgoing.ts';
 import type { AdmissionRequest, AdmissionSubject } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { QuotaLedger } from './quota/quota-ledger.ts';
@@ -28,10 +29,12 @@ export interface AdmissionContext {
   log: Logger;
   may: MayDo;
   quotas: QuotaLedger;
+  /** By which webhooks are asked. */
+  outgoing: Outgoing;
 }
 
 /** Whether the roles let somebody do something. */
-export type MayDo = (user: Requester, request: RightAsked) => Promise<boolean>;
+export type MayDo = (user: Requester, request: RightAsked | PathAsked) => Promise<boolean>;
 
 export interface RightAsked {
   verb: string;
@@ -40,6 +43,12 @@ export interface RightAsked {
   subresource?: string;
   namespace?: string;
   name?: string;
+}
+
+/** A right on something that is no object. */
+export interface PathAsked {
+  verb: string;
+  path: string;
 }
 
 export interface AdmissionPlugin {

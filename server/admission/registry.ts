@@ -5,6 +5,8 @@ import { priority } from './plugins/priority.ts';
 import { resourceQuota } from './plugins/resource-quota.ts';
 import { runtimeClass } from './plugins/runtime-class.ts';
 import { serviceAccount } from './plugins/service-account.ts';
+import { mutatingWebhooks } from './webhooks/mutating-webhooks.ts';
+import { validatingWebhooks } from './webhooks/validating-webhooks.ts';
 
 /** Every plugin, in Kubernetes' order: whoever accounts for writes is last. */
 export const admissionPlugins: readonly AdmissionDefinition[] = [
@@ -13,5 +15,7 @@ export const admissionPlugins: readonly AdmissionDefinition[] = [
   priority,
   defaultTolerationSeconds,
   runtimeClass,
+  mutatingWebhooks,
+  validatingWebhooks,
   resourceQuota,
 ];

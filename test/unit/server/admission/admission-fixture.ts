@@ -10,6 +10,7 @@ import type { AdmissionDefinition, MayDo } from '../../../../server/admission/de
 import { QuotaLedger } from '../../../../server/admission/quota/quota-ledger.ts';
 import { createCache } from '../../../../server/cache/create-cache.ts';
 import type { Cache } from '../../../../server/cache/informer.ts';
+import { createOutgoing } from '../../../../server/outgoing/outgoing.ts';
 import { createRegistry } from '../../../../server/registry/create-registry.ts';
 import type { Registry } from '../../../../server/registry/registry.ts';
 import { createMemoryStore } from '../../../../server/store/memory-store.ts';
@@ -46,7 +47,8 @@ export async function openAdmission({
   const registry = createRegistry({ store, clock, random, log, kinds, admission });
   const cache = createCache({ registry, clock, log });
   const quotas = new QuotaLedger({ registry, cache, kinds: fixedKinds(kinds), clock });
-  const context = { registry, cache, kinds: fixedKinds(kinds), clock, random, log, may, quotas };
+  const outgoing = createOutgoing({ cache, clock, random });
+  const context = { registry, cache, kinds: fixedKinds(kinds), clock, random, log, may, quotas, outgoing };
   admission.install(plugins.map((plugin) => plugin.setup(context)));
   for (const name of ['default', 'other']) await registry.create(namespaceKind, { metadata: { name } });
   await cache.synced();
@@ -66,6 +68,7 @@ export async function openAdmission({
       return created;
     },
     async [Symbol.asyncDispose]() {
+      outgoing[Symbol.dispose]();
       await cache[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
     },

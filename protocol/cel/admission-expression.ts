@@ -1,0 +1,82 @@
+import type { Environment } from '@marcbachmann/cel-js';
+import { registerAuthorizerLibrary } from './authorizer-library.ts';
+import { summaryOf } from './compile-rule.ts';
+import { celLimits, createCelEnvironment } from './environment.ts';
+
+/** An expression of an admission policy or of a webhook's match conditions. */
+export interface AdmissionExpression {
+  readonly text: string;
+  /** Throws ExpressionError. */
+  evaluate(variables: Readonly<Record<string, unknown>>): unknown;
+}
+
+/** What an expression may make; `any` where nobody looks. */
+export type ExpressionType = 'bool' | 'string' | 'any';
+
+export class ExpressionError extends Error {
+  readonly code = 'ERR_CEL_EXPRESSION';
+
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'ExpressionError';
+  }
+}
+
+export interface AdmissionCompiler {
+  /** Throws ExpressionError for what cannot be read, or makes something else than it shall. */
+  compile(text: string, type: ExpressionType): AdmissionExpression;
+}
+
+/** Which variables expressions may name depends on where they stand. */
+export type AdmissionVariable =
+  | 'object'
+  | 'oldObject'
+  | 'request'
+  | 'params'
+  | 'namespaceObject'
+  | 'authorizer'
+  | 'variables';
+
+export const webhookVariables: readonly AdmissionVariable[] = [
+  'object',
+  'oldObject',
+  'request',
+  'authorizer',
+];
+export function admissionCompiler(variables: readonly AdmissionVariable[]): AdmissionCompiler {
+  const environment = createCelEnvironment();
+  registerAuthorizerLibrary(environment);
+  for (const name of variables) environment.registerVariable(name, 'dyn');
+  return { compile: (text, type) => compile(environment, text, type) };
+}
+
+function compile(environment: Environment, text: string, type: ExpressionType): AdmissionExpression {
+  if (text.length > celLimits.expressionCharactersMax)
+    throw new ExpressionError(`too long: may not be more than ${celLimits.expressionCharactersMax} bytes`);
+  const program = parse(environment, text);
+  const checked = program.check();
+  if (!checked.valid)
+    throw new ExpressionError(`compilation failed: ERROR: <input>: ${summaryOf(checked.error)}`);
+  if (type !== 'any' && checked.type !== type && checked.type !== 'dyn')
+    throw new ExpressionError(`must evaluate to ${type}`);
+  return {
+    text,
+    evaluate(values) {
+      try {
+        return program(values) as unknown;
+      } catch (error) {
+        throw new ExpressionError(`expression '${text}' resulted in error: ${summaryOf(error)}`, {
+          cause: error,
+        });
+      }
+    },
+  };
+}
+
+function parse(environment: Environment, text: string) {
+  try {
+    return environment.parse(text);
+  } catch (error) {
+    throw new ExpressionError(`compilation failed: ERROR: <input>: ${summaryOf(error)}`, { cause: error });
+  }
+}
