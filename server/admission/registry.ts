@@ -1,6 +1,7 @@
 import type { AdmissionDefinition } from './define-admission.ts';
 import { defaultTolerationSeconds } from './plugins/default-toleration-seconds.ts';
 import { limitRanger } from './plugins/limit-ranger.ts';
+import { podSecurity } from './plugins/pod-security.ts';
 import { priority } from './plugins/priority.ts';
 import { resourceQuota } from './plugins/resource-quota.ts';
 import { runtimeClass } from './plugins/runtime-class.ts';
@@ -12,6 +13,7 @@ import { validatingWebhooks } from './webhooks/validating-webhooks.ts';
 export const admissionPlugins: readonly AdmissionDefinition[] = [
   limitRanger,
   serviceAccount,
+  podSecurity,
   priority,
   defaultTolerationSeconds,
   runtimeClass,
