@@ -22,6 +22,7 @@ import { publishTrust } from './aggregation/publish-trust.ts';
 import { followApiServices, startAggregation } from './aggregation/start-aggregation.ts';
 import { type ApiAccess, createAccess } from './api/access/access.ts';
 import { type ApiServer, startApiServer } from './api/api-server.ts';
+import type { Auditor } from './api/audit/auditor.ts';
 import type { HealthCheck } from './api/health.ts';
 import { versionInfo } from './api/version.ts';
 import { ensureBuiltIns } from './built-in-objects.ts';
@@ -37,6 +38,7 @@ import { measureServer } from './measure-server.ts';
 import { createFleetUsage, type FleetUsage } from './nodes/fleet-usage.ts';
 import type { PodStreams } from './nodes/pod-streams.ts';
 import { createPodStreams } from './nodes/stream-sessions.ts';
+import { openAudit } from './open-audit.ts';
 import { createOutgoing, type Outgoing } from './outgoing/outgoing.ts';
 import { readAuthentication } from './read-authentication.ts';
 import type { Admission } from './registry/admission.ts';
@@ -124,12 +126,10 @@ async function startParts(
   const working = { informers: false };
   const checks = healthChecks({ registry, bus, working });
   const served = extensions.kinds;
-  const aggregated = await startAggregated(
-    context,
-    { registry, cache, kinds: served, identity, outgoing },
-    parts,
-  );
-  const policy = { access, admission, fieldSchemaOf };
+  const known = { registry, cache, kinds: served, identity, outgoing };
+  const aggregated = await startAggregated(context, known, parts);
+  const auditor = await openAudit(config, { clock, random, log, metrics }, parts);
+  const policy = { access, admission, fieldSchemaOf, auditor };
   const apiParts = { registry, aggregated, kinds: served, identity, ...devices, ...policy, metrics, checks };
   const api = parts.adopt(await startApi(config, context, apiParts), (server) => server.close());
   const apiUrl = `https://${urlHost(config.bind)}:${api.port}`;
@@ -186,6 +186,7 @@ interface ApiParts {
   podStreams: PodStreams;
   usage: FleetUsage;
   access: ApiAccess;
+  auditor: Auditor | undefined;
   metrics: Metrics;
   checks: readonly HealthCheck[];
 }

@@ -85,6 +85,31 @@ export const command = defineCommand({
       description: 'how tokens may be signed (RS256); may repeat',
     },
     'oidc-ca-file': { type: 'string', placeholder: 'FILE', description: "PEM of the issuer's authority" },
+    'audit-policy-file': {
+      type: 'string',
+      placeholder: 'FILE',
+      description: 'what is noted of requests (audit.k8s.io/v1 Policy)',
+    },
+    'audit-log-path': {
+      type: 'string',
+      placeholder: 'FILE',
+      description: 'where it is noted, a JSON a line',
+    },
+    'audit-log-max-size': {
+      type: 'integer',
+      placeholder: 'MIB',
+      description: 'size at which the file is put aside (100)',
+    },
+    'audit-log-max-backup': {
+      type: 'integer',
+      placeholder: 'COUNT',
+      description: 'files put aside that are kept (0: all)',
+    },
+    'audit-log-max-age': {
+      type: 'integer',
+      placeholder: 'DAYS',
+      description: 'how long they are kept (0: for ever)',
+    },
     'service-cidr': {
       type: 'string',
       placeholder: 'CIDR',

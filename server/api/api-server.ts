@@ -20,6 +20,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { ApiAccess } from './access/access.ts';
 import { aggregatedApi } from './aggregation/aggregated-api.ts';
 import { apiLimits } from './api-limits.ts';
+import type { Auditor } from './audit/auditor.ts';
 import { ConnectionGuard } from './connection-guard.ts';
 import { Documents } from './discovery/documents.ts';
 import type { HealthCheck } from './health.ts';
@@ -43,6 +44,8 @@ export interface ApiServerOptions {
   /** PEM. Client certificates are believed when `ca` signed them. */
   tls: { key: string; certificate: string; ca: string };
   access: ApiAccess;
+  /** Notes requests in an audit log; nobody does without it. */
+  auditor?: Auditor | undefined;
   /** Address to listen on. */
   bind: string;
   /** 0: any free one. */
@@ -92,6 +95,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       kinds,
       aggregated,
       access: options.access,
+      auditor: options.auditor,
       metrics: new RequestMetrics(metrics, kinds, () => listener.openRequests()),
       metricsText: () => metrics.text(),
       encodedEvents: new EncodedEvents(apiLimits.encodedEventsBytesMax),

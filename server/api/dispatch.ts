@@ -3,6 +3,7 @@ import { requestedBy } from '../registry/requested-by.ts';
 import { reviewHandler } from './access/reviews/review-handlers.ts';
 import { aggregatedApi } from './aggregation/aggregated-api.ts';
 import { passRequest } from './aggregation/pass-request.ts';
+import { auditedBody } from './audit/bodies.ts';
 import type { ApiServices, Exchange, ResourceHandler } from './exchange.ts';
 import { metricsHandler } from './metrics/metrics-handlers.ts';
 import { servePath } from './path-routes.ts';
@@ -37,6 +38,7 @@ export async function dispatch(exchange: Exchange): Promise<void> {
   const kind = services.kinds.find(info.group, info.version, info.resource);
   if (!kind) throw pathNotFound();
   const handle = handlerOf(kind, info);
+  exchange.audit?.decodesBy((body) => auditedBody(body, { kind, protobuf: services.protobuf }));
   await handle({ ...exchange, info, kind, services: servicesFor(exchange) });
 }
 

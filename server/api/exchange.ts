@@ -14,6 +14,8 @@ import type { Admission } from '../registry/admission.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ApiAccess } from './access/access.ts';
 import type { User } from './access/user.ts';
+import type { AuditTrail } from './audit/audit-trail.ts';
+import type { Auditor } from './audit/auditor.ts';
 import type { Documents } from './discovery/documents.ts';
 import type { HealthCheck } from './health.ts';
 import type { KindIndex } from './kind-index.ts';
@@ -31,6 +33,8 @@ export interface ApiServices {
   /** What other servers answer for. */
   aggregated: AggregatedApis;
   access: ApiAccess;
+  /** Absent where nobody wants an audit log: then it costs nothing. */
+  auditor?: Auditor | undefined;
   podStreams: PodStreams;
   usage: FleetUsage;
   clock: Clock;
@@ -65,6 +69,8 @@ export interface Exchange {
   /** Aborts when the client is gone, or the server stops and this runs long. Writes under way do not look at it. */
   readonly abort: AbortController;
   readonly services: ApiServices;
+  /** Present when the request is noted in the audit log; plugins add to it with `annotate`. */
+  readonly audit?: AuditTrail;
   /** Present when the client asked to go on with another protocol on this connection. */
   readonly upgrade?: { socket: Socket; head: Buffer };
 }

@@ -3,14 +3,14 @@ import type { Socket } from 'node:net';
 import { StatusError } from '../../protocol/status.ts';
 import { accessOf } from './access/access-request.ts';
 import { identify } from './access/authenticator.ts';
-import { enforce } from './access/authorizer.ts';
+import { refusal } from './access/authorizer.ts';
 import { actingUser } from './access/impersonation.ts';
 import { apiLimits } from './api-limits.ts';
 import { dispatch } from './dispatch.ts';
 import type { ApiServices, Exchange } from './exchange.ts';
 import { readRequestInfo } from './request/request-info.ts';
 import type { OpenRequest } from './request-metrics.ts';
-import { sendError } from './response/answer.ts';
+import { type PartialExchange, sendError } from './response/answer.ts';
 import { asStatusError } from './response/errors.ts';
 
 export interface RequestListenerOptions {
@@ -71,6 +71,7 @@ export class RequestListener {
       if (!this.#open.delete(abort)) return;
       abort.abort(clientGone);
       services.metrics.ended(open, response.statusCode, services.clock.monotonic());
+      open.audit?.completed(upgrade && !response.headersSent ? 101 : response.statusCode);
     };
     response.once('close', onGone);
     upgrade?.socket.once('close', onGone);
@@ -85,24 +86,38 @@ export class RequestListener {
         open,
       );
     } catch (error) {
-      await this.#refuse({ request, response, query }, error);
+      await this.#refuse({ request, response, query, ...(open.audit ? { audit: open.audit } : {}) }, error);
     }
   }
 
   async #handle(exchange: Omit<Exchange, 'user' | 'info'>, path: string, open: OpenRequest): Promise<void> {
-    const { access } = this.#options.services;
+    const { access, auditor } = this.#options.services;
     const { authorize } = access;
     const { request, query } = exchange;
-    const user = await actingUser(authorize, await identify(access, request, path), request);
+    const sender = await identify(access, request, path);
     const info = readRequestInfo(request.method ?? '', path, query);
     open.info = info;
-    await enforce(authorize, user, accessOf(info, query));
-    await dispatch({ ...exchange, user, info });
+    const audit = auditor?.begin(request, { user: sender, info });
+    if (audit) {
+      open.audit = audit;
+      exchange.response.setHeader('Audit-ID', audit.id);
+      audit.received();
+    }
+    const user = await actingUser(authorize, sender, request);
+    audit?.actsAs(user);
+    const wanted = accessOf(info, query);
+    const decision = await authorize(user, wanted);
+    audit?.decided(decision);
+    if (!decision.allowed) throw refusal(user, wanted, decision);
+    await dispatch({ ...exchange, user, info, ...(audit ? { audit } : {}) });
   }
 
-  async #refuse(exchange: Pick<Exchange, 'request' | 'response' | 'query'>, error: unknown): Promise<void> {
-    const { response } = exchange;
+  async #refuse(exchange: PartialExchange, error: unknown): Promise<void> {
+    const { response, audit } = exchange;
     const { services } = this.#options;
+    const status = asStatusError(error, { services });
+    if (error instanceof StatusError) audit?.failed(error);
+    else audit?.panicked(status);
     if (response.destroyed) return;
     if (response.headersSent) {
       services.log.warn('answer broke off', { error });
@@ -110,7 +125,7 @@ export class RequestListener {
       return;
     }
     for (const name of ['Content-Encoding', 'ETag', 'Cache-Control']) response.removeHeader(name);
-    await sendError(exchange, asStatusError(error, { services }));
+    await sendError(exchange, status);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Counter, Histogram, Metrics } from '../../lib/metrics.ts';
 import type { KindDefinition } from '../../protocol/kinds/define-kind.ts';
+import type { AuditTrail } from './audit/audit-trail.ts';
 import type { KindIndex } from './kind-index.ts';
 import type { RequestInfo, ResourceRequest } from './request/request-info.ts';
 
@@ -13,6 +14,8 @@ export interface OpenRequest {
   readonly applies: boolean;
   /** Absent until the request is understood, and for one that never is. */
   info?: RequestInfo;
+  /** Present when the request is noted. */
+  audit?: AuditTrail;
 }
 
 /** What is told of each request, under the names and labels of kube-apiserver. */

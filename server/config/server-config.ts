@@ -45,6 +45,13 @@ const schema = v.strictObject({
   oidcRequiredClaim: v.optional(v.array(v.string()), []),
   oidcSigningAlgs: v.optional(v.array(v.string()), ['RS256']),
   oidcCaFile: v.optional(v.string()),
+  /** What is noted of requests (audit.k8s.io/v1, Policy), and in which file; both or none. */
+  auditPolicyFile: v.optional(v.string()),
+  auditLogPath: v.optional(v.string()),
+  /** Mebibytes at which the file is put aside; how many of those are kept, and for how many days (0: all). */
+  auditLogMaxSize: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 100),
+  auditLogMaxBackup: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
+  auditLogMaxAge: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
   /** Network of the services' addresses; two, one of each family and parted by a comma, for dual stack. */
   serviceCidr: v.optional(v.string(), '10.96.0.0/12'),
   /** Ports that services open on every node, both ends among them. */

@@ -33,10 +33,14 @@ export const authorizeMasters: Authorizer = ({ groups }) => ({ allowed: groups.i
 /** Throws Forbidden in Kubernetes' words unless `authorize` allows it. */
 export async function enforce(authorize: Authorizer, user: User, request: AccessRequest): Promise<void> {
   const decision = await authorize(user, request);
-  if (decision.allowed) return;
+  if (!decision.allowed) throw refusal(user, request, decision);
+}
+
+/** What a user is told who may not do what `request` asks for. */
+export function refusal(user: User, request: AccessRequest, decision: Decision): StatusError {
   const suffix = decision.reason ? `: ${decision.reason}` : '';
   if (request.type === 'path')
-    throw new StatusError(
+    return new StatusError(
       'Forbidden',
       `forbidden: User ${quote(user.name)} cannot ${request.verb} path ${quote(request.path)}${suffix}`,
     );
@@ -45,7 +49,7 @@ export async function enforce(authorize: Authorizer, user: User, request: Access
   const qualified = group === '' ? resource : `${resource}.${group}`;
   const subject = name === undefined ? qualified : `${qualified} ${quote(name)}`;
   const where = namespace === undefined ? 'at the cluster scope' : `in the namespace ${quote(namespace)}`;
-  throw new StatusError(
+  return new StatusError(
     'Forbidden',
     `${subject} is forbidden: User ${quote(user.name)} cannot ${verb} resource ${quote(full)} ` +
       `in API group ${quote(group)} ${where}${suffix}`,

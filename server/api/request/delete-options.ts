@@ -9,8 +9,9 @@ import { isTrue } from './request-info.ts';
 import { readDryRun } from './write-options.ts';
 
 /** DeleteOptions from the body, or from the query where there is no body. Throws BadRequest and Invalid. */
-export async function readDeleteOptions({ request, query, services }: Exchange): Promise<DeleteRequest> {
-  const body = await readBody(request);
+export async function readDeleteOptions(exchange: Exchange): Promise<DeleteRequest> {
+  const { query, services } = exchange;
+  const body = await readBody(exchange);
   if (body.bytes.length === 0) return deleteRequest(optionsOfQuery(query));
   const value = parseObject(services, body, deleteOptionsType);
   if (value.kind && value.kind !== 'DeleteOptions')

@@ -6,6 +6,7 @@ import { protobufMediaType } from '../../../protocol/protobuf/envelope.ts';
 import { ProtobufError } from '../../../protocol/protobuf/protobuf-error.ts';
 import { StatusError } from '../../../protocol/status.ts';
 import { apiLimits } from '../api-limits.ts';
+import type { Exchange } from '../exchange.ts';
 import { parseMediaType } from './negotiation.ts';
 
 /** A request body as it was sent. */
@@ -16,7 +17,10 @@ export interface RequestBody {
 }
 
 /** Throws RequestEntityTooLarge, BadRequest (cut off) or UnsupportedMediaType (encoded). */
-export async function readBody(request: IncomingMessage): Promise<RequestBody> {
+export async function readBody({
+  request,
+  audit,
+}: Pick<Exchange, 'request' | 'audit'>): Promise<RequestBody> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity')
     throw new StatusError(
@@ -24,7 +28,9 @@ export async function readBody(request: IncomingMessage): Promise<RequestBody> {
       `the content encoding ${JSON.stringify(encoding)} is not supported`,
     );
   const bytes = await collect(request);
-  return { bytes, mediaType: parseMediaType(request.headers['content-type'] ?? '')?.type ?? '' };
+  const body = { bytes, mediaType: parseMediaType(request.headers['content-type'] ?? '')?.type ?? '' };
+  audit?.sent(body);
+  return body;
 }
 
 /** Throws BadRequest for what is not UTF-8. */

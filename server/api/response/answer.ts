@@ -49,7 +49,7 @@ export async function sendError(exchange: PartialExchange, error: StatusError): 
 }
 
 /** What of an exchange exists even when the request was refused before it was understood. */
-export type PartialExchange = Pick<Exchange, 'request' | 'response' | 'query'>;
+export type PartialExchange = Pick<Exchange, 'request' | 'response' | 'query' | 'audit'>;
 
 /** The answer to a POST that creates nothing that could be shown. */
 export async function sendCreatedStatus(exchange: Exchange): Promise<void> {
@@ -73,6 +73,7 @@ export async function sendValue(
   { format }: Pick<Representation, 'format'>,
   contentType = `application/${format}`,
 ): Promise<void> {
+  exchange.audit?.answered(value);
   const text =
     format === 'yaml'
       ? yaml.stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 })

@@ -22,6 +22,7 @@ export class ResponseWriter {
     request.socket.setNoDelay(true);
     response.writeHead(code, headers);
     response.flushHeaders();
+    this.#exchange.audit?.started(code);
     if (services.stopping.aborted) abort.abort();
   }
 

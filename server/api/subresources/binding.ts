@@ -16,9 +16,9 @@ export const bindingType = {
 
 /** `POST pods/<name>/binding`: gives an unbound pod to a node, as a scheduler does. */
 export async function bindPod(exchange: ResourceExchange): Promise<void> {
-  const { services, kind, request } = exchange;
+  const { services, kind } = exchange;
   const { dryRun, fieldValidation } = readWriteQuery(exchange, 'CreateOptions');
-  const value = parseTyped(services, await readBody(request), bindingType);
+  const value = parseTyped(services, await readBody(exchange), bindingType);
   const { object } = services.decoder.decodeAs(bindingType.schema, value, { fieldValidation });
   const binding = object as Binding;
   checkPlace(exchange, binding, { named: true });

@@ -16,8 +16,8 @@ export const evictionType = {
 
 /** `POST pods/<name>/eviction` deletes the pod, as `kubectl drain` asks for; there are no disruption budgets yet. */
 export async function evictPod(exchange: ResourceExchange): Promise<void> {
-  const { services, request } = exchange;
-  const value = parseTyped(services, await readBody(request), evictionType);
+  const { services } = exchange;
+  const value = parseTyped(services, await readBody(exchange), evictionType);
   const { object } = services.decoder.decodeAs(evictionType.schema, value, { fieldValidation: 'Ignore' });
   const eviction = object as Eviction;
   const options = deleteRequest(eviction.deleteOptions ?? {});

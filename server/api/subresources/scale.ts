@@ -34,13 +34,13 @@ export async function getScale(exchange: ResourceExchange): Promise<void> {
 
 export async function updateScale(exchange: ResourceExchange): Promise<void> {
   const options = readWriteQuery(exchange, 'UpdateOptions');
-  const wanted = parseTyped(exchange.services, await readBody(exchange.request), scaleType);
+  const wanted = parseTyped(exchange.services, await readBody(exchange), scaleType);
   await setScale(exchange, options, () => wanted);
 }
 
 export async function patchScale(exchange: ResourceExchange): Promise<void> {
   const options = readWriteQuery(exchange, 'PatchOptions');
-  const body = await readBody(exchange.request);
+  const body = await readBody(exchange);
   if (body.mediaType === applyMediaType) return applyScale(exchange, body, options);
   refuseForce(exchange);
   const patch = readPatch(exchange, body);

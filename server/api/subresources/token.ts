@@ -29,9 +29,9 @@ const lifetimeSecondsMax = 2 ** 32;
 
 /** `POST serviceaccounts/<name>/token`: a new token, which is written down nowhere (source: Kubernetes' TokenREST). */
 export async function createToken(exchange: ResourceExchange): Promise<void> {
-  const { services, kind, request } = exchange;
+  const { services, kind } = exchange;
   const { fieldValidation, dryRun } = readWriteQuery(exchange, 'CreateOptions');
-  const value = parseTyped(services, await readBody(request), tokenRequestType);
+  const value = parseTyped(services, await readBody(exchange), tokenRequestType);
   const { object } = services.decoder.decodeAs(tokenRequestType.schema, value, { fieldValidation });
   const order = object as TokenRequest;
   checkPlace(exchange, order, { named: true });

@@ -14,6 +14,9 @@ import { tableOf } from '../response/table.ts';
 
 type Answer = ListAnswer<KubernetesObject>;
 
+/** A longer list is not copied into the audit log. */
+const auditedItemsMax = 500;
+
 /** Answers a list: the objects, a Table of them, or only their metadata. */
 export async function listKind(exchange: ResourceExchange): Promise<void> {
   await sendList(exchange, () => exchange.services.registry.list(exchange.kind, readListOptions(exchange)));
@@ -70,8 +73,12 @@ async function sendListJson(
   itemOf: (object: KubernetesObject) => unknown,
   field = 'items',
 ): Promise<void> {
-  const { request, response, services, abort } = exchange;
+  const { request, response, services, abort, audit } = exchange;
   const { clock } = services;
+  if (audit?.wantsResponse) {
+    if (items.length > auditedItemsMax) audit.leavesOutResponse();
+    else audit.answered({ ...envelope, [field]: items.map(itemOf) });
+  }
   const chunks = listChunks(envelope, items, itemOf, field);
   const first = chunks.next();
   const second = chunks.next();

@@ -19,7 +19,7 @@ import { applyPatch, type Patch, readPatch } from './patch-document.ts';
  */
 export async function patchObject(exchange: ResourceExchange): Promise<void> {
   const { kind, services, info } = exchange;
-  const body = await readBody(exchange.request);
+  const body = await readBody(exchange);
   if (body.mediaType === applyMediaType) return applyObject(exchange, body);
   refuseForce(exchange);
   const { fieldValidation, ...options } = readWriteQuery(exchange, 'PatchOptions');

@@ -6,7 +6,7 @@ import { sendKindObject } from '../response/answer.ts';
 
 export async function createObject(exchange: ResourceExchange): Promise<void> {
   const { fieldValidation, ...options } = readWriteQuery(exchange, 'CreateOptions');
-  const object = decodeBody(exchange, await readBody(exchange.request), fieldValidation);
+  const object = decodeBody(exchange, await readBody(exchange), fieldValidation);
   checkPlace(exchange, object, { named: false });
   const created = await exchange.services.registry.create(exchange.kind, object, {
     ...options,
@@ -18,7 +18,7 @@ export async function createObject(exchange: ResourceExchange): Promise<void> {
 /** Replaces the object, or the part of it that `subresource` names. */
 export async function updateObject(exchange: ResourceExchange): Promise<void> {
   const { fieldValidation, ...options } = readWriteQuery(exchange, 'UpdateOptions');
-  const object = decodeBody(exchange, await readBody(exchange.request), fieldValidation);
+  const object = decodeBody(exchange, await readBody(exchange), fieldValidation);
   checkPlace(exchange, object, { named: true });
   const { subresource = '' } = exchange.info;
   const updated = await exchange.services.registry.update(exchange.kind, object, { ...options, subresource });

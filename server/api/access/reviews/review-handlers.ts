@@ -38,7 +38,7 @@ export function reviewHandler({
   if (!answer) return undefined;
   return async (exchange) => {
     const { fieldValidation } = readWriteQuery(exchange, 'CreateOptions');
-    const review = decodeBody(exchange, await readBody(exchange.request), fieldValidation);
+    const review = decodeBody(exchange, await readBody(exchange), fieldValidation);
     checkPlace(exchange, review, { named: false });
     if (review.metadata?.name) throw new StatusError('BadRequest', 'a review has no name: it is not stored');
     await sendKindObject(exchange, 201, await answer(exchange, review));
