@@ -6,6 +6,7 @@ import { resolveContainer } from './environment.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf, podHostname } from './plan-sandbox.ts';
 import type { Failure, Now } from './pod-state.ts';
+import { securityOf } from './security.ts';
 import { containerTarget, imageTarget } from './steps.ts';
 
 type RunInput = PlanInput & { pod: Pod };
@@ -119,6 +120,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     workingDir: container.workingDir,
     environment: resolved.environment,
     mounts: [],
+    security: securityOf(pod, container),
     resources: resourceLimits(container),
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,

@@ -22,7 +22,13 @@ const podman: Engine = {
   limitsMemory: true,
 };
 const docker: Engine = { ...podman, command: 'docker' };
-const ours = { owner: 'me', cluster: 'fleet', image: 'localhost/x:1', sandbox: 'flotilla.uid-1' };
+const ours = {
+  owner: 'me',
+  cluster: 'fleet',
+  image: 'localhost/x:1',
+  sandbox: 'flotilla.uid-1',
+  profileFolder: '/none',
+};
 
 const container: ContainerSpec = {
   podUid: 'uid-1',
@@ -36,6 +42,7 @@ const container: ContainerSpec = {
   workingDir: undefined,
   environment: {},
   mounts: [],
+  security: {},
   resources: { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined },
   tty: false,
   stdin: false,
