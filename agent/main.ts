@@ -6,7 +6,7 @@ import type { Random } from '../lib/random.ts';
 import { type AgentConfig, type AgentConfigInput, parseAgentConfig } from './config.ts';
 import { claimDataDir } from './data-dir.ts';
 import { countBoot } from './desired/boot-counter.ts';
-import { type DesiredSet, openDesiredSet } from './desired/desired-set.ts';
+import { openDesiredSet } from './desired/desired-set.ts';
 import type { Disk } from './desired/disk.ts';
 import { openJournal } from './desired/journal.ts';
 import { currentBootId } from './drivers/process-identity.ts';
@@ -17,13 +17,13 @@ import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './h
 import { parseReservation, parseThresholds } from './host/thresholds.ts';
 import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
-import { PodRuntime } from './pods/pod-runtime.ts';
+import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
 import { serveUsage } from './stats/serve-usage.ts';
 import { NodeEndpoints } from './streams/node-endpoints.ts';
 import { serveStreams } from './streams/serve-streams.ts';
-import { openPodTokens, type PodTokensOptions } from './volumes/pod-tokens.ts';
-import { openPodVolumes, type PodVolumes } from './volumes/pod-volumes.ts';
+import { openPodTokens } from './volumes/pod-tokens.ts';
+import { openPodVolumes } from './volumes/pod-volumes.ts';
 
 export interface AgentDependencies {
   clock: Clock;
@@ -101,26 +101,7 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   };
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
   await monitor.start();
-  const volumes = await openVolumes(
-    { ...facts, name: config.name, dataDir, link, monitor, onTokenChange: (uid) => pods.refresh(uid) },
-    stack,
-  );
-  const pods: PodRuntime = new PodRuntime({
-    ...facts,
-    volumes,
-    outbox,
-    drivers: runtimes.drivers,
-    node: {
-      name: config.name,
-      hostname: node.host.hostname,
-      bootId,
-      hostIps: () => monitor.ips,
-      allocatable: () => monitor.allocatable,
-      podPidsMax: config.podPidsMax,
-    },
-  });
-  pods.start();
-  stack.defer(() => pods.stop({ workloads: config.stopWorkloads }));
+  const pods = await startPods({ ...node, link, dataDir, monitor, drivers: runtimes.drivers }, stack);
   await answerServer({ link, log, clock, pods, files: node.host.files }, stack);
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
@@ -139,21 +120,31 @@ async function answerServer(
   stack.use(await serveUsage({ ...base, files, running: () => pods.running() }));
 }
 
-interface VolumesParts extends Omit<PodTokensOptions, 'onChange'> {
+interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes'> {
   name: string;
+  bootId: string;
   dataDir: string;
-  desired: DesiredSet;
+  stopWorkloads: boolean;
+  podPidsMax: number;
+  host: Host;
+  link: Link;
+  random: Random;
   monitor: NodeMonitor;
-  onTokenChange: (podUid: string) => void;
 }
 
-function openVolumes(parts: VolumesParts, stack: AsyncDisposableStack): Promise<PodVolumes> {
-  const { name, dataDir, log, desired, monitor, onTokenChange } = parts;
-  const tokens = stack.use(openPodTokens({ ...parts, onChange: onTokenChange }));
+/** The pods with their volumes; in the end left running, unless they shall stop too. */
+async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise<PodRuntime> {
+  const { name, bootId, dataDir, log, desired, host, monitor, stopWorkloads, podPidsMax } = parts;
+  const tokens = stack.use(openPodTokens({ ...parts, onChange: (uid) => pods.refresh(uid) }));
+  const allocatable = () => monitor.allocatable;
   const find = (key: string): object | undefined => desired.entries.get(key)?.object;
   const digestOf = (key: string): string | undefined => desired.entries.get(key)?.digest;
-  const node = { name, allocatable: () => monitor.allocatable, find, tokens };
-  return openPodVolumes({ dataDir, log, digestOf, node });
+  const volumes = await openPodVolumes({ dataDir, log, digestOf, node: { name, allocatable, find, tokens } });
+  const node = { name, hostname: host.hostname, bootId, hostIps: () => monitor.ips, allocatable, podPidsMax };
+  const pods: PodRuntime = new PodRuntime({ ...parts, volumes, node });
+  pods.start();
+  stack.defer(() => pods.stop({ workloads: stopWorkloads }));
+  return pods;
 }
 
 function createMonitor(

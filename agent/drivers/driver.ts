@@ -88,6 +88,7 @@ export interface ContainerSpec {
   environment: Readonly<Record<string, string>>;
   /** In the order in which they are to be made. */
   mounts: readonly ContainerMount[];
+  security: ContainerSecurity;
   resources: ResourceLimits;
   tty: boolean;
   stdin: boolean;
@@ -102,6 +103,29 @@ export interface ContainerMount {
   /** Whether later mounts below are seen: in neither, from the host, or both ways. */
   propagation: 'private' | 'rslave' | 'rshared';
 }
+
+/** What is absent is as the runtime has it. Names of capabilities are without `CAP_`; `ALL` is one too. */
+export interface ContainerSecurity {
+  user?: number;
+  group?: number;
+  /** Further groups. */
+  groups?: readonly number[];
+  /** It must not run as root; holds which container this is, in kubelet's words. */
+  nonRoot?: string;
+  addCapabilities?: readonly string[];
+  dropCapabilities?: readonly string[];
+  privileged?: boolean;
+  noNewPrivileges?: boolean;
+  readOnlyRoot?: boolean;
+  seccomp?: SecurityProfile;
+  appArmor?: SecurityProfile;
+  seLinux?: Readonly<Record<string, string>>;
+}
+
+export type SecurityProfile =
+  | { type: 'RuntimeDefault' | 'Unconfined' }
+  /** A profile that the host has by this name. */
+  | { type: 'Localhost'; name: string };
 
 export interface ResourceLimits {
   /** Thousandths of a core; undefined: no limit. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { stream } from '../../lib/exec.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -19,6 +20,7 @@ import type {
 import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
+import { requireNonRoot } from './non-root.ts';
 import {
   attachArguments,
   containerName,
@@ -59,6 +61,8 @@ import { createPidWatch, type PidWatch } from './pid-watch.ts';
  * its words. Exits are noticed by watching the first process in /proc, with no engine process kept running.
  */
 export interface OciDriverOptions extends Ownership {
+  /** Holds `seccomp/`, with the profiles that pods may name. */
+  stateDir: string;
   clock: Clock;
   log: Logger;
   /** Which engines to try, in this order. */
@@ -161,6 +165,7 @@ class OciDriver implements RuntimeDriver {
     if (spec.command[0] === '')
       throw new DriverError('CreateContainerConfigError', 'the first word of command is empty');
     if (!isImageReference(spec.image)) throw invalidName(spec.image);
+    await requireNonRoot(spec.security, () => this.#imageUser(spec.image));
     this.#created.set(name, { spec, sandbox: sandbox.id });
     return containerHandle({ ...spec, podUid: sandbox.podUid });
   }
@@ -172,7 +177,8 @@ class OciDriver implements RuntimeDriver {
     const { spec, sandbox } = created;
     const engine = await this.#findEngine();
     const image = this.#imageIds.get(spec.image) ?? spec.image;
-    const options = { ...this.#options, image, sandbox };
+    const profileFolder = join(this.#options.stateDir, 'seccomp');
+    const options = { ...this.#options, image, sandbox, profileFolder };
     const { args, environment } = runContainerArguments(engine, spec, options);
     const answer = await this.#call(args, { environment });
     if (answer.exitCode !== 0) await this.#explainFailedRun(name, spec, answer);
@@ -350,6 +356,13 @@ class OciDriver implements RuntimeDriver {
     if (answer.exitCode === 0) return answer.stdout;
     if (await this.#exists(name)) throw new DriverError('RuntimeUnavailable', answer.message);
     return undefined;
+  }
+
+  /** '' when the image names none; on trouble too: then it counts as root's. */
+  async #imageUser(image: string): Promise<string> {
+    const names = ['image', 'inspect', '--format', '{{.Config.User}}', this.#imageIds.get(image) ?? image];
+    const answer = await this.#call(names, { timeoutMs: engineTimeoutMs.query });
+    return answer.exitCode === 0 ? answer.stdout.trim() : '';
   }
 
   /** Undefined when it is not on this device. Under the name as given an engine also finds what was built here. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
@@ -21,6 +21,7 @@ import type {
 import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
+import { requireNonRoot } from './non-root.ts';
 import { attachToLog } from './process/attach-to-log.ts';
 import { type Cgroup, type CgroupTree, openCgroups } from './process/cgroups.ts';
 import {
@@ -40,8 +41,9 @@ import {
   writeWhole,
 } from './process/container-folder.ts';
 import { ContainerLog, type LogLimits, logLimitsDefault } from './process/container-log.ts';
-import { inMountsOf, isMounted, withMounts } from './process/private-mounts.ts';
+import { hasOwnView, inMountsOf, isMounted, withMounts } from './process/private-mounts.ts';
 import { readLog } from './process/read-log.ts';
+import { withRights } from './process/rights.ts';
 import { resolveProgram, startShim, withOddNames } from './process/shim.ts';
 import {
   allProcesses,
@@ -156,7 +158,10 @@ class ProcessDriver implements RuntimeDriver {
 
   async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {
     const folder = containerFolder(this.#root, { ...spec, podUid: sandbox.podUid });
+    await requireNonRoot(spec.security, () => Promise.resolve(String(process.getuid?.() ?? 0)));
     await makePrivate(folder.path);
+    // Nobody else gets through the folders above.
+    if (spec.security.user !== undefined) await chmod(this.#workFolder(folder), 0o777);
     const known = await readSpec(folder).catch(() => undefined);
     if (!known) await writeWhole(join(folder.path, 'spec.json'), JSON.stringify(spec));
     return containerHandle(folder);
@@ -179,7 +184,7 @@ class ProcessDriver implements RuntimeDriver {
         folder,
         command: this.#command(folder, spec),
         environment: this.#environment(folder, spec),
-        cwd: spec.mounts.length > 0 ? this.#workFolder(folder) : this.#workingDir(folder, spec),
+        cwd: hasOwnView(spec) ? this.#workFolder(folder) : this.#workingDir(folder, spec),
         joinFiles: cgroup?.joinFiles ?? [],
         killFile: cgroup?.killFile ?? '',
         oomScoreAdjust: String(spec.resources.oomScoreAdjust ?? ''),
@@ -258,7 +263,8 @@ class ProcessDriver implements RuntimeDriver {
     const environment = this.#environment(folder, spec);
     const cwd = this.#workingDir(folder, spec);
     const joinFiles = this.#cgroups?.open(cgroupPath(folder)).joinFiles ?? [];
-    const words = withOddNames(this.#resolved(command, environment, cwd, spec), environment);
+    const program = withOddNames(this.#resolved(command, environment, cwd, spec), environment);
+    const words = withRights(spec.security, program);
     const start = readStart(folder);
     return openExecProcess({
       command: '/bin/sh',
@@ -267,10 +273,10 @@ class ProcessDriver implements RuntimeDriver {
         joinScript,
         'flotilla-exec',
         joinFiles.join(' '),
-        ...(start && spec.mounts.length > 0 ? inMountsOf(start.pid, cwd, words) : words),
+        ...(start && hasOwnView(spec) ? inMountsOf(start.pid, cwd, words) : words),
       ],
       environment,
-      cwd: spec.mounts.length > 0 ? this.#workFolder(folder) : cwd,
+      cwd: hasOwnView(spec) ? this.#workFolder(folder) : cwd,
       stdin,
       tty,
       clock: this.#options.clock,
@@ -318,7 +324,7 @@ class ProcessDriver implements RuntimeDriver {
       this.#resolved(command, this.#environment(folder, spec), cwd, spec),
       spec.environment,
     );
-    return withMounts(spec.mounts, cwd, words);
+    return withMounts({ ...spec, cwd }, withRights(spec.security, words), this.#workFolder(folder));
   }
 
   /** What lies on a volume is found by the kernel, once the volume is there. */

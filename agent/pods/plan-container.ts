@@ -6,6 +6,7 @@ import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf, podHostname } from './plan-sandbox.ts';
 import type { Failure, Now } from './pod-state.ts';
 import { resourceLimits } from './resource-limits.ts';
+import { securityOf } from './security.ts';
 import { containerTarget, imageTarget } from './steps.ts';
 
 type RunInput = PlanInput & { pod: Pod };
@@ -119,6 +120,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     workingDir: container.workingDir,
     environment: resolved.environment,
     mounts: [],
+    security: securityOf(pod, container),
     resources: resourceLimits(pod, container, {
       memoryBytes: context.sources.allocatable.memoryBytes,
       podPidsMax: context.podPidsMax,

@@ -19,7 +19,7 @@ export function refuseUnsupported(
   return (
     refuseVolumes(spec, containers) ??
     refuseSidecars(spec) ??
-    refuseSecurity(spec, containers) ??
+    refuseSecurity(spec, containers, runtime) ??
     refuseHooks(containers) ??
     refuseFields(spec, runtime)
   );
@@ -48,22 +48,35 @@ function refuseSidecars({ initContainers }: PodSpec): Refusal | undefined {
 }
 
 /** To run something with more rights than its author allowed is worse than not to run it. */
-function refuseSecurity(spec: PodSpec, containers: readonly Container[]): Refusal | undefined {
-  for (const { where, context } of [
-    { where: 'the pod', context: spec.securityContext },
-    ...containers.map(({ name, securityContext }) => ({
-      where: `container "${name}"`,
-      context: securityContext,
-    })),
-  ]) {
-    const [field] = Object.keys(context ?? {});
-    if (field === undefined) continue;
-    return refusal(
-      'UnsupportedSecurityContext',
-      `securityContext.${field} of ${where} is not enforced by this node yet`,
-    );
+function refuseSecurity(
+  spec: PodSpec,
+  containers: readonly Container[],
+  runtime: string | undefined,
+): Refusal | undefined {
+  const pod = spec.securityContext ?? {};
+  if (pod.sysctls?.length) return unsupportedSecurity('sysctls', 'the pod');
+  for (const { name, securityContext: own = {} } of containers) {
+    const where = `container "${name}"`;
+    if ((own.procMount ?? 'Default') !== 'Default') return unsupportedSecurity('procMount', where);
+    if (runtime !== 'process') continue;
+    const asked: Record<string, boolean> = {
+      seccompProfile: !isOpen(own.seccompProfile ?? pod.seccompProfile),
+      appArmorProfile: !isOpen(own.appArmorProfile ?? pod.appArmorProfile),
+      seLinuxOptions: (own.seLinuxOptions ?? pod.seLinuxOptions) !== undefined,
+    };
+    const field = Object.keys(asked).find((key) => asked[key]);
+    if (field !== undefined) return unsupportedSecurity(field, `${where}, a process of the host,`);
   }
   return undefined;
+}
+
+function isOpen(profile: { type: string } | undefined): boolean {
+  return profile === undefined || profile.type === 'Unconfined';
+}
+
+function unsupportedSecurity(field: string, where: string): Refusal {
+  const why = `securityContext.${field} of ${where} is not enforced by this node`;
+  return refusal('UnsupportedSecurityContext', why);
 }
 
 function refuseHooks(containers: readonly Container[]): Refusal | undefined {

@@ -26,7 +26,7 @@ const driver = drivers[0].driver;
 const podUid = crypto.randomUUID();
 const sandbox = await driver.createSandbox({ podUid, namespace: 'default', name: 'pod', hostname: 'pod', hostNetwork: true, ports: [], labels: {} });
 const handle = await driver.create({ podUid, namespace: 'default', pod: 'pod', container: 'main', attempt: 0, image,
-  command: ['sh', '-c', script], args: [], workingDir: undefined, environment: {}, mounts: [], tty: false, stdin: false,
+  command: ['sh', '-c', script], args: [], workingDir: undefined, environment: {}, mounts: [], security: {}, tty: false, stdin: false,
   resources: { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined } }, sandbox);
 await driver.start(handle);
 const state = await driver.inspect(handle);

@@ -1,6 +1,7 @@
 import type { ContainerMount, ContainerSpec, SandboxSpec } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import type { Engine } from './engine.ts';
+import { securityArguments } from './security-arguments.ts';
 
 /** What the driver asks an engine to do, as words of its command line. Pure, so that tests can read them. */
 
@@ -105,8 +106,9 @@ export interface RunContainer {
 export function runContainerArguments(
   engine: Engine,
   spec: ContainerSpec,
-  { owner, cluster, image, sandbox }: Ownership & { image: string; sandbox: string },
+  options: Ownership & { image: string; sandbox: string; profileFolder: string },
 ): RunContainer {
+  const { owner, cluster, image, sandbox, profileFolder } = options;
   const variables = environmentArguments(spec.environment);
   const [entrypoint, ...beforeArgs] = spec.command;
   return {
@@ -127,6 +129,7 @@ export function runContainerArguments(
       ...variables.args,
       ...(spec.workingDir === undefined ? [] : ['--workdir', spec.workingDir]),
       ...spec.mounts.flatMap(mountArguments),
+      ...securityArguments(engine, spec.security, profileFolder),
       ...limitArguments(engine, spec),
       ...(spec.tty ? ['--tty'] : []),
       ...(spec.stdin ? ['--interactive'] : []),

@@ -98,7 +98,7 @@ export async function readSpec(folder: ContainerFolder): Promise<ContainerSpec |
   if (text === undefined) return undefined;
   try {
     // An earlier agent wrote none.
-    return { mounts: [], ...(JSON.parse(text) as Omit<ContainerSpec, 'mounts'>) };
+    return { mounts: [], security: {}, ...(JSON.parse(text) as Omit<ContainerSpec, 'mounts' | 'security'>) };
   } catch (cause) {
     throw new DriverError('RunContainerError', `${folder.path}/spec.json is damaged`, { cause });
   }

@@ -1,7 +1,6 @@
-import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
-import type { ContainerMount } from '../driver.ts';
+import type { ContainerMount, ContainerSpec } from '../driver.ts';
 import { DriverError } from '../errors.ts';
+import { systemProgram } from './system-program.ts';
 
 /**
  * A host process sees its volumes in a mount namespace of its own: everything else stays the host's, and the mounts
@@ -9,12 +8,17 @@ import { DriverError } from '../errors.ts';
  * host does not have are made on it, as empty folders or files, and stay
  * (docs/decisions/0195-volumes-on-the-device.md).
  *
- * Arguments: mount program, number of mounts, three words for each, the working directory, then the command.
+ * Arguments: mount program, whether the host's files may be written (rw or ro), number of mounts, three words for each,
+ * the working directory, then the command.
  */
 const mountScript = `
-__fl_mount=$1 __fl_left=$2
-shift 2
+__fl_mount=$1 __fl_root=$2 __fl_left=$3
+shift 3
 umask 022
+__fl_host=
+[ "$__fl_root" = rw ] || while read -r __fl_device __fl_point __fl_rest; do
+  case $__fl_point in /proc | /proc/* | /sys | /sys/* | /dev | /dev/*) ;; *) __fl_host="$__fl_host $__fl_point" ;; esac
+done < /proc/self/mounts
 while [ "$__fl_left" -gt 0 ]; do
   if [ -d "$1" ]; then [ -d "$2" ] || mkdir -p "$2"
   elif [ ! -e "$2" ]; then mkdir -p "\${2%/*}" && : > "$2"; fi || exit 128
@@ -22,6 +26,9 @@ while [ "$__fl_left" -gt 0 ]; do
   [ "$3" = rw ] || "$__fl_mount" -o remount,bind,ro "$2" || exit 128
   shift 3
   __fl_left=$((__fl_left - 1))
+done
+for __fl_point in $__fl_host; do
+  "$__fl_mount" -o remount,bind,ro "$(printf '%b' "$__fl_point")" || exit 128
 done
 cd "$1" || exit 128
 shift
@@ -35,17 +42,32 @@ shift
 exec "$@"
 `;
 
-/** @throws DriverError where this agent cannot give a process mounts of its own. */
+export type OwnView = Pick<ContainerSpec, 'mounts' | 'security'>;
+
+/** Whether a process sees other files than the host's. */
+export function hasOwnView({ mounts, security }: OwnView): boolean {
+  return mounts.length > 0 || security.readOnlyRoot === true;
+}
+
+/**
+ * `writable` stays so when the host's files are to be read only.
+ *
+ * @throws DriverError where this agent cannot give a process mounts of its own.
+ */
 export function withMounts(
-  mounts: readonly ContainerMount[],
-  cwd: string,
+  view: OwnView & { cwd: string },
   command: readonly string[],
+  writable: string,
 ): string[] {
-  if (mounts.length === 0) return [...command];
+  const { mounts, security, cwd } = view;
+  if (!hasOwnView(view)) return [...command];
   if (process.getuid?.() !== 0) throw refused('the agent does not run as root');
   const both = mounts.find(({ propagation }) => propagation === 'rshared');
   if (both) throw refused(`${both.target} asks for mountPropagation Bidirectional`);
-  const words = mounts.flatMap(({ source, target, readOnly }) => [source, target, readOnly ? 'ro' : 'rw']);
+  const all = security.readOnlyRoot
+    ? [{ source: writable, target: writable, readOnly: false }, ...mounts]
+    : mounts;
+  const words = all.flatMap(({ source, target, readOnly }) => [source, target, readOnly ? 'ro' : 'rw']);
   return [
     systemProgram('unshare'),
     '--mount',
@@ -56,7 +78,8 @@ export function withMounts(
     mountScript,
     'flotilla-mounts',
     systemProgram('mount'),
-    String(mounts.length),
+    security.readOnlyRoot ? 'ro' : 'rw',
+    String(all.length),
     ...words,
     cwd,
     ...command,
@@ -72,18 +95,6 @@ export function inMountsOf(pid: number, cwd: string, command: readonly string[])
 /** Whether a path is only there once the volumes are. */
 export function isMounted(path: string, mounts: readonly ContainerMount[]): boolean {
   return mounts.some(({ target }) => path === target || path.startsWith(`${target}/`));
-}
-
-/** Wherever the pod's own PATH leads. */
-function systemProgram(name: string): string {
-  for (const folder of ['/usr/bin', '/bin', '/usr/sbin', '/sbin']) {
-    const file = join(folder, name);
-    try {
-      accessSync(file, constants.X_OK);
-      return file;
-    } catch {}
-  }
-  throw refused(`the program ${name} is not installed (package util-linux)`);
 }
 
 function refused(why: string): DriverError {

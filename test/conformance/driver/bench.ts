@@ -116,7 +116,15 @@ async function engineDefinition(command: EngineCommand): Promise<BenchDefinition
     },
     make: async () => {
       const owner = `test-${randomUUID().slice(0, 8)}`;
-      const options = { owner, cluster: 'test', clock: systemClock, log: silentLogger, engines: [command] };
+      const stateDir = '/nonexistent';
+      const options = {
+        owner,
+        stateDir,
+        cluster: 'test',
+        clock: systemClock,
+        log: silentLogger,
+        engines: [command],
+      };
       const open = () => createOciDriver(options);
       return {
         open,
@@ -163,6 +171,7 @@ export function containerSpec(
     workingDir: undefined,
     environment: {},
     mounts: [],
+    security: {},
     resources: { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined },
     tty: false,
     stdin: false,

@@ -5,6 +5,7 @@ import { imageRules } from './image-rules.ts';
 import { isolationRules } from './isolation-rules.ts';
 import { lifecycleRules } from './lifecycle-rules.ts';
 import { logRules } from './log-rules.ts';
+import { mountRules } from './mount-rules.ts';
 import { restartRules } from './restart-rules.ts';
 import { stopRules } from './stop-rules.ts';
 
@@ -28,6 +29,7 @@ for (const definition of await driverBenches())
       execRules,
       imageRules,
       isolationRules,
+      mountRules,
     ])
       rules(use, definition.traits);
   });

@@ -28,6 +28,7 @@ async function started(behaviour: HollowBehaviour) {
     workingDir: undefined,
     environment: {},
     mounts: [],
+    security: {},
     resources: { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined },
     tty: false,
     stdin: false,

@@ -95,8 +95,13 @@ suite('admission', () => {
   test('what would be dropped in silence is refused: security contexts, hooks, deadlines, shared namespaces', () => {
     const named = (spec: Parameters<typeof refusal>[0]) => refusal(spec)?.[0];
     const contained = (more: object) => ({ containers: [container('main', more)] });
-    assert.equal(named({ securityContext: { runAsUser: 1000 } }), 'UnsupportedSecurityContext');
-    assert.equal(named(contained({ securityContext: { privileged: true } })), 'UnsupportedSecurityContext');
+    const unsupported = 'UnsupportedSecurityContext';
+    assert.equal(named({ securityContext: { runAsUser: 1000 } }), undefined);
+    assert.equal(named({ securityContext: { sysctls: [{ name: 'a', value: 'b' }] } }), unsupported);
+    assert.equal(named(contained({ securityContext: { procMount: 'Unmasked' } })), unsupported);
+    const confined = contained({ securityContext: { seccompProfile: { type: 'RuntimeDefault' } } });
+    assert.equal(named(confined), undefined);
+    assert.equal(named({ ...confined, runtimeClassName: 'process' }), unsupported);
     assert.equal(
       named(contained({ lifecycle: { preStop: { sleep: { seconds: 1 } } } })),
       'UnsupportedLifecycle',

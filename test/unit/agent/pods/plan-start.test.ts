@@ -61,6 +61,7 @@ suite('starting a pod', () => {
       workingDir: '/srv',
       environment: { HOSTNAME: 'web', NAME: 'serve', PORT: '80' },
       mounts: [],
+      security: {},
       resources: { cpuLimitMillis: 1500, cpuRequestMillis: 1500, memoryLimitBytes: 64 * 2 ** 20 },
       tty: false,
       stdin: false,

@@ -23,7 +23,13 @@ const podman: Engine = {
   limitsPids: true,
 };
 const docker: Engine = { ...podman, command: 'docker' };
-const ours = { owner: 'me', cluster: 'fleet', image: 'localhost/x:1', sandbox: 'flotilla.uid-1' };
+const ours = {
+  owner: 'me',
+  cluster: 'fleet',
+  image: 'localhost/x:1',
+  sandbox: 'flotilla.uid-1',
+  profileFolder: '/none',
+};
 
 const container: ContainerSpec = {
   podUid: 'uid-1',
@@ -37,6 +43,7 @@ const container: ContainerSpec = {
   workingDir: undefined,
   environment: {},
   mounts: [],
+  security: {},
   resources: { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined },
   tty: false,
   stdin: false,
