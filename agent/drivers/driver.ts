@@ -15,6 +15,8 @@ export interface RuntimeDriver extends Partial<Disposable> {
   /** Makes what the pod's containers share: network, IPC, PID namespace, or a cgroup and folders. */
   createSandbox(pod: SandboxSpec): Promise<SandboxHandle>;
   inspectSandbox(handle: SandboxHandle): Promise<SandboxState>;
+  /** Gives up what the sandbox holds of the node; what is left of its containers, which have ended, stays readable. */
+  stopSandbox(handle: SandboxHandle): Promise<void>;
   removeSandbox(handle: SandboxHandle): Promise<void>;
 
   /** A driver may only remember it until the start: what was never started need not survive the agent. */

@@ -148,6 +148,12 @@ class OciDriver implements RuntimeDriver {
     return text === undefined ? { state: 'missing' } : parseSandboxState(text, hostAddresses);
   }
 
+  async stopSandbox(handle: SandboxHandle): Promise<void> {
+    const answer = await this.#call(stopArguments(handle.id, 0));
+    if (answer.exitCode !== 0 && (await this.inspectSandbox(handle)).state === 'ready')
+      throw new DriverError('RuntimeUnavailable', `${handle.id} cannot be stopped: ${answer.message}`);
+  }
+
   async removeSandbox(handle: SandboxHandle): Promise<void> {
     const names = await this.#namesWhere(`label=${labels.podUid}=${handle.podUid}`);
     const isPause = (name: string) => parseName(name)?.kind === 'sandbox';

@@ -146,6 +146,9 @@ class ProcessDriver implements RuntimeDriver {
     return made ? { state: 'ready', podIps: hostAddresses() } : { state: 'missing' };
   }
 
+  /** It holds nothing but folders. */
+  async stopSandbox(): Promise<void> {}
+
   async removeSandbox(handle: SandboxHandle): Promise<void> {
     const { containers } = await listFolders(this.#root);
     for (const folder of containers)

@@ -6,7 +6,8 @@ import type {
 } from '../../protocol/generated/models.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { ContainerHandle } from '../drivers/driver.ts';
-import { viewContainer } from './container-view.ts';
+import { isReady, isStarted, isUp } from './container-health.ts';
+import { isSidecar, viewContainer } from './container-view.ts';
 import type { Reason } from './plan-parts.ts';
 import type { ContainerExit } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
@@ -22,7 +23,7 @@ export interface ContainerStatusOptions {
   idScheme: string;
 }
 
-/** One entry of containerStatuses or initContainerStatuses. A container without probes is ready while it runs. */
+/** One entry of containerStatuses or initContainerStatuses. */
 export function containerStatus(container: Container, options: ContainerStatusOptions): ContainerStatus {
   const { state, role, idScheme } = options;
   const view = viewContainer(state, container.name);
@@ -40,13 +41,17 @@ export function containerStatus(container: Container, options: ContainerStatusOp
     : {};
   switch (view.is) {
     case 'running': {
+      const unready = { ready: false, started: false };
+      if (!isUp(record, container))
+        return { ...common, state: { waiting: waitingState(options) }, lastState, ...unready };
       const running = { startedAt: timestamp(view.startedAtMs) };
-      const ready = role === 'main';
-      return { ...common, state: { running }, lastState, ready, started: true };
+      const goesOn = role === 'main' || isSidecar(container);
+      const ready = goesOn && isReady(record, container);
+      return { ...common, state: { running }, lastState, ready, started: isStarted(record, container) };
     }
     case 'exited': {
       const terminated = terminatedState(view.exit, record.handle, idScheme);
-      const ready = role === 'init' && view.exit.exitCode === 0;
+      const ready = role === 'init' && !isSidecar(container) && view.exit.exitCode === 0;
       if (!options.waiting) return { ...common, state: { terminated }, lastState, ready, started: false };
       const waiting: ContainerState = { waiting: waitingState(options) };
       return { ...common, state: waiting, lastState: { terminated }, ready: false, started: false };

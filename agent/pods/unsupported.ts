@@ -3,7 +3,7 @@ import { unknownVolume } from '../volumes/pod-volumes.ts';
 
 /**
  * What a pod may ask for and this agent does not do yet. Such a pod is refused in words: it is never run as if it
- * had not asked. (The one exception is probes, see docs/guide.md.)
+ * had not asked.
  */
 export interface Refusal {
   reason: string;
@@ -17,11 +17,7 @@ export function refuseUnsupported(
 ): Refusal | undefined {
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   return (
-    refuseVolumes(spec, containers) ??
-    refuseSidecars(spec) ??
-    refuseSecurity(spec, containers) ??
-    refuseHooks(containers) ??
-    refuseFields(spec, runtime)
+    refuseVolumes(spec, containers) ?? refuseSecurity(spec, containers) ?? refuseFields(spec, runtime)
   );
 }
 
@@ -38,13 +34,6 @@ function refuseVolumes({ volumes = [] }: PodSpec, containers: readonly Container
   if (!device) return undefined;
   const why = `volumeDevices of container "${device.name}" (raw block devices) are not offered by this node`;
   return refusal('UnsupportedVolume', why);
-}
-
-function refuseSidecars({ initContainers }: PodSpec): Refusal | undefined {
-  const sidecar = initContainers?.find(({ restartPolicy }) => restartPolicy === 'Always');
-  if (!sidecar) return undefined;
-  const what = `init container "${sidecar.name}" has restartPolicy Always (a sidecar)`;
-  return refusal('UnsupportedInitContainer', `${what}, which this node does not run`);
 }
 
 /** To run something with more rights than its author allowed is worse than not to run it. */
@@ -64,15 +53,6 @@ function refuseSecurity(spec: PodSpec, containers: readonly Container[]): Refusa
     );
   }
   return undefined;
-}
-
-function refuseHooks(containers: readonly Container[]): Refusal | undefined {
-  const container = containers.find(({ lifecycle }) => lifecycle?.postStart ?? lifecycle?.preStop);
-  if (!container) return undefined;
-  return refusal(
-    'UnsupportedLifecycle',
-    `lifecycle hooks of container "${container.name}" are not run by this node yet`,
-  );
 }
 
 function refuseFields(spec: PodSpec, runtime: string | undefined): Refusal | undefined {

@@ -131,7 +131,7 @@ suite('init containers', () => {
   test('with restartPolicy Never a failed one fails the pod', () => {
     const spec = { restartPolicy: 'Never', initContainers: [container('one')] };
     const life = new PodLife(pod(spec)).settle().exit('one', 3);
-    assert.deepEqual(life.steps(), []);
+    assert.deepEqual(life.steps(), ['stop sandbox']);
     assert.equal(life.status().phase, 'Failed');
     assert.deepEqual(life.waiting('app'), { reason: 'PodInitializing' });
   });
