@@ -129,7 +129,9 @@ async function stopContainer(
     timer.cancel();
     if (signal.aborted) hookProblem = undefined;
   }
-  const leftMs = Math.max(graceMs - (clock.monotonic() - begunAtMs), Math.min(leastGraceMs, graceMs));
+  const leftMs = Math.ceil(
+    Math.max(graceMs - (clock.monotonic() - begunAtMs), Math.min(leastGraceMs, graceMs)),
+  );
   await driver.stop(handle, { graceMs: leftMs });
   const state = await driver.inspect(handle);
   return { type: 'containerStopped', handle, state, ...(hookProblem === undefined ? {} : { hookProblem }) };

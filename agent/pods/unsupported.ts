@@ -16,9 +16,7 @@ export function refuseUnsupported(
   runtime: string | undefined,
 ): Refusal | undefined {
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
-  return (
-    refuseVolumes(spec, containers) ?? refuseSecurity(spec, containers) ?? refuseFields(spec, runtime)
-  );
+  return refuseVolumes(spec, containers) ?? refuseSecurity(spec, containers) ?? refuseFields(spec, runtime);
 }
 
 function refuseVolumes({ volumes = [] }: PodSpec, containers: readonly Container[]): Refusal | undefined {
