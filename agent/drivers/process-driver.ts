@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { release } from 'node:os';
+import { constants, release } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import { ExecError } from '../../lib/exec.ts';
@@ -21,6 +21,7 @@ import type {
 import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
+import { readEnd } from './oci/container-files.ts';
 import { attachToLog } from './process/attach-to-log.ts';
 import { type Cgroup, type CgroupTree, openCgroups } from './process/cgroups.ts';
 import {
@@ -202,7 +203,8 @@ class ProcessDriver implements RuntimeDriver {
       return;
     }
     if (graceMs > 0) {
-      askToEnd(running.start, this.#bootId);
+      const spec = await readSpec(folder).catch(() => undefined);
+      askToEnd(running.start, this.#bootId, spec?.stopSignal);
       await this.#waitForEnd(folder, graceMs);
     }
     for (let round = 0; this.#isRunning(folder); round++) {
@@ -234,6 +236,10 @@ class ProcessDriver implements RuntimeDriver {
     const state = this.#stateOf(folder);
     if (state.state !== 'created') return state;
     return (await readSpec(folder).catch(() => undefined)) ? state : { state: 'missing' };
+  }
+
+  async terminationMessage(handle: ContainerHandle): Promise<string> {
+    return readEnd(join(containerFolder(this.#root, handle).path, 'termination-log'));
   }
 
   watch(onHint: (podUid: string) => void): Disposable {
@@ -310,6 +316,8 @@ class ProcessDriver implements RuntimeDriver {
     return {
       ...(this.#options.environment ?? baseEnvironment()),
       ...spec.environment,
+      // A host process has no /dev of its own to be told by.
+      [terminationLogName]: join(folder.path, 'termination-log'),
       ...(this.#cgroups ? {} : { [markName]: folder.path }),
     };
   }
@@ -437,6 +445,7 @@ const wholeLog: LogOptions = {
   timestamps: false,
 };
 
+const terminationLogName = 'FLOTILLA_TERMINATION_LOG';
 const markName = 'FLOTILLA_CONTAINER';
 
 const joinScript = `
@@ -465,11 +474,13 @@ function shimAlive(start: StartRecord, bootId: string): boolean {
  * SIGTERM to the whole process group; the shim, its leader, shrugs it off. A process that left the group is asked
  * by itself.
  */
-function askToEnd(start: StartRecord, bootId: string): void {
+function askToEnd(start: StartRecord, bootId: string, stopSignal = 'SIGTERM'): void {
+  const known = Object.keys(constants.signals).includes(stopSignal);
+  const signal = known ? (stopSignal as NodeJS.Signals) : 'SIGTERM';
   const grouped = shimAlive(start, bootId);
-  if (grouped) sendSignal(-start.shimPid, 'SIGTERM');
+  if (grouped) sendSignal(-start.shimPid, signal);
   if (!isAlive(start, bootId)) return;
-  if (!grouped || readProcessStat(start.pid)?.group !== start.shimPid) sendSignal(start.pid, 'SIGTERM');
+  if (!grouped || readProcessStat(start.pid)?.group !== start.shimPid) sendSignal(start.pid, signal);
 }
 
 /**

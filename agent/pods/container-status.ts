@@ -11,6 +11,7 @@ import { isSidecar, viewContainer } from './container-view.ts';
 import type { Reason } from './plan-parts.ts';
 import type { ContainerExit } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
+import { clipped } from './termination-message.ts';
 
 export interface ContainerStatusOptions {
   state: PodState;
@@ -19,6 +20,8 @@ export interface ContainerStatusOptions {
   /** What it waits for when nothing more is known. */
   waitingByDefault: 'ContainerCreating' | 'PodInitializing';
   role: 'init' | 'main';
+  /** Bytes of a termination message that are shown. */
+  messageBytesMax: number;
   /** `podman` in `podman://<id>`. */
   idScheme: string;
 }
@@ -27,7 +30,12 @@ export interface ContainerStatusOptions {
 export function containerStatus(container: Container, options: ContainerStatusOptions): ContainerStatus {
   const { state, role, idScheme } = options;
   const view = viewContainer(state, container.name);
-  const base = { name: container.name, image: container.image ?? '' };
+  const { stopSignal } = container.lifecycle ?? {};
+  const base = {
+    name: container.name,
+    image: container.image ?? '',
+    ...(stopSignal === undefined ? {} : { stopSignal }),
+  };
   if (view.is === 'absent') {
     const imageID = state.images[container.name]?.imageId ?? '';
     const waiting = { waiting: waitingState(options) };
@@ -37,7 +45,7 @@ export function containerStatus(container: Container, options: ContainerStatusOp
   const containerID = `${idScheme}://${record.engineId ?? record.handle.id}`;
   const common = { ...base, imageID: record.imageId, containerID, restartCount: record.handle.attempt };
   const lastState = record.previous
-    ? { terminated: terminatedState(record.previous.exit, record.previous.handle, idScheme) }
+    ? { terminated: terminatedState(record.previous.exit, record.previous.handle, options) }
     : {};
   switch (view.is) {
     case 'running': {
@@ -50,7 +58,7 @@ export function containerStatus(container: Container, options: ContainerStatusOp
       return { ...common, state: { running }, lastState, ready, started: isStarted(record, container) };
     }
     case 'exited': {
-      const terminated = terminatedState(view.exit, record.handle, idScheme);
+      const terminated = terminatedState(view.exit, record.handle, options);
       const ready = role === 'init' && !isSidecar(container) && view.exit.exitCode === 0;
       if (!options.waiting) return { ...common, state: { terminated }, lastState, ready, started: false };
       const waiting: ContainerState = { waiting: waitingState(options) };
@@ -78,12 +86,12 @@ function waitingState({ waiting, waitingByDefault }: ContainerStatusOptions): {
 function terminatedState(
   exit: ContainerExit,
   handle: ContainerHandle,
-  idScheme: string,
+  { idScheme, messageBytesMax }: ContainerStatusOptions,
 ): ContainerStateTerminated {
   return {
     exitCode: exit.exitCode,
     reason: exit.reason,
-    ...(exit.message === undefined ? {} : { message: exit.message }),
+    ...(exit.message === undefined ? {} : { message: clipped(exit.message, messageBytesMax) }),
     startedAt: timestamp(exit.startedAtMs),
     finishedAt: timestamp(exit.finishedAtMs),
     containerID: `${idScheme}://${exit.engineId ?? handle.id}`,

@@ -7,6 +7,7 @@ import { leastGraceMs } from './plan-ending.ts';
 import type { PodEvent } from './pod-state.ts';
 import type { Executors, Step, StepType, StopContainer } from './steps.ts';
 import { takeHook } from './take-hook.ts';
+import { inspectWithMessage } from './termination-message.ts';
 
 export interface ExecutorOptions {
   driver: RuntimeDriver;
@@ -116,7 +117,7 @@ async function runContainer(
 /** The hook and the container's own good-bye share the grace period; a hurried stop cuts the hook short. */
 async function stopContainer(
   { driver, clock }: ExecutorOptions,
-  { handle, graceMs, preStop }: StopContainer,
+  { handle, graceMs, preStop, container }: StopContainer,
   signal: AbortSignal,
 ): Promise<PodEvent> {
   const begunAtMs = clock.monotonic();
@@ -133,7 +134,7 @@ async function stopContainer(
     Math.max(graceMs - (clock.monotonic() - begunAtMs), Math.min(leastGraceMs, graceMs)),
   );
   await driver.stop(handle, { graceMs: leftMs });
-  const state = await driver.inspect(handle);
+  const state = await inspectWithMessage(driver, handle, container);
   return { type: 'containerStopped', handle, state, ...(hookProblem === undefined ? {} : { hookProblem }) };
 }
 

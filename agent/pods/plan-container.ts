@@ -12,10 +12,12 @@ import {
 import { resolveContainer } from './environment.ts';
 import { hookOf, stopOf } from './plan-ending.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
-import { graceSecondsOf, podHostname } from './plan-sandbox.ts';
-import type { Failure, Now } from './pod-state.ts';
+import { graceSecondsOf } from './plan-sandbox.ts';
+import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
+import type { Failure, Now, PodState } from './pod-state.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { containerTarget, hookTarget, imageTarget } from './steps.ts';
+import { terminationMessagePathDefault } from './termination-message.ts';
 
 type RunInput = PlanInput & { pod: Pod };
 
@@ -164,8 +166,24 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     }),
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
+    ...extras(pod, container, state),
   };
   return { steps: [{ type: 'runContainer', spec, sandbox, created, mounts: resolved.mounts }] };
+}
+
+function extras(pod: Pod, container: Container, { record }: PodState): Partial<ContainerSpec> {
+  const { shareProcessNamespace, hostPID, hostIPC } = pod.spec ?? {};
+  const stopSignal = container.lifecycle?.stopSignal;
+  const hosts = hostsFile(pod, record.podIps);
+  const resolver = resolverFile(pod);
+  return {
+    terminationMessagePath: container.terminationMessagePath ?? terminationMessagePathDefault,
+    ...(stopSignal === undefined ? {} : { stopSignal }),
+    ...(hostPID ? { pids: 'host' } : shareProcessNamespace ? { pids: 'pod' } : {}),
+    ...(hostIPC ? { hostIpc: true } : {}),
+    ...(hosts ? { hosts } : {}),
+    ...(resolver ? { resolver } : {}),
+  };
 }
 
 /** Whether the container's image is there, and what to do when not. */

@@ -75,13 +75,13 @@ export function stopOf(
   state: PodState,
   { handle }: ContainerRecord,
   graceMs: number,
-): Pick<StopContainer, 'handle' | 'graceMs' | 'preStop'> {
+): Pick<StopContainer, 'handle' | 'graceMs' | 'preStop' | 'container'> {
   const container = findContainer(pod, handle.container);
   const preStop =
     pod && container && graceMs > 0 && viewContainer(state, handle.container).is === 'running'
       ? hookOf('preStop', { pod, container, state })
       : undefined;
-  return { handle, graceMs, ...(preStop ? { preStop } : {}) };
+  return { handle, graceMs, ...(container ? { container } : {}), ...(preStop ? { preStop } : {}) };
 }
 
 export function hookOf(
@@ -102,7 +102,8 @@ export function sharesHost({ spec }: Pod, { record }: PodState): boolean {
   return spec?.hostNetwork === true || record.runtime === 'process';
 }
 
-function findContainer(pod: Pod | undefined, name: string): Container | undefined {
+/** By name, in any of the pod's lists. */
+export function findContainer(pod: Pod | undefined, name: string): Container | undefined {
   return [...(pod?.spec?.initContainers ?? []), ...(pod?.spec?.containers ?? [])].find(
     (container) => container.name === name,
   );

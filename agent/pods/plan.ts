@@ -10,8 +10,18 @@ import {
   viewContainer,
 } from './container-view.ts';
 import { planContainer, planImage } from './plan-container.ts';
+import { checkDeadline } from './plan-deadline.ts';
 import { planEnding } from './plan-ending.ts';
-import { emptyPlan, isTerminating, merge, type PartPlan, type Plan, type PlanInput } from './plan-parts.ts';
+import {
+  earliest,
+  emptyPlan,
+  isTerminating,
+  merge,
+  type PartPlan,
+  type Plan,
+  type PlanInput,
+  type Reason,
+} from './plan-parts.ts';
 import { planSandbox } from './plan-sandbox.ts';
 import { planTeardown } from './plan-teardown.ts';
 import { planVolumes } from './plan-volumes.ts';
@@ -35,7 +45,21 @@ export function plan(input: PlanInput): Plan {
 
 const notYet: PartPlan & { ready: boolean } = { ready: false, steps: [] };
 
-function planRun(input: PlanInput & { pod: Pod }): Plan {
+function planRun(given: PlanInput & { pod: Pod }): Plan {
+  const { pod, state, now } = given;
+  const finished = isFinished(state, containersOf(pod.spec));
+  const { failed, wakeAtMs } = finished ? {} : checkDeadline(pod, state, now);
+  const result = planUnlessOver(failed ? { ...given, state: withFailed(state, failed) } : given);
+  const wake = earliest(result.wakeAtMs, wakeAtMs);
+  return { ...result, ...(failed ? { failed } : {}), ...(wake === undefined ? {} : { wakeAtMs: wake }) };
+}
+
+/** As it will be written down with the plan that rests on it. */
+export function withFailed(state: PodState, failed: Required<Reason>): PodState {
+  return { ...state, record: { ...state.record, failed } };
+}
+
+function planUnlessOver(input: PlanInput & { pod: Pod }): Plan {
   const { pod, state } = input;
   const containers = containersOf(pod.spec);
   const result = emptyPlan();

@@ -88,6 +88,8 @@ const podRecord = v.object({
   sandbox: v.optional(sandboxHandle),
   /** Counts the sandboxes made; 0 before the first. */
   sandboxAttempt: v.number(),
+  /** For activeDeadlineSeconds, noted now and then: how long the pod has been here. */
+  activeMs: v.optional(milliseconds),
   /** The sandbox was stopped because the pod has ended. */
   sandboxStopped: v.optional(v.boolean()),
   /** The node has put an end to the pod: it is Failed, and nothing of it starts again. */

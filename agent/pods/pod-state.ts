@@ -34,6 +34,9 @@ export interface PodState {
   readonly doomed: Readonly<Record<string, Doom>>;
   /** Monotonic: since when the pod as a whole is being stopped. */
   readonly endingSinceMs?: number;
+  /** Monotonic: since when this life of the agent knows the pod, and for how long earlier ones did. */
+  readonly sinceMs: number;
+  readonly activeBeforeMs: number;
 }
 
 export interface Doom {
@@ -107,6 +110,8 @@ export function initialState(record: PodRecord, now: Now): PodState {
     failures: {},
     underWay: {},
     doomed: {},
+    sinceMs: now.monotonicMs,
+    activeBeforeMs: record.activeMs ?? 0,
   };
 }
 
@@ -381,8 +386,9 @@ function exitOf(seen: Extract<ContainerState, { state: 'exited' }>): ContainerEx
   if (seen.exitCode === undefined && seen.signal === undefined) {
     return { exitCode, reason: 'Unknown', ...facts };
   }
+  const said = seen.message === undefined ? {} : { message: seen.message };
   const reason = seen.outOfMemory ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error';
-  return { exitCode, reason, ...facts };
+  return { exitCode, reason, ...said, ...facts };
 }
 
 function lostExit(container: ContainerRecord): ContainerExit {

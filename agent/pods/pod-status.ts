@@ -7,6 +7,7 @@ import type { Plan, Reason } from './plan-parts.ts';
 import { podConditions } from './pod-conditions.ts';
 import type { PodRecord } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
+import { messageShare } from './termination-message.ts';
 
 export interface PodStatusOptions {
   pod: Pod;
@@ -30,6 +31,7 @@ export function podStatus(options: PodStatusOptions): {
         state,
         role,
         idScheme: options.idScheme,
+        messageBytesMax: messageShare(pod),
         waiting: plan.waiting[container.name] ?? sandboxProblem(plan, containers.init.length > 0),
         waitingByDefault: containers.init.length > 0 ? 'PodInitializing' : 'ContainerCreating',
       }),

@@ -4,15 +4,16 @@ import type { Logger } from '../../lib/log.ts';
 import type { Pod } from '../../protocol/generated/models.ts';
 import type { PodReport } from '../../protocol/topics/sync.ts';
 import type { Journal } from '../desired/journal.ts';
-import type { RuntimeDriver } from '../drivers/driver.ts';
+import type { ContainerHandle, ContainerState, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
 import { podAddress } from '../probes/pod-address.ts';
 import type { ProbeListener, Prober } from '../probes/prober.ts';
 import { probeTargets } from './container-health.ts';
 import { execute } from './executors.ts';
-import { plan } from './plan.ts';
-import { sharesHost } from './plan-ending.ts';
+import { plan, withFailed } from './plan.ts';
+import { notedActiveMs } from './plan-deadline.ts';
+import { findContainer, sharesHost } from './plan-ending.ts';
 import { isTerminating, type Plan, type PlanContext } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import { type Announcement, announce, announceProbe, announceWaiting } from './pod-events.ts';
@@ -21,6 +22,7 @@ import { initialState, type Now, type PodEvent, type PodState, reduce } from './
 import { podStatus } from './pod-status.ts';
 import { containerTarget, type Executors, type Step, sandboxTarget, type Target, targetOf } from './steps.ts';
 import { execIn } from './take-hook.ts';
+import { inspectWithMessage } from './termination-message.ts';
 
 export interface PodWorkerOptions {
   record: PodRecord;
@@ -206,11 +208,18 @@ export class PodWorker {
     for (;;) {
       const pod = this.#options.desired();
       const planned = plan({ pod, state: this.#state, now: this.#now(), context: this.#options.context() });
+      if (planned.failed) this.#fail(planned.failed);
       const status = this.#note(pod, planned);
       const version = this.#version;
       await this.#write();
       if (version === this.#version && pod === this.#options.desired()) return { planned, pod, status };
     }
+  }
+
+  /** The steps that follow are taken only when this is on disk. */
+  #fail(failed: { reason: string; message: string }): void {
+    this.#state = withFailed(this.#state, failed);
+    this.#announce({ type: 'Normal', ...failed });
   }
 
   /** Takes into the record what the plan decided, and makes the status to report. */
@@ -222,8 +231,10 @@ export class PodWorker {
       const container = containers[name];
       if (container) containers[name] = { ...container, replace: true };
     }
+    const activeMs = notedActiveMs(pod, this.#state, this.#now());
     const next = {
       ...record,
+      ...(activeMs === undefined ? {} : { activeMs }),
       volumes: record.volumes || planned.steps.some(({ type }) => type === 'prepareVolumes'),
       terminating,
       containers,
@@ -315,7 +326,7 @@ export class PodWorker {
     );
     try {
       const seen = await Promise.all(
-        looked.map(async ({ handle }) => [handle.container, await driver.inspect(handle)] as const),
+        looked.map(async ({ handle }) => [handle.container, await this.#inspect(handle)] as const),
       );
       const containers = Object.fromEntries(seen);
       const someEnded = seen.some(([, { state }]) => state === 'exited' || state === 'missing');
@@ -330,6 +341,11 @@ export class PodWorker {
       this.distrust(scope === 'all' ? 'all' : 'containers');
       throw error;
     }
+  }
+
+  #inspect(handle: ContainerHandle): Promise<ContainerState> {
+    const container = findContainer(this.#options.desired(), handle.container);
+    return inspectWithMessage(this.driver, handle, container);
   }
 
   #now(): Now {

@@ -1,4 +1,4 @@
-import type { Pod } from '../../protocol/generated/models.ts';
+import type { Container, Pod } from '../../protocol/generated/models.ts';
 import type {
   ContainerHandle,
   ContainerSpec,
@@ -39,6 +39,8 @@ export interface StepDetails {
 
 export interface StopContainer {
   handle: ContainerHandle;
+  /** As it is wanted; tells where its last word is. */
+  container?: Container;
   /** With what the hook takes; whoever waited for others to stop first has less than the pod. */
   graceMs: number;
   preStop?: Hook;

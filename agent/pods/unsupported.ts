@@ -55,13 +55,9 @@ function refuseSecurity(spec: PodSpec, containers: readonly Container[]): Refusa
 
 function refuseFields(spec: PodSpec, runtime: string | undefined): Refusal | undefined {
   const asked: Record<string, boolean> = {
-    activeDeadlineSeconds: spec.activeDeadlineSeconds !== undefined,
-    hostAliases: (spec.hostAliases ?? []).length > 0,
-    dnsConfig: spec.dnsConfig !== undefined,
-    // A process of the host sees the host's processes anyway.
-    hostPID: runtime !== 'process' && spec.hostPID === true,
-    hostIPC: runtime !== 'process' && spec.hostIPC === true,
-    shareProcessNamespace: runtime !== 'process' && spec.shareProcessNamespace === true,
+    // A host process has the host's names; that it sees the host's processes goes without saying.
+    hostAliases: runtime === 'process' && (spec.hostAliases ?? []).length > 0,
+    dnsConfig: runtime === 'process' && spec.dnsConfig !== undefined,
   };
   const field = Object.keys(asked).find((name) => asked[name]);
   return field === undefined

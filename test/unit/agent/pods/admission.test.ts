@@ -90,14 +90,14 @@ suite('admission', () => {
     assert.equal(refusal({ volumes: [{ name: 'data', hostPath: { path: '/data' } }] }), undefined);
   });
 
-  test('what would be dropped in silence is refused: security contexts, deadlines, shared namespaces', () => {
+  test('what would be dropped in silence is refused: security contexts, names of its own for a host process', () => {
     const named = (spec: Parameters<typeof refusal>[0]) => refusal(spec)?.[0];
     const contained = (more: object) => ({ containers: [container('main', more)] });
     assert.equal(named({ securityContext: { runAsUser: 1000 } }), 'UnsupportedSecurityContext');
     assert.equal(named(contained({ securityContext: { privileged: true } })), 'UnsupportedSecurityContext');
-    assert.equal(named({ activeDeadlineSeconds: 5 }), 'UnsupportedField');
-    assert.equal(named({ shareProcessNamespace: true }), 'UnsupportedField');
-    assert.equal(named({ shareProcessNamespace: true, runtimeClassName: 'process' }), undefined);
+    const dns = { dnsConfig: { nameservers: ['10.0.0.53'] } };
+    assert.equal(named({ ...dns, runtimeClassName: 'process' }), 'UnsupportedField');
+    assert.equal(named(dns), undefined);
     assert.equal(named({ securityContext: {} }), undefined, 'what the API fills in asks for nothing');
   });
 

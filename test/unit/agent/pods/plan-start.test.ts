@@ -64,6 +64,7 @@ suite('starting a pod', () => {
       resources: { cpuLimitMillis: 1500, cpuRequestMillis: 1500, memoryLimitBytes: 64 * 2 ** 20 },
       tty: false,
       stdin: false,
+      terminationMessagePath: '/dev/termination-log',
     });
   });
 
