@@ -15,6 +15,8 @@ export interface RuntimeDriver extends Partial<Disposable> {
   /** Makes what the pod's containers share: network, IPC, PID namespace, or a cgroup and folders. */
   createSandbox(pod: SandboxSpec): Promise<SandboxHandle>;
   inspectSandbox(handle: SandboxHandle): Promise<SandboxState>;
+  /** Gives up what the sandbox holds of the node; what is left of its containers, which have ended, stays readable. */
+  stopSandbox(handle: SandboxHandle): Promise<void>;
   removeSandbox(handle: SandboxHandle): Promise<void>;
 
   /** A driver may only remember it until the start: what was never started need not survive the agent. */
@@ -36,6 +38,8 @@ export interface RuntimeDriver extends Partial<Disposable> {
   /** Pulls the image unless it is present; resolves to its id. Absent where images mean nothing. */
   pull?(image: string, options: { policy: PullPolicy; signal: AbortSignal }): Promise<{ imageId: string }>;
   logs?(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** What the container wrote to its `terminationMessagePath`; '' when nothing. */
+  terminationMessage?(handle: ContainerHandle): Promise<string>;
   exec?(handle: ContainerHandle, options: ExecOptions): Promise<ExecProcess>;
   /**
    * The output of a running container from now on, and its input where it was created with one. Ending or killing the
@@ -92,6 +96,29 @@ export interface ContainerSpec {
   resources: ResourceLimits;
   tty: boolean;
   stdin: boolean;
+  /** In the container: a file it may write a last word to. */
+  terminationMessagePath?: string;
+  /** Other than the image's own, e.g. `SIGQUIT`. */
+  stopSignal?: string;
+  /** Whose processes it sees beside its own: all the pod's, the host's, or those of another container of the pod. */
+  pids?: 'pod' | 'host' | ContainerHandle;
+  hostIpc?: boolean;
+  hosts?: HostsFile;
+  resolver?: ResolverFile;
+}
+
+export interface HostsFile {
+  /** The host's own lines come first. */
+  ofHost: boolean;
+  text: string;
+}
+
+export interface ResolverFile {
+  /** Added to what the host has, instead of in its place. */
+  ofHost: boolean;
+  nameservers: readonly string[];
+  searches: readonly string[];
+  options: readonly string[];
 }
 
 export interface ContainerMount {
@@ -171,6 +198,8 @@ export type ContainerState =
       startedAtMs: number;
       finishedAtMs: number;
       imageId: string;
+      /** What it left to be read; see `terminationMessage`. */
+      message?: string;
       /** The id by which the engine's own tools know the container, where there is an engine. */
       engineId?: string;
     }

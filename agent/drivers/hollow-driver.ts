@@ -19,7 +19,7 @@ import { DriverError } from './errors.ts';
  * that a simulated agent can "restart" over the same host.
  */
 export interface HollowHost {
-  readonly sandboxes: Map<string, { spec: SandboxSpec; ip: string }>;
+  readonly sandboxes: Map<string, { spec: SandboxSpec; ip: string; stopped: boolean }>;
   readonly containers: Map<string, HollowContainer>;
   readonly listeners: Set<(podUid: string) => void>;
   /** Numbers for pids and addresses. */
@@ -93,13 +93,21 @@ class HollowDriver implements RuntimeDriver {
   createSandbox(pod: SandboxSpec): Promise<SandboxHandle> {
     const number = ++this.#host.counter;
     const ip = pod.hostNetwork ? '192.0.2.1' : `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`;
-    if (!this.#host.sandboxes.has(pod.podUid)) this.#host.sandboxes.set(pod.podUid, { spec: pod, ip });
+    if (!this.#host.sandboxes.has(pod.podUid))
+      this.#host.sandboxes.set(pod.podUid, { spec: pod, ip, stopped: false });
     return Promise.resolve(this.#sandboxHandle(pod.podUid));
   }
 
   inspectSandbox(handle: SandboxHandle): Promise<SandboxState> {
     const sandbox = this.#host.sandboxes.get(handle.podUid);
-    return Promise.resolve(sandbox ? { state: 'ready', podIps: [sandbox.ip] } : { state: 'missing' });
+    if (!sandbox) return Promise.resolve({ state: 'missing' });
+    return Promise.resolve(sandbox.stopped ? { state: 'stopped' } : { state: 'ready', podIps: [sandbox.ip] });
+  }
+
+  stopSandbox(handle: SandboxHandle): Promise<void> {
+    const sandbox = this.#host.sandboxes.get(handle.podUid);
+    if (sandbox) sandbox.stopped = true;
+    return Promise.resolve();
   }
 
   async removeSandbox(handle: SandboxHandle): Promise<void> {

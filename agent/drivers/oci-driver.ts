@@ -35,6 +35,12 @@ import {
   stopArguments,
 } from './oci/arguments.ts';
 import {
+  makeContainerFiles,
+  readTerminationMessage,
+  removeContainerFiles,
+  removePodFiles,
+} from './oci/container-files.ts';
+import {
   callEngine,
   describeEngine,
   type Engine,
@@ -61,7 +67,7 @@ import { createPidWatch, type PidWatch } from './pid-watch.ts';
  * its words. Exits are noticed by watching the first process in /proc, with no engine process kept running.
  */
 export interface OciDriverOptions extends Ownership {
-  /** Holds `seccomp/`, with the profiles that pods may name. */
+  /** Holds `oci/` and `seccomp/`, with the profiles that pods may name; must be the same after a restart, and one agent's alone. */
   stateDir: string;
   clock: Clock;
   log: Logger;
@@ -152,12 +158,21 @@ class OciDriver implements RuntimeDriver {
     return text === undefined ? { state: 'missing' } : parseSandboxState(text, hostAddresses);
   }
 
+  async stopSandbox(handle: SandboxHandle): Promise<void> {
+    const answer = await this.#call(stopArguments(handle.id, 0));
+    if (answer.exitCode !== 0 && (await this.inspectSandbox(handle)).state === 'ready')
+      throw new DriverError('RuntimeUnavailable', `${handle.id} cannot be stopped: ${answer.message}`);
+  }
+
   async removeSandbox(handle: SandboxHandle): Promise<void> {
     const names = await this.#namesWhere(`label=${labels.podUid}=${handle.podUid}`);
     const isPause = (name: string) => parseName(name)?.kind === 'sandbox';
     // The pause container by itself and last: an engine refuses to remove what others depend on.
-    await this.#removeAll(names.filter((name) => !isPause(name)));
+    const containers = names.filter((name) => !isPause(name));
+    // One that looks into another's processes has to go before it; which does is not known here.
+    await this.#removeAll(containers).catch(() => this.#removeAll(containers));
     await this.#removeAll(names.filter(isPause));
+    await removePodFiles(this.#filesRoot, handle.podUid);
   }
 
   async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {
@@ -179,7 +194,9 @@ class OciDriver implements RuntimeDriver {
     const image = this.#imageIds.get(spec.image) ?? spec.image;
     const profileFolder = join(this.#options.stateDir, 'seccomp');
     const options = { ...this.#options, image, sandbox, profileFolder };
-    const { args, environment } = runContainerArguments(engine, spec, options);
+    const files = await makeContainerFiles(this.#filesRoot, spec);
+    const seen = { ...spec, mounts: [...spec.mounts, ...files] };
+    const { args, environment } = runContainerArguments(engine, seen, options);
     const answer = await this.#call(args, { environment });
     if (answer.exitCode !== 0) await this.#explainFailedRun(name, spec, answer);
     this.#created.delete(name);
@@ -228,6 +245,15 @@ class OciDriver implements RuntimeDriver {
   async remove(handle: ContainerHandle): Promise<void> {
     this.#created.delete(containerName(handle));
     await this.#removeAll([containerName(handle)]);
+    await removeContainerFiles(this.#filesRoot, handle);
+  }
+
+  async terminationMessage(handle: ContainerHandle): Promise<string> {
+    return readTerminationMessage(this.#filesRoot, handle);
+  }
+
+  get #filesRoot(): string {
+    return join(this.#options.stateDir, 'oci');
   }
 
   async inspect(handle: ContainerHandle): Promise<ContainerState> {

@@ -22,6 +22,7 @@ import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
 import { requireNonRoot } from './non-root.ts';
+import { readEnd } from './oci/container-files.ts';
 import { attachToLog } from './process/attach-to-log.ts';
 import { type Cgroup, type CgroupTree, openCgroups } from './process/cgroups.ts';
 import {
@@ -41,19 +42,12 @@ import {
   writeWhole,
 } from './process/container-folder.ts';
 import { ContainerLog, type LogLimits, logLimitsDefault } from './process/container-log.ts';
+import { askToEnd, markName, membersBySession, shimAlive } from './process/container-members.ts';
 import { hasOwnView, inMountsOf, isMounted, withMounts } from './process/private-mounts.ts';
 import { readLog } from './process/read-log.ts';
 import { withRights } from './process/rights.ts';
 import { resolveProgram, startShim, withOddNames } from './process/shim.ts';
-import {
-  allProcesses,
-  currentBootId,
-  hasEnvironment,
-  isAlive,
-  type ProcessStat,
-  readProcessStat,
-  sendSignal,
-} from './process-identity.ts';
+import { currentBootId, isAlive, sendSignal } from './process-identity.ts';
 
 /**
  * Runs containers as plain processes of the host: no image (manifests say `image: host`), the host's network and
@@ -148,6 +142,9 @@ class ProcessDriver implements RuntimeDriver {
     return made ? { state: 'ready', podIps: hostAddresses() } : { state: 'missing' };
   }
 
+  /** It holds nothing but folders. */
+  async stopSandbox(): Promise<void> {}
+
   async removeSandbox(handle: SandboxHandle): Promise<void> {
     const { containers } = await listFolders(this.#root);
     for (const folder of containers)
@@ -204,7 +201,8 @@ class ProcessDriver implements RuntimeDriver {
       return;
     }
     if (graceMs > 0) {
-      askToEnd(running.start, this.#bootId);
+      const spec = await readSpec(folder).catch(() => undefined);
+      askToEnd(running.start, this.#bootId, spec?.stopSignal);
       await this.#waitForEnd(folder, graceMs);
     }
     for (let round = 0; this.#isRunning(folder); round++) {
@@ -236,6 +234,10 @@ class ProcessDriver implements RuntimeDriver {
     const state = this.#stateOf(folder);
     if (state.state !== 'created') return state;
     return (await readSpec(folder).catch(() => undefined)) ? state : { state: 'missing' };
+  }
+
+  async terminationMessage(handle: ContainerHandle): Promise<string> {
+    return readEnd(join(containerFolder(this.#root, handle).path, 'termination-log'));
   }
 
   watch(onHint: (podUid: string) => void): Disposable {
@@ -313,6 +315,8 @@ class ProcessDriver implements RuntimeDriver {
     return {
       ...(this.#options.environment ?? baseEnvironment()),
       ...spec.environment,
+      // A host process has no /dev of its own to be told by.
+      [terminationLogName]: join(folder.path, 'termination-log'),
       ...(this.#cgroups ? {} : { [markName]: folder.path }),
     };
   }
@@ -440,7 +444,7 @@ const wholeLog: LogOptions = {
   timestamps: false,
 };
 
-const markName = 'FLOTILLA_CONTAINER';
+const terminationLogName = 'FLOTILLA_TERMINATION_LOG';
 
 const joinScript = `
 __fl_join=$1
@@ -451,44 +455,4 @@ exec "$@"
 
 function cgroupPath({ podUid, container, attempt }: ContainerFolder): string {
   return `${podUid}/${container}-${attempt}`;
-}
-
-function shimAlive(start: StartRecord, bootId: string): boolean {
-  if (start.bootId !== bootId) return false;
-  const stat = readProcessStat(start.shimPid);
-  return (
-    stat !== undefined &&
-    !stat.zombie &&
-    stat.session === start.shimPid &&
-    stat.startTicks <= start.startTicks
-  );
-}
-
-/**
- * SIGTERM to the whole process group; the shim, its leader, shrugs it off. A process that left the group is asked
- * by itself.
- */
-function askToEnd(start: StartRecord, bootId: string): void {
-  const grouped = shimAlive(start, bootId);
-  if (grouped) sendSignal(-start.shimPid, 'SIGTERM');
-  if (!isAlive(start, bootId)) return;
-  if (!grouped || readProcessStat(start.pid)?.group !== start.shimPid) sendSignal(start.pid, 'SIGTERM');
-}
-
-/**
- * Without control groups: the shim's session, everything begotten by it or by the command, and whatever carries the
- * container's mark. Numbers count only while their owners live: a later process may have them.
- */
-function membersBySession(folder: ContainerFolder, start: StartRecord, bootId: string): number[] {
-  const everything = allProcesses();
-  const mark = `${markName}=${folder.path}`;
-  const session = shimAlive(start, bootId) ? start.shimPid : undefined;
-  const ours = new Set<number>(isAlive(start, bootId) ? [start.pid] : []);
-  const belongs = (stat: ProcessStat) =>
-    stat.session === session ||
-    stat.parentPid === session ||
-    ours.has(stat.parentPid) ||
-    hasEnvironment(stat.pid, mark);
-  for (const stat of everything) if (belongs(stat)) ours.add(stat.pid);
-  return [...ours].filter((pid) => pid !== session);
 }

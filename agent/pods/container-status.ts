@@ -6,10 +6,12 @@ import type {
 } from '../../protocol/generated/models.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { ContainerHandle } from '../drivers/driver.ts';
-import { viewContainer } from './container-view.ts';
+import { isReady, isStarted, isUp } from './container-health.ts';
+import { isSidecar, viewContainer } from './container-view.ts';
 import type { Reason } from './plan-parts.ts';
 import type { ContainerExit } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
+import { clipped } from './termination-message.ts';
 
 export interface ContainerStatusOptions {
   state: PodState;
@@ -18,15 +20,22 @@ export interface ContainerStatusOptions {
   /** What it waits for when nothing more is known. */
   waitingByDefault: 'ContainerCreating' | 'PodInitializing';
   role: 'init' | 'main';
+  /** Bytes of a termination message that are shown. */
+  messageBytesMax: number;
   /** `podman` in `podman://<id>`. */
   idScheme: string;
 }
 
-/** One entry of containerStatuses or initContainerStatuses. A container without probes is ready while it runs. */
+/** One entry of containerStatuses or initContainerStatuses. */
 export function containerStatus(container: Container, options: ContainerStatusOptions): ContainerStatus {
   const { state, role, idScheme } = options;
   const view = viewContainer(state, container.name);
-  const base = { name: container.name, image: container.image ?? '' };
+  const { stopSignal } = container.lifecycle ?? {};
+  const base = {
+    name: container.name,
+    image: container.image ?? '',
+    ...(stopSignal === undefined ? {} : { stopSignal }),
+  };
   if (view.is === 'absent') {
     const imageID = state.images[container.name]?.imageId ?? '';
     const waiting = { waiting: waitingState(options) };
@@ -36,17 +45,21 @@ export function containerStatus(container: Container, options: ContainerStatusOp
   const containerID = `${idScheme}://${record.engineId ?? record.handle.id}`;
   const common = { ...base, imageID: record.imageId, containerID, restartCount: record.handle.attempt };
   const lastState = record.previous
-    ? { terminated: terminatedState(record.previous.exit, record.previous.handle, idScheme) }
+    ? { terminated: terminatedState(record.previous.exit, record.previous.handle, options) }
     : {};
   switch (view.is) {
     case 'running': {
+      const unready = { ready: false, started: false };
+      if (!isUp(record, container))
+        return { ...common, state: { waiting: waitingState(options) }, lastState, ...unready };
       const running = { startedAt: timestamp(view.startedAtMs) };
-      const ready = role === 'main';
-      return { ...common, state: { running }, lastState, ready, started: true };
+      const goesOn = role === 'main' || isSidecar(container);
+      const ready = goesOn && isReady(record, container);
+      return { ...common, state: { running }, lastState, ready, started: isStarted(record, container) };
     }
     case 'exited': {
-      const terminated = terminatedState(view.exit, record.handle, idScheme);
-      const ready = role === 'init' && view.exit.exitCode === 0;
+      const terminated = terminatedState(view.exit, record.handle, options);
+      const ready = role === 'init' && !isSidecar(container) && view.exit.exitCode === 0;
       if (!options.waiting) return { ...common, state: { terminated }, lastState, ready, started: false };
       const waiting: ContainerState = { waiting: waitingState(options) };
       return { ...common, state: waiting, lastState: { terminated }, ready: false, started: false };
@@ -73,12 +86,12 @@ function waitingState({ waiting, waitingByDefault }: ContainerStatusOptions): {
 function terminatedState(
   exit: ContainerExit,
   handle: ContainerHandle,
-  idScheme: string,
+  { idScheme, messageBytesMax }: ContainerStatusOptions,
 ): ContainerStateTerminated {
   return {
     exitCode: exit.exitCode,
     reason: exit.reason,
-    ...(exit.message === undefined ? {} : { message: exit.message }),
+    ...(exit.message === undefined ? {} : { message: clipped(exit.message, messageBytesMax) }),
     startedAt: timestamp(exit.startedAtMs),
     finishedAt: timestamp(exit.finishedAtMs),
     containerID: `${idScheme}://${exit.engineId ?? handle.id}`,

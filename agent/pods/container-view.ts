@@ -23,6 +23,10 @@ export function viewContainer(state: PodState, name: string): ContainerView {
   return { is: seen?.state === 'created' ? 'created' : 'unseen', record };
 }
 
+export function isAlive({ is }: ContainerView): boolean {
+  return is !== 'absent' && is !== 'exited';
+}
+
 export type RestartPolicy = 'Always' | 'OnFailure' | 'Never';
 
 export function restartPolicyOf(spec: { restartPolicy?: string } | undefined): RestartPolicy {
@@ -30,15 +34,52 @@ export function restartPolicyOf(spec: { restartPolicy?: string } | undefined): R
   return policy === 'Never' || policy === 'OnFailure' ? policy : 'Always';
 }
 
-/** Whether an ended app container starts again. */
-export function restarts(view: Extract<ContainerView, { is: 'exited' }>, policy: RestartPolicy): boolean {
-  if (view.record.replace || policy === 'Always') return true;
-  return policy === 'OnFailure' && view.exit.exitCode !== 0;
+/** An init container that goes on beside the app containers. */
+export function isSidecar({ restartPolicy }: Container): boolean {
+  return restartPolicy === 'Always';
+}
+
+/** Whether an ended app container or sidecar starts again. The container's own word goes before the pod's. */
+export function restarts(
+  view: Extract<ContainerView, { is: 'exited' }>,
+  container: Container,
+  podPolicy: RestartPolicy,
+): boolean {
+  const policy = container.restartPolicy === undefined ? podPolicy : restartPolicyOf(container);
+  if (view.record.replace || policy === 'Always' || asksRestart(container, view.exit)) return true;
+  return policy === 'OnFailure' && (view.exit.exitCode !== 0 || view.record.unwell === true);
+}
+
+/** By the first of its rules that speaks of this exit code. */
+function asksRestart({ restartPolicyRules = [] }: Container, { exitCode }: ContainerExit): boolean {
+  return restartPolicyRules.some(({ action, exitCodes }) => {
+    const named = exitCodes?.values?.includes(exitCode) ?? false;
+    return action === 'Restart' && exitCodes !== undefined && named === (exitCodes.operator === 'In');
+  });
+}
+
+/** An ended init container: it is done with when it succeeded in the present sandbox, else it is tried again. */
+export function retriesInit(
+  view: Extract<ContainerView, { is: 'exited' }>,
+  container: Container,
+  podPolicy: RestartPolicy,
+): boolean {
+  if (view.ofOldSandbox || asksRestart(container, view.exit)) return true;
+  return initPolicy(container, podPolicy) !== 'Never';
 }
 
 /** An init container that failed for good: init containers are retried on failure unless the pod says Never. */
-export function initFailed(view: ContainerView, policy: RestartPolicy): boolean {
-  return policy === 'Never' && view.is === 'exited' && view.exit.exitCode !== 0;
+export function initFailed(view: ContainerView, container: Container, podPolicy: RestartPolicy): boolean {
+  return (
+    view.is === 'exited' &&
+    view.exit.exitCode !== 0 &&
+    initPolicy(container, podPolicy) === 'Never' &&
+    !asksRestart(container, view.exit)
+  );
+}
+
+function initPolicy(container: Container, podPolicy: RestartPolicy): RestartPolicy {
+  return container.restartPolicy === undefined ? podPolicy : restartPolicyOf(container);
 }
 
 export function initSucceeded(view: ContainerView): boolean {
@@ -58,15 +99,26 @@ export function containersOf(
 }
 
 /**
- * Nothing of the pod will start again: every container has ended for good, or an init container has failed for
- * good.
+ * Nothing of the pod will start again: the node has ended it, every app container has ended for good, or an init
+ * container has failed for good. Sidecars may still run: they are stopped then.
  */
 export function isFinished(state: PodState, { init, main, policy }: PodContainers): boolean {
-  const ended = (name: string) => {
-    const view = viewContainer(state, name);
-    return view.is === 'exited' && !restarts(view, policy);
-  };
-  const neverBegun = main.every(({ name }) => viewContainer(state, name).is === 'absent');
-  if (neverBegun && init.some(({ name }) => initFailed(viewContainer(state, name), policy))) return true;
-  return main.length > 0 && main.every(({ name }) => ended(name));
+  if (state.record.failed) return true;
+  const views = main.map((container) => ({ container, view: viewContainer(state, container.name) }));
+  const neverBegun = views.every(({ view }) => view.is === 'absent');
+  const failed = (container: Container) =>
+    !isSidecar(container) && initFailed(viewContainer(state, container.name), container, policy);
+  if (neverBegun && init.some(failed)) return true;
+  return (
+    main.length > 0 &&
+    views.every(({ container, view }) => view.is === 'exited' && !restarts(view, container, policy))
+  );
+}
+
+/** Finished, and nothing of it runs any more. */
+export function isOver(state: PodState, containers: PodContainers): boolean {
+  return (
+    isFinished(state, containers) &&
+    Object.values(state.record.containers).every(({ exit }) => exit !== undefined)
+  );
 }

@@ -1,12 +1,17 @@
+import type { Clock } from '../../lib/clock.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import type { Limiter } from './limiter.ts';
+import { leastGraceMs } from './plan-ending.ts';
 import type { PodEvent } from './pod-state.ts';
-import type { Executors, Step, StepType } from './steps.ts';
+import type { Executors, Step, StepType, StopContainer } from './steps.ts';
+import { takeHook } from './take-hook.ts';
+import { inspectWithMessage } from './termination-message.ts';
 
 export interface ExecutorOptions {
   driver: RuntimeDriver;
+  clock: Clock;
   /**
    * Keeps a small board from starting a hundred containers at the same moment; stops do not count, they mostly
    * wait.
@@ -29,12 +34,8 @@ export async function execute(
   }
 }
 
-export function createExecutors({
-  driver,
-  operations,
-  pulls,
-  volumes,
-}: ExecutorOptions): Executors<PodEvent> {
+export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
+  const { driver, clock, operations, pulls, volumes } = options;
   return {
     createSandbox: ({ spec }) =>
       operations.run(async () => {
@@ -69,9 +70,16 @@ export function createExecutors({
         });
         return runContainer(driver, { ...details, spec: { ...details.spec, mounts } });
       }),
-    async stopContainer({ handle, graceMs }) {
-      await driver.stop(handle, { graceMs });
-      return { type: 'containerStopped', handle, state: await driver.inspect(handle) };
+    async postStart({ handle, hook }, signal) {
+      const problem = await takeHook(hook, handle, { driver, clock, signal });
+      signal.throwIfAborted();
+      const step: Extract<Step, { type: 'postStart' }> = { type: 'postStart', handle, hook };
+      return { type: 'hookEnded', step, ...(problem === undefined ? {} : { problem }) };
+    },
+    stopContainer: (details, signal) => stopContainer(options, details, signal),
+    async stopSandbox({ handle }) {
+      await operations.run(() => driver.stopSandbox(handle));
+      return { type: 'sandboxStopped' };
     },
     async removeContainer({ handle }) {
       await operations.run(() => driver.remove(handle));
@@ -106,6 +114,30 @@ async function runContainer(
   return { type: 'containerStarted', handle, image, state };
 }
 
+/** The hook and the container's own good-bye share the grace period; a hurried stop cuts the hook short. */
+async function stopContainer(
+  { driver, clock }: ExecutorOptions,
+  { handle, graceMs, preStop, container }: StopContainer,
+  signal: AbortSignal,
+): Promise<PodEvent> {
+  const begunAtMs = clock.monotonic();
+  let hookProblem: string | undefined;
+  if (preStop) {
+    const timeUp = new AbortController();
+    const timer = clock.after(graceMs, () => timeUp.abort(new Error('the grace period is over')));
+    const hookSignal = AbortSignal.any([signal, timeUp.signal]);
+    hookProblem = await takeHook(preStop, handle, { driver, clock, signal: hookSignal });
+    timer.cancel();
+    if (signal.aborted) hookProblem = undefined;
+  }
+  const leftMs = Math.ceil(
+    Math.max(graceMs - (clock.monotonic() - begunAtMs), Math.min(leastGraceMs, graceMs)),
+  );
+  await driver.stop(handle, { graceMs: leftMs });
+  const state = await inspectWithMessage(driver, handle, container);
+  return { type: 'containerStopped', handle, state, ...(hookProblem === undefined ? {} : { hookProblem }) };
+}
+
 function dispatch(executors: Executors<PodEvent>, step: Step, signal: AbortSignal): Promise<PodEvent> {
   const executor = executors[step.type] as (step: Step, signal: AbortSignal) => Promise<PodEvent>;
   return executor(step, signal);
@@ -129,6 +161,8 @@ const codeOf: Record<StepType, string> = {
   removeVolumes: 'FailedUnmount',
   pullImage: 'ErrImagePull',
   runContainer: 'CreateContainerError',
+  postStart: 'PostStartHookError',
   stopContainer: 'KillContainerError',
+  stopSandbox: 'KillPodSandboxError',
   removeContainer: 'RemoveContainerError',
 };

@@ -1,13 +1,24 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
 import type { ContainerSpec, PullPolicy } from '../drivers/driver.ts';
-import { type ContainerView, restartPolicyOf, restarts, viewContainer } from './container-view.ts';
+import { isUp, probeOf } from './container-health.ts';
+import {
+  type ContainerView,
+  isSidecar,
+  restartPolicyOf,
+  restarts,
+  retriesInit,
+  viewContainer,
+} from './container-view.ts';
 import { resolveContainer } from './environment.ts';
+import { hookOf, stopOf } from './plan-ending.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
-import { graceSecondsOf, podHostname } from './plan-sandbox.ts';
-import type { Failure, Now } from './pod-state.ts';
+import { graceSecondsOf } from './plan-sandbox.ts';
+import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
+import type { Failure, Now, PodState } from './pod-state.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
-import { containerTarget, imageTarget } from './steps.ts';
+import { containerTarget, hookTarget, imageTarget } from './steps.ts';
+import { terminationMessagePathDefault } from './termination-message.ts';
 
 type RunInput = PlanInput & { pod: Pod };
 
@@ -31,14 +42,42 @@ export function planContainer(input: RunInput, container: Container, role: 'init
       return { steps: [] };
     case 'running':
       return view.record.image === (container.image ?? '')
-        ? { steps: [] }
+        ? planRunning(input, container, view)
         : planReplace(input, container, view);
     case 'exited': {
       const policy = restartPolicyOf(pod.spec);
-      const starts = role === 'main' ? restarts(view, policy) : view.ofOldSandbox || policy !== 'Never';
+      const goesOn = role === 'main' || isSidecar(container);
+      const starts = goesOn ? restarts(view, container, policy) : retriesInit(view, container, policy);
       return starts ? planRestart(input, container, view) : { steps: [] };
     }
   }
+}
+
+/** One that is not well is stopped; one that has just come up has its hook taken. */
+function planRunning(
+  input: RunInput,
+  container: Container,
+  { record }: Extract<ContainerView, { is: 'running' }>,
+): PartPlan {
+  const { pod, state, now } = input;
+  const { name } = container;
+  const doom = state.doomed[name];
+  if (doom) {
+    const own = doom.kind === 'postStart' ? undefined : probeOf(container, doom.kind);
+    const failure = state.failures[containerTarget(name)];
+    if (failure && failure.retryAtMs > now.monotonicMs) return { steps: [], wakeAtMs: failure.retryAtMs };
+    const graceSeconds = own?.terminationGracePeriodSeconds ?? graceSecondsOf(pod);
+    const message =
+      doom.kind === 'postStart'
+        ? 'FailedPostStartHook'
+        : `Container ${name} failed ${doom.kind} probe, will be restarted`;
+    return {
+      steps: [{ type: 'stopContainer', message, ...stopOf(pod, state, record, graceSeconds * 1000) }],
+    };
+  }
+  if (isUp(record, container) || state.underWay[hookTarget(name)]) return { steps: [] };
+  const hook = hookOf('postStart', { pod, container, state });
+  return hook ? { steps: [{ type: 'postStart', handle: record.handle, hook }] } : { steps: [] };
 }
 
 /** The new image is fetched before the old container is stopped. */
@@ -55,8 +94,10 @@ function planReplace(
       notice: { ...waiting, message: `container ${container.name}: ${waiting.message ?? ''}` },
     };
   }
-  const graceMs = graceSecondsOf(input.pod) * 1000;
-  return { steps: [{ type: 'stopContainer', handle: record.handle, graceMs }], replace: true };
+  const { pod, state } = input;
+  const message = `Container ${container.name} definition changed, will be restarted`;
+  const stop = stopOf(pod, state, record, graceSecondsOf(pod) * 1000);
+  return { steps: [{ type: 'stopContainer', message, ...stop }], replace: true };
 }
 
 function planRestart(
@@ -127,8 +168,24 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     }),
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
+    ...extras(pod, container, state),
   };
   return { steps: [{ type: 'runContainer', spec, sandbox, created, mounts: resolved.mounts }] };
+}
+
+function extras(pod: Pod, container: Container, { record }: PodState): Partial<ContainerSpec> {
+  const { shareProcessNamespace, hostPID, hostIPC } = pod.spec ?? {};
+  const stopSignal = container.lifecycle?.stopSignal;
+  const hosts = hostsFile(pod, record.podIps);
+  const resolver = resolverFile(pod);
+  return {
+    terminationMessagePath: container.terminationMessagePath ?? terminationMessagePathDefault,
+    ...(stopSignal === undefined ? {} : { stopSignal }),
+    ...(hostPID ? { pids: 'host' } : shareProcessNamespace ? { pids: 'pod' } : {}),
+    ...(hostIPC ? { hostIpc: true } : {}),
+    ...(hosts ? { hosts } : {}),
+    ...(resolver ? { resolver } : {}),
+  };
 }
 
 /** Whether the container's image is there, and what to do when not. */

@@ -53,6 +53,8 @@ export interface Plan {
   /** Why there is no sandbox. */
   sandboxFailure?: Reason;
   notice?: Reason;
+  /** The node puts an end to the pod. */
+  failed?: Required<Reason>;
   wakeAtMs?: number;
   /** Nothing is left of a pod being torn down. */
   removed: boolean;

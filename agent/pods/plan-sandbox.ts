@@ -2,6 +2,7 @@ import type { Pod } from '../../protocol/generated/models.ts';
 import type { PortMapping, SandboxSpec } from '../drivers/driver.ts';
 import { type PodContainers, viewContainer } from './container-view.ts';
 import type { PartPlan, PlanInput } from './plan-parts.ts';
+import { podHostname } from './pod-names.ts';
 import { type Step, sandboxTarget, targetOf } from './steps.ts';
 
 /**
@@ -39,13 +40,6 @@ export function planSandbox(
 /** Kubernetes' order of precedence, 30 s when nobody says anything. */
 export function graceSecondsOf(pod: Pod): number {
   return pod.metadata?.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
-}
-
-/** At most 63 characters, as the kernel and DNS labels have it. */
-export function podHostname(pod: Pod, nodeHostname: string): string {
-  if (pod.spec?.hostNetwork) return nodeHostname;
-  const hostname = pod.spec?.hostname ?? pod.metadata?.name ?? '';
-  return hostname.slice(0, 63).replace(/[-.]+$/, '');
 }
 
 function sandboxSpec(pod: Pod, nodeHostname: string): SandboxSpec {

@@ -1,18 +1,23 @@
 import type { ContainerHandle } from '../drivers/driver.ts';
+import { stopsInOrder } from './plan-ending.ts';
 import { earliest, emptyPlan, type Plan, type PlanInput } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import type { PodState } from './pod-state.ts';
-import { containerTarget, isVolumesTarget, type Step, sandboxTarget, targetOf } from './steps.ts';
+import { isVolumesTarget, type Step, type StopContainer, sandboxTarget, targetOf } from './steps.ts';
 
 /**
- * Stop every container, all at once; then remove them; then the sandbox; then the pod is removed for good. Failed
+ * Stop every container, sidecars last; then remove them; then the sandbox; then the pod is removed for good. Failed
  * steps are tried again for ever. A grace period that became shorter hurries the stops under way.
  */
-export function planTeardown({ pod, state, now }: PlanInput): Plan {
+export function planTeardown({ pod, state, now }: Omit<PlanInput, 'context'>): Plan {
   const result = emptyPlan();
-  result.abandon.push(...Object.keys(state.underWay).filter((target) => target.startsWith('image/')));
+  result.abandon.push(...Object.keys(state.underWay).filter((target) => /^(?:image|hook)\//.test(target)));
   const graceMs = (pod ? graceSecondsOf(pod) : state.record.graceSeconds) * 1000;
-  const steps = stops(state, graceMs) ?? removals(state) ?? sandboxRemovals(state) ?? volumeRemovals(state);
+  const steps =
+    stopsInOrder({ pod, state, now }, graceMs) ??
+    removals(state) ??
+    sandboxRemovals(state) ??
+    volumeRemovals(state);
   if (!steps) return { ...result, removed: Object.keys(state.underWay).length === 0 };
   for (const step of steps) {
     const target = targetOf(step);
@@ -24,21 +29,6 @@ export function planTeardown({ pod, state, now }: PlanInput): Plan {
     } else if (!state.underWay[target] || hurries(step, state.underWay[target])) result.steps.push(step);
   }
   return result;
-}
-
-/** Undefined when nothing runs or is being started any more. */
-function stops(state: PodState, graceMs: number): Step[] | undefined {
-  const { containers } = state.record;
-  const alive = Object.values(containers).filter(
-    ({ exit, handle }) => !exit && state.observed[handle.container]?.state !== 'created',
-  );
-  const starting = Object.values(state.underWay).some(
-    ({ type }) => type === 'runContainer' || type === 'stopContainer',
-  );
-  if (alive.length === 0 && !starting) return undefined;
-  return alive
-    .filter(({ handle }) => state.underWay[containerTarget(handle.container)]?.type !== 'runContainer')
-    .map(({ handle }) => ({ type: 'stopContainer', handle, graceMs }));
 }
 
 function removals(state: PodState): Step[] | undefined {
@@ -69,8 +59,12 @@ function volumeRemovals({ record, underWay }: PodState): Step[] | undefined {
   return [{ type: 'removeVolumes', podUid: record.uid }];
 }
 
+/** By the pod's grace period: what is left of it for one container shrinks by itself. */
 function hurries(step: Step, underWay: Step): boolean {
-  return (
-    step.type === 'stopContainer' && underWay.type === 'stopContainer' && step.graceMs < underWay.graceMs
-  );
+  if (step.type !== 'stopContainer' || underWay.type !== 'stopContainer') return false;
+  return totalGraceMs(step) < totalGraceMs(underWay);
+}
+
+function totalGraceMs({ ending, graceMs }: StopContainer): number {
+  return ending?.graceMs ?? graceMs;
 }

@@ -1,13 +1,27 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
+import { isStarted, isUp } from './container-health.ts';
 import {
   containersOf,
   initSucceeded,
+  isAlive,
   isFinished,
+  isSidecar,
   type PodContainers,
   viewContainer,
 } from './container-view.ts';
 import { planContainer, planImage } from './plan-container.ts';
-import { emptyPlan, isTerminating, merge, type PartPlan, type Plan, type PlanInput } from './plan-parts.ts';
+import { checkDeadline } from './plan-deadline.ts';
+import { planEnding } from './plan-ending.ts';
+import {
+  earliest,
+  emptyPlan,
+  isTerminating,
+  merge,
+  type PartPlan,
+  type Plan,
+  type PlanInput,
+  type Reason,
+} from './plan-parts.ts';
 import { planSandbox } from './plan-sandbox.ts';
 import { planTeardown } from './plan-teardown.ts';
 import { planVolumes } from './plan-volumes.ts';
@@ -19,8 +33,8 @@ import { imageTarget, type Step, type Target, targetOf } from './steps.ts';
  * again. Pure; effects are in executors.ts, what follows from their outcomes in pod-state.ts.
  *
  * Invariants: a pod that is being torn down starts nothing; no step is planned for a target that has one under way
- * (but a stop may be hurried); app containers start only after every init container has succeeded in the present
- * sandbox.
+ * (but a stop may be hurried); app containers start only after every init container has succeeded, and every
+ * sidecar has started, in the present sandbox.
  */
 export function plan(input: PlanInput): Plan {
   const { pod, state } = input;
@@ -31,13 +45,31 @@ export function plan(input: PlanInput): Plan {
 
 const notYet: PartPlan & { ready: boolean } = { ready: false, steps: [] };
 
-function planRun(input: PlanInput & { pod: Pod }): Plan {
+function planRun(given: PlanInput & { pod: Pod }): Plan {
+  const { pod, state, now } = given;
+  const finished = isFinished(state, containersOf(pod.spec));
+  const { failed, wakeAtMs } = finished ? {} : checkDeadline(pod, state, now);
+  const result = planUnlessOver(failed ? { ...given, state: withFailed(state, failed) } : given);
+  const wake = earliest(result.wakeAtMs, wakeAtMs);
+  return { ...result, ...(failed ? { failed } : {}), ...(wake === undefined ? {} : { wakeAtMs: wake }) };
+}
+
+/** As it will be written down with the plan that rests on it. */
+export function withFailed(state: PodState, failed: Required<Reason>): PodState {
+  return { ...state, record: { ...state.record, failed } };
+}
+
+function planUnlessOver(input: PlanInput & { pod: Pod }): Plan {
   const { pod, state } = input;
   const containers = containersOf(pod.spec);
   const result = emptyPlan();
   result.steps.push(...removeGarbage(input));
   result.abandon.push(...outdatedPulls(state, containers));
-  if (isFinished(state, containers)) return result;
+  result.abandon.push(...outdatedHooks(state));
+  if (isFinished(state, containers)) {
+    merge(result, planEnding(input));
+    return result;
+  }
 
   const volumes = planVolumes(input);
   merge(result, volumes);
@@ -51,14 +83,36 @@ function planRun(input: PlanInput & { pod: Pod }): Plan {
   return result;
 }
 
-/** Init containers one after the other; then all app containers. While one of those lives, initialization is over. */
+/**
+ * Init containers one after the other, a sidecar until it has started; then the app containers. While one of those
+ * lives, initialization is over and only sidecars are looked after.
+ */
 function dueContainers(
   state: PodState,
   { init, main }: PodContainers,
 ): { init: Container[]; main: Container[] } {
-  const begun = main.some(({ name }) => !['absent', 'exited'].includes(viewContainer(state, name).is));
-  const next = begun ? undefined : init.find(({ name }) => !initSucceeded(viewContainer(state, name)));
-  return next ? { init: [next], main: [] } : { init: [], main: [...main] };
+  const begun = main.some(({ name }) => isAlive(viewContainer(state, name)));
+  const due: Container[] = [];
+  for (const container of init) {
+    const view = viewContainer(state, container.name);
+    if (isSidecar(container)) {
+      due.push(container);
+      if (!begun && (view.is !== 'running' || !isStarted(view.record, container)))
+        return { init: due, main: [] };
+    } else if (!begun && !initSucceeded(view)) return { init: [...due, container], main: [] };
+  }
+  return { init: due, main: dueMain(state, main) };
+}
+
+/** Nothing starts for the first time before the hooks of those that come before it are done. */
+function dueMain(state: PodState, main: readonly Container[]): Container[] {
+  const blocker = main.findIndex((container) => {
+    const view = viewContainer(state, container.name);
+    if (container.lifecycle?.postStart === undefined || view.is === 'exited') return false;
+    return view.is !== 'running' || !isUp(view.record, container);
+  });
+  if (blocker === -1) return [...main];
+  return main.filter(({ name }, index) => index <= blocker || viewContainer(state, name).is !== 'absent');
 }
 
 /** Fetches images while something else is still in the way, so that nothing waits for them later. */
@@ -78,6 +132,16 @@ function removeGarbage({ state, now }: PlanInput): Step[] {
   return steps.filter((step) => {
     const target = targetOf(step);
     return !state.underWay[target] && (state.failures[target]?.retryAtMs ?? 0) <= now.monotonicMs;
+  });
+}
+
+/** A hook ends with its container. */
+function outdatedHooks({ underWay, record }: PodState): Target[] {
+  return Object.keys(underWay).filter((target) => {
+    const step = underWay[target];
+    if (step?.type !== 'postStart') return false;
+    const current = record.containers[step.handle.container];
+    return current?.exit !== undefined || current?.handle.attempt !== step.handle.attempt;
   });
 }
 

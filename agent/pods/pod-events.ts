@@ -1,4 +1,6 @@
 import type { PodEvent as ReportedEvent } from '../../protocol/topics/sync.ts';
+import type { ProbeTarget } from '../probes/prober.ts';
+import type { Outcome } from '../probes/take-action.ts';
 import type { Reason } from './plan-parts.ts';
 import type { PodRecord } from './pod-record.ts';
 import type { PodEvent } from './pod-state.ts';
@@ -10,7 +12,8 @@ export function announce(event: PodEvent): Announcement | undefined {
   if (event.type === 'failed') return announceFailure(event);
   if (event.type === 'begun' && event.step.type === 'stopContainer') {
     const { container } = event.step.handle;
-    return { type: 'Normal', reason: 'Killing', message: `Stopping container ${container}`, container };
+    const message = event.step.message ?? `Stopping container ${container}`;
+    return { type: 'Normal', reason: 'Killing', message, container };
   }
   if (event.type === 'imagePulled') {
     const message = `Container image "${event.image}" is present on machine`;
@@ -20,7 +23,26 @@ export function announce(event: PodEvent): Announcement | undefined {
     const { container } = event.handle;
     return { type: 'Normal', reason: 'Started', message: `Started container ${container}`, container };
   }
+  if (event.type === 'hookEnded' && event.problem !== undefined)
+    return warning(
+      'FailedPostStartHook',
+      `PostStartHook failed: ${event.problem}`,
+      event.step.handle.container,
+    );
+  if (event.type === 'containerStopped' && event.hookProblem !== undefined)
+    return warning('FailedPreStopHook', `PreStopHook failed: ${event.hookProblem}`, event.handle.container);
   return undefined;
+}
+
+/** What a probe found, as kubelet says it. */
+export function announceProbe(
+  { container, kind }: Pick<ProbeTarget, 'container' | 'kind'>,
+  { result, message }: Outcome,
+): Announcement {
+  const probe = `${kind.slice(0, 1).toUpperCase()}${kind.slice(1)} probe`;
+  if (result === 'warning') return warning('ProbeWarning', `${probe} warning: ${message}`, container);
+  const what = result === 'unknown' ? 'errored' : 'failed';
+  return warning('Unhealthy', `${probe} ${what}: ${message}`, container);
 }
 
 function announceFailure({ step, message }: Extract<PodEvent, { type: 'failed' }>): Announcement | undefined {
@@ -33,8 +55,11 @@ function announceFailure({ step, message }: Extract<PodEvent, { type: 'failed' }
       return warning('Failed', `Failed to pull image "${step.image}": ${message}`, step.container);
     case 'runContainer':
       return warning('Failed', `Error: ${message}`, step.spec.container);
+    case 'postStart':
+      return undefined;
     case 'stopContainer':
       return warning('FailedKillPod', `error killing container: ${message}`, step.handle.container);
+    case 'stopSandbox':
     case 'removeContainer':
     case 'removeSandbox':
     case 'removeVolumes':

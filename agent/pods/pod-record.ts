@@ -45,6 +45,14 @@ const containerRecord = v.object({
   /** It is being replaced, so it starts again whatever the restart policy says. */
   replace: v.boolean(),
   startedAtMs: v.optional(milliseconds),
+  /** Its postStart hook has succeeded. */
+  postStarted: v.optional(v.boolean()),
+  /** Its startup probe has succeeded. */
+  started: v.optional(v.boolean()),
+  /** What its readiness probe said last; kept so that a new agent does not take a pod out of service. */
+  ready: v.optional(v.boolean()),
+  /** It was stopped because it was not well, so it starts again whatever its exit code says. */
+  unwell: v.optional(v.boolean()),
   exit: v.optional(containerExit),
   /** The attempt before; kept for `logs --previous` and as `lastState`. */
   previous: v.optional(v.object({ handle: containerHandle, exit: containerExit })),
@@ -80,6 +88,12 @@ const podRecord = v.object({
   sandbox: v.optional(sandboxHandle),
   /** Counts the sandboxes made; 0 before the first. */
   sandboxAttempt: v.number(),
+  /** For activeDeadlineSeconds, noted now and then: how long the pod has been here. */
+  activeMs: v.optional(milliseconds),
+  /** The sandbox was stopped because the pod has ended. */
+  sandboxStopped: v.optional(v.boolean()),
+  /** The node has put an end to the pod: it is Failed, and nothing of it starts again. */
+  failed: v.optional(v.object({ reason: text, message: text })),
   podIps: v.array(text),
   /** Folders or mounts of its volumes may exist. */
   volumes: v.optional(v.boolean(), false),

@@ -6,6 +6,7 @@ import type { DesiredSet } from '../desired/desired-set.ts';
 import type { Journal } from '../desired/journal.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
+import { Prober } from '../probes/prober.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { admit, type NodeAllocatable } from './admission.ts';
 import { containersOf, isFinished } from './container-view.ts';
@@ -63,6 +64,7 @@ export class PodRuntime {
   readonly #workers = new Map<string, PodWorker>();
   readonly #slots: ReadonlyMap<string, RuntimeSlot>;
   readonly #queue: WorkQueue;
+  readonly #prober: Prober;
   readonly #stopping = new AbortController();
   /** Pods of a runtime that is not in use: they may well run, so nothing is done about them. */
   readonly #stranded = new Set<string>();
@@ -73,7 +75,9 @@ export class PodRuntime {
 
   constructor(options: PodRuntimeOptions) {
     this.#options = options;
+    this.#prober = new Prober({ clock: options.clock });
     this.#slots = runtimeSlots(options.drivers, {
+      clock: options.clock,
       operations: new Limiter(operationsAtOnceMax),
       pulls: new Limiter(pullsAtOnceMax),
       volumes: options.volumes,
@@ -117,6 +121,7 @@ export class PodRuntime {
     const workers = [...this.#workers.values()];
     await Promise.all(workers.map((worker) => worker.leave(timeout.signal)));
     timer.cancel();
+    this.#prober[Symbol.dispose]();
     if (workloads) await Promise.all(workers.map((worker) => worker.stopContainers()));
   }
 
@@ -185,7 +190,7 @@ export class PodRuntime {
     return this.#addWorker(record, { written: false });
   }
 
-  /** A pod that has ended takes no room, but its sandbox still holds its ports. */
+  /** A pod that has ended takes no room, but its sandbox still holds its ports until it is stopped. */
   #taken(): { admitted: Reserved[]; hostPorts: string[] } {
     const records = [...this.#workers.values()].map(({ record }) => record).filter(({ refused }) => !refused);
     const now = { wallMs: 0, monotonicMs: 0 };
@@ -195,7 +200,9 @@ export class PodRuntime {
     });
     return {
       admitted: holding.map(({ reserved }) => reserved),
-      hostPorts: records.flatMap(({ reserved }) => reserved.hostPorts),
+      hostPorts: records.flatMap(({ reserved, sandboxStopped }) =>
+        sandboxStopped ? [] : reserved.hostPorts,
+      ),
     };
   }
 
@@ -223,6 +230,7 @@ export class PodRuntime {
         journal,
         outbox,
         driver: slot.driver,
+        prober: this.#prober,
         executors: slot.executors,
         idScheme: slot.idScheme,
         log: this.#options.log.child({ pod: `${record.namespace}/${record.name}`, uid }),

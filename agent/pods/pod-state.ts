@@ -1,5 +1,6 @@
 import { backoffMs } from '../../lib/backoff.ts';
 import type { ContainerHandle, ContainerState, SandboxHandle, SandboxState } from '../drivers/driver.ts';
+import type { ProbeVerdict } from '../probes/prober.ts';
 import type { ContainerExit, ContainerRecord, PodRecord } from './pod-record.ts';
 import {
   containerTarget,
@@ -29,6 +30,17 @@ export interface PodState {
   readonly failures: Readonly<Record<Target, Failure>>;
   /** Steps that were begun and have not ended. */
   readonly underWay: Readonly<Record<Target, Step>>;
+  /** By container: why its present attempt must be stopped. */
+  readonly doomed: Readonly<Record<string, Doom>>;
+  /** Monotonic: since when the pod as a whole is being stopped. */
+  readonly endingSinceMs?: number;
+  /** Monotonic: since when this life of the agent knows the pod, and for how long earlier ones did. */
+  readonly sinceMs: number;
+  readonly activeBeforeMs: number;
+}
+
+export interface Doom {
+  kind: 'liveness' | 'startup' | 'postStart';
 }
 
 export interface Failure {
@@ -60,7 +72,10 @@ export type PodEvent =
   | { type: 'volumesRemoved' }
   | { type: 'imagePulled'; container: string; image: string; imageId: string }
   | { type: 'containerStarted'; handle: ContainerHandle; image: string; state: ContainerState | undefined }
-  | { type: 'containerStopped'; handle: ContainerHandle; state: ContainerState }
+  | { type: 'containerStopped'; handle: ContainerHandle; state: ContainerState; hookProblem?: string }
+  | { type: 'hookEnded'; step: Extract<Step, { type: 'postStart' }>; problem?: string }
+  | ({ type: 'probed' } & ProbeVerdict)
+  | { type: 'sandboxStopped' }
   | { type: 'containerRemoved'; handle: ContainerHandle }
   /** Something of the pod was found in the runtime that the record did not know. */
   | { type: 'adopted'; record: PodRecord }
@@ -94,13 +109,16 @@ export function initialState(record: PodRecord, now: Now): PodState {
     restartAtMs,
     failures: {},
     underWay: {},
+    doomed: {},
+    sinceMs: now.monotonicMs,
+    activeBeforeMs: record.activeMs ?? 0,
   };
 }
 
 export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
   switch (event.type) {
     case 'begun':
-      return { ...state, underWay: { ...state.underWay, [event.target]: event.step } };
+      return onBegun(state, event, now);
     case 'failed':
       return onFailed(state, event, now);
     case 'abandoned':
@@ -122,6 +140,16 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
       return onContainerStarted(state, event, now);
     case 'containerStopped':
       return onContainerStopped(state, event, now);
+    case 'hookEnded':
+      return onHookEnded(state, event);
+    case 'probed':
+      return onProbed(state, event);
+    case 'sandboxStopped':
+      return {
+        ...settled(state, sandboxTarget),
+        sandbox: { state: 'stopped' },
+        record: { ...state.record, sandboxStopped: true },
+      };
     case 'containerRemoved':
       return onContainerRemoved(state, event.handle);
     case 'adopted':
@@ -129,6 +157,35 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
     case 'observed':
       return onObserved(state, event, now);
   }
+}
+
+function onBegun(state: PodState, event: Extract<PodEvent, { type: 'begun' }>, now: Now): PodState {
+  const begun = { ...state, underWay: { ...state.underWay, [event.target]: event.step } };
+  const ends = event.step.type === 'stopContainer' && event.step.ending !== undefined;
+  return ends && state.endingSinceMs === undefined ? { ...begun, endingSinceMs: now.monotonicMs } : begun;
+}
+
+function onHookEnded(state: PodState, { step, problem }: Extract<PodEvent, { type: 'hookEnded' }>): PodState {
+  const next = settled(state, targetOf(step));
+  const container = next.record.containers[step.handle.container];
+  if (!container || container.exit || !sameAttempt(container.handle, step.handle)) return next;
+  if (problem === undefined)
+    return withContainer(next, step.handle.container, { ...container, postStarted: true });
+  return doom(next, step.handle.container, container, { kind: 'postStart' });
+}
+
+function onProbed(state: PodState, event: Extract<PodEvent, { type: 'probed' }>): PodState {
+  const { container: name, kind, healthy } = event;
+  const container = state.record.containers[name];
+  if (!container || container.exit || container.handle.attempt !== event.attempt) return state;
+  if (kind === 'readiness') return withContainer(state, name, { ...container, ready: healthy });
+  if (!healthy) return doom(state, name, container, { kind });
+  return kind === 'startup' ? withContainer(state, name, { ...container, started: true }) : state;
+}
+
+function doom(state: PodState, name: string, container: ContainerRecord, why: Doom): PodState {
+  const marked = withContainer(state, name, { ...container, unwell: true, ready: false });
+  return { ...marked, doomed: { ...state.doomed, [name]: why } };
 }
 
 /** A step on `target` has ended well: nothing is under way and its failures are forgotten. */
@@ -183,6 +240,7 @@ function onSandboxCreated(state: PodState, event: Extract<PodEvent, { type: 'san
       ...record,
       sandbox: event.handle,
       sandboxAttempt: record.sandboxAttempt + 1,
+      sandboxStopped: false,
       garbageSandboxes: [...record.garbageSandboxes, ...replaced],
       podIps: event.state.state === 'ready' ? event.state.podIps : [],
     },
@@ -267,6 +325,7 @@ export function withAttempt(state: PodState, handle: ContainerHandle, image: str
   return {
     ...state,
     observed: without(state.observed, name),
+    doomed: without(state.doomed, name),
     restartAtMs: without(state.restartAtMs, name),
     record: {
       ...record,
@@ -327,8 +386,9 @@ function exitOf(seen: Extract<ContainerState, { state: 'exited' }>): ContainerEx
   if (seen.exitCode === undefined && seen.signal === undefined) {
     return { exitCode, reason: 'Unknown', ...facts };
   }
+  const said = seen.message === undefined ? {} : { message: seen.message };
   const reason = seen.outOfMemory ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error';
-  return { exitCode, reason, ...facts };
+  return { exitCode, reason, ...said, ...facts };
 }
 
 function lostExit(container: ContainerRecord): ContainerExit {

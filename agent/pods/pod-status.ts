@@ -2,10 +2,12 @@ import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../protoc
 import { qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { containerStatus } from './container-status.ts';
-import { containersOf, initFailed, isFinished, type RestartPolicy, viewContainer } from './container-view.ts';
+import { containersOf, initFailed, isFinished, isOver, isSidecar, viewContainer } from './container-view.ts';
 import type { Plan, Reason } from './plan-parts.ts';
+import { podConditions } from './pod-conditions.ts';
 import type { PodRecord } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
+import { messageShare } from './termination-message.ts';
 
 export interface PodStatusOptions {
   pod: Pod;
@@ -29,21 +31,24 @@ export function podStatus(options: PodStatusOptions): {
         state,
         role,
         idScheme: options.idScheme,
+        messageBytesMax: messageShare(pod),
         waiting: plan.waiting[container.name] ?? sandboxProblem(plan, containers.init.length > 0),
         waitingByDefault: containers.init.length > 0 ? 'PodInitializing' : 'ContainerCreating',
       }),
     );
   const initContainerStatuses = statuses('init');
   const containerStatuses = statuses('main');
-  const finished = isFinished(state, containers);
   const phase = podPhase(options, containerStatuses);
-  const facts = { initContainerStatuses, containerStatuses, phase: finished ? phase : undefined };
-  const { conditions, transitions } = dated(podConditions(options, facts), options);
+  const endPhase = isOver(state, containers) ? phase : undefined;
+  const facts = { pod, state, plan, initContainerStatuses, containerStatuses, endPhase };
+  const { conditions, transitions } = dated(podConditions(facts), options);
   const { podIps } = state.record;
+  const { generation } = pod.metadata ?? {};
   const status: PodStatus = {
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
     phase,
     conditions,
-    ...(plan.notice ? plan.notice : {}),
+    ...(endPhase && state.record.failed ? state.record.failed : (plan.notice ?? {})),
     ...(hostIps[0] === undefined ? {} : { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) }),
     ...(podIps[0] === undefined ? {} : { podIP: podIps[0], podIPs: podIps.map((ip) => ({ ip })) }),
     startTime: timestamp(state.record.startedAtMs),
@@ -64,75 +69,40 @@ function sandboxProblem(plan: Plan, hasInit: boolean): Reason | undefined {
   };
 }
 
-/** kubelet's getPhase. */
+/** kubelet's getPhase. A pod is at its end only when nothing of it runs any more. */
 function podPhase({ pod, state }: PodStatusOptions, statuses: readonly ContainerStatus[]): string {
-  const { init, policy, main } = containersOf(pod.spec);
+  const containers = containersOf(pod.spec);
+  const { init, policy, main } = containers;
   const mainBegan = main.some(({ name }) => viewContainer(state, name).is !== 'absent');
-  const initViews = init.map(({ name }) => viewContainer(state, name));
+  const over = isOver(state, containers);
+  if (state.record.failed && over) return 'Failed';
   if (!mainBegan) {
-    if (initViews.some((view) => initFailed(view, policy))) return 'Failed';
-    if (initViews.some((view) => view.is !== 'exited' || view.exit.exitCode !== 0)) return 'Pending';
+    const views = init.map((container) => ({ container, view: viewContainer(state, container.name) }));
+    const regular = views.filter(({ container }) => !isSidecar(container));
+    if (regular.some(({ container, view }) => initFailed(view, container, policy)))
+      return over ? 'Failed' : 'Pending';
+    if (regular.some(({ view }) => view.is !== 'exited' || view.exit.exitCode !== 0)) return 'Pending';
+    if (!over) return 'Pending';
   }
-  return phaseOfContainers(statuses, policy);
+  if (isFinished(state, containers)) {
+    if (!over) return 'Running';
+    return statuses.every(({ state: ended }) => ended?.terminated?.exitCode === 0) ? 'Succeeded' : 'Failed';
+  }
+  return phaseOfContainers(statuses);
 }
 
-function phaseOfContainers(statuses: readonly ContainerStatus[], policy: RestartPolicy): string {
+/** Of a pod in which something will go on. */
+function phaseOfContainers(statuses: readonly ContainerStatus[]): string {
   const count = (test: (status: ContainerStatus) => boolean) => statuses.filter(test).length;
   const running = count(({ state }) => state?.running !== undefined);
   const stopped = count(
     ({ state, lastState }) => ended(state) || (state?.waiting !== undefined && ended(lastState)),
   );
-  const succeeded = count(({ state }) => state?.terminated?.exitCode === 0);
-  if (running + stopped < statuses.length) return 'Pending';
-  if (running > 0 || policy === 'Always') return 'Running';
-  if (succeeded === statuses.length) return 'Succeeded';
-  return policy === 'Never' ? 'Failed' : 'Running';
+  return running + stopped < statuses.length ? 'Pending' : 'Running';
 }
 
 function ended(state: ContainerStatus['state']): boolean {
   return state?.terminated !== undefined;
-}
-
-interface ConditionFacts {
-  initContainerStatuses: readonly ContainerStatus[];
-  containerStatuses: readonly ContainerStatus[];
-  /** Of a pod in which nothing will start any more. */
-  phase: string | undefined;
-}
-
-function podConditions({ state, plan }: PodStatusOptions, facts: ConditionFacts): PodCondition[] {
-  const sandboxReady = state.record.sandbox !== undefined && state.sandbox?.state === 'ready';
-  const unready = facts.containerStatuses.filter(({ ready }) => !ready);
-  const uninitialized = facts.initContainerStatuses.filter(({ ready }) => !ready);
-  const mainBegan = facts.containerStatuses.some(({ containerID }) => containerID !== undefined);
-  const readiness = incomplete('ContainersNotReady', 'containers with unready status', unready);
-  const completed =
-    facts.phase === 'Succeeded'
-      ? { reason: 'PodCompleted' }
-      : facts.phase === 'Failed'
-        ? { reason: 'PodFailed' }
-        : {};
-  const initialization =
-    uninitialized.length > 0 && !mainBegan
-      ? incomplete('ContainersNotInitialized', 'containers with incomplete status', uninitialized)
-      : { status: 'True', ...(facts.phase === 'Succeeded' ? completed : {}) };
-  const ready = facts.phase === undefined ? readiness : { status: 'False', ...completed };
-  return [
-    {
-      type: 'PodReadyToStartContainers',
-      status: sandboxReady ? 'True' : 'False',
-      ...(sandboxReady ? {} : plan.sandboxFailure),
-    },
-    { type: 'Initialized', ...initialization },
-    { type: 'Ready', ...ready },
-    { type: 'ContainersReady', ...ready },
-    { type: 'PodScheduled', status: 'True' },
-  ];
-}
-
-function incomplete(reason: string, words: string, statuses: readonly ContainerStatus[]) {
-  if (statuses.length === 0) return { status: 'True' };
-  return { status: 'False', reason, message: `${words}: [${statuses.map(({ name }) => name).join(' ')}]` };
 }
 
 /** A condition keeps its time for as long as its status stays; the scheduler's own is taken over from the pod. */
@@ -147,8 +117,10 @@ function dated(
     const transition = before?.status === status ? before : { status, atMs: wallMs };
     transitions[type] = transition;
     const given = type === 'PodScheduled' && pod.status?.conditions?.find((other) => other.type === type);
+    const { generation } = pod.metadata ?? {};
     return {
       ...condition,
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
       lastTransitionTime: (given && given.lastTransitionTime) || timestamp(transition.atMs),
     };
   });

@@ -4,17 +4,25 @@ import type { Logger } from '../../lib/log.ts';
 import type { Pod } from '../../protocol/generated/models.ts';
 import type { PodReport } from '../../protocol/topics/sync.ts';
 import type { Journal } from '../desired/journal.ts';
-import type { RuntimeDriver } from '../drivers/driver.ts';
+import type { ContainerHandle, ContainerState, RuntimeDriver } from '../drivers/driver.ts';
+import { DriverError } from '../drivers/errors.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
+import { podAddress } from '../probes/pod-address.ts';
+import type { ProbeListener, Prober } from '../probes/prober.ts';
+import { probeTargets } from './container-health.ts';
 import { execute } from './executors.ts';
-import { plan } from './plan.ts';
+import { plan, withFailed } from './plan.ts';
+import { notedActiveMs } from './plan-deadline.ts';
+import { findContainer, sharesHost } from './plan-ending.ts';
 import { isTerminating, type Plan, type PlanContext } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
-import { type Announcement, announce, announceWaiting } from './pod-events.ts';
+import { type Announcement, announce, announceProbe, announceWaiting } from './pod-events.ts';
 import { type PodRecord, podKeyPrefix, removedKeyPrefix } from './pod-record.ts';
 import { initialState, type Now, type PodEvent, type PodState, reduce } from './pod-state.ts';
 import { podStatus } from './pod-status.ts';
 import { containerTarget, type Executors, type Step, sandboxTarget, type Target, targetOf } from './steps.ts';
+import { execIn } from './take-hook.ts';
+import { inspectWithMessage } from './termination-message.ts';
 
 export interface PodWorkerOptions {
   record: PodRecord;
@@ -24,6 +32,7 @@ export interface PodWorkerOptions {
   log: Logger;
   journal: Journal;
   outbox: StatusOutbox;
+  prober: Prober;
   /** `podman` in `podman://<id>`. */
   idScheme: string;
   hostIps: () => readonly string[];
@@ -120,18 +129,57 @@ export class PodWorker {
     for (const [step, { abort }] of this.#underWay) {
       if (planned.abandon.includes(targetOf(step))) abort.abort(new Error('no longer wanted'));
     }
-    for (const step of planned.steps) this.#begin(step);
+    for (const step of planned.steps) {
+      this.#hurry(targetOf(step));
+      this.#begin(step);
+    }
     this.#report(pod, status);
+    this.#probe(pod);
     const { wakeAtMs } = planned;
     const wakeAfterMs = wakeAtMs === undefined ? undefined : Math.max(0, wakeAtMs - this.#now().monotonicMs);
     return { wakeAfterMs };
   }
 
+  /** A stop that is overtaken by a shorter one must not go on waiting for its hook. */
+  #hurry(target: Target): void {
+    for (const [step, { abort }] of this.#underWay)
+      if (step.type === 'stopContainer' && targetOf(step) === target) abort.abort(new Error('hurried'));
+  }
+
+  #probe(pod: Pod | undefined): void {
+    const { prober } = this.#options;
+    const { record } = this.#state;
+    if (!pod || record.refused) return prober.forget(record.uid);
+    prober.watch(record.uid, probeTargets(pod, this.#state, this.#now()), this.#probeListener(pod));
+  }
+
+  #probeListener(pod: Pod): ProbeListener {
+    return {
+      address: () =>
+        podAddress({
+          podIp: this.#state.record.podIps[0] ?? '',
+          sharesHost: sharesHost(pod, this.#state),
+        }),
+      exec: ({ container, attempt }, command) => {
+        const handle = this.#state.record.containers[container]?.handle;
+        if (handle?.attempt !== attempt) throw new DriverError('NotFound', `${container} has ended`);
+        return execIn(this.driver, handle, command);
+      },
+      onVerdict: (verdict) => {
+        this.#apply({ type: 'probed', ...verdict });
+        this.#options.wake();
+      },
+      onOutcome: (target, outcome) => this.#announce(announceProbe(target, outcome)),
+    };
+  }
+
   /** Stops nothing that runs: gives up pulls, waits a little for what has begun, and writes down where things stand. */
   async leave(signal: AbortSignal): Promise<void> {
     for (const [step, { abort }] of this.#underWay) {
-      if (step.type === 'pullImage') abort.abort(new Error('the agent is stopping'));
+      if (step.type === 'pullImage' || step.type === 'postStart')
+        abort.abort(new Error('the agent is stopping'));
     }
+    this.#options.prober.forget(this.#state.record.uid);
     const settled = Promise.all([...this.#underWay.values()].map(({ end }) => end));
     await Promise.race([settled, aborted(signal)]);
     if (this.#removed) return;
@@ -160,11 +208,18 @@ export class PodWorker {
     for (;;) {
       const pod = this.#options.desired();
       const planned = plan({ pod, state: this.#state, now: this.#now(), context: this.#options.context() });
+      if (planned.failed) this.#fail(planned.failed);
       const status = this.#note(pod, planned);
       const version = this.#version;
       await this.#write();
       if (version === this.#version && pod === this.#options.desired()) return { planned, pod, status };
     }
+  }
+
+  /** The steps that follow are taken only when this is on disk. */
+  #fail(failed: { reason: string; message: string }): void {
+    this.#state = withFailed(this.#state, failed);
+    this.#announce({ type: 'Normal', ...failed });
   }
 
   /** Takes into the record what the plan decided, and makes the status to report. */
@@ -176,8 +231,10 @@ export class PodWorker {
       const container = containers[name];
       if (container) containers[name] = { ...container, replace: true };
     }
+    const activeMs = notedActiveMs(pod, this.#state, this.#now());
     const next = {
       ...record,
+      ...(activeMs === undefined ? {} : { activeMs }),
       volumes: record.volumes || planned.steps.some(({ type }) => type === 'prepareVolumes'),
       terminating,
       containers,
@@ -212,6 +269,7 @@ export class PodWorker {
       { key: removedKeyPrefix + uid, value: true },
     ]);
     this.#removed = true;
+    this.#options.prober.forget(uid);
     this.#options.outbox.reportPod({ uid, namespace, name, removed: true });
     return { wakeAfterMs: undefined };
   }
@@ -268,7 +326,7 @@ export class PodWorker {
     );
     try {
       const seen = await Promise.all(
-        looked.map(async ({ handle }) => [handle.container, await driver.inspect(handle)] as const),
+        looked.map(async ({ handle }) => [handle.container, await this.#inspect(handle)] as const),
       );
       const containers = Object.fromEntries(seen);
       const someEnded = seen.some(([, { state }]) => state === 'exited' || state === 'missing');
@@ -283,6 +341,11 @@ export class PodWorker {
       this.distrust(scope === 'all' ? 'all' : 'containers');
       throw error;
     }
+  }
+
+  #inspect(handle: ContainerHandle): Promise<ContainerState> {
+    const container = findContainer(this.#options.desired(), handle.container);
+    return inspectWithMessage(this.driver, handle, container);
   }
 
   #now(): Now {

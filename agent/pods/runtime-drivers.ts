@@ -25,7 +25,7 @@ export interface RuntimeSlot extends ActiveDriver {
 
 export function runtimeSlots(
   drivers: readonly ActiveDriver[],
-  shared: { operations: Limiter; pulls: Limiter; volumes: PodVolumes },
+  shared: { clock: Clock; operations: Limiter; pulls: Limiter; volumes: PodVolumes },
 ): ReadonlyMap<string, RuntimeSlot> {
   return new Map(
     drivers.map(({ driver, probe }) => [

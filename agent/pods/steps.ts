@@ -1,4 +1,4 @@
-import type { Pod } from '../../protocol/generated/models.ts';
+import type { Container, Pod } from '../../protocol/generated/models.ts';
 import type {
   ContainerHandle,
   ContainerSpec,
@@ -6,6 +6,7 @@ import type {
   SandboxHandle,
   SandboxSpec,
 } from '../drivers/driver.ts';
+import type { Action } from '../probes/action.ts';
 import type { WantedMount } from '../volumes/pod-volumes.ts';
 
 /**
@@ -28,8 +29,32 @@ export interface StepDetails {
     created: ContainerHandle | undefined;
     mounts: readonly WantedMount[];
   };
-  stopContainer: { handle: ContainerHandle; graceMs: number };
+  /** What must be done before the container counts as running. */
+  postStart: { handle: ContainerHandle; hook: Hook };
+  stopContainer: StopContainer;
   removeContainer: { handle: ContainerHandle };
+  /** Of a pod that has ended: it gives back its address and ports, its logs stay. */
+  stopSandbox: { handle: SandboxHandle };
+}
+
+export interface StopContainer {
+  handle: ContainerHandle;
+  /** As it is wanted; tells where its last word is. */
+  container?: Container;
+  /** With what the hook takes; whoever waited for others to stop first has less than the pod. */
+  graceMs: number;
+  preStop?: Hook;
+  /** Of the event that tells of it, where it is not the usual one. */
+  message?: string;
+  /** The whole pod ends, and has this long for it. */
+  ending?: { graceMs: number };
+}
+
+/** A lifecycle hook, and where its pod is reached. */
+export interface Hook {
+  action: Action;
+  podIp: string;
+  sharesHost: boolean;
 }
 
 export type StepType = keyof StepDetails;
@@ -57,6 +82,10 @@ export function targetOf(step: Step): Target {
       return containerTarget(step.spec.container);
     case 'stopContainer':
       return containerTarget(step.handle.container);
+    case 'postStart':
+      return hookTarget(step.handle.container);
+    case 'stopSandbox':
+      return sandboxTarget;
     case 'removeContainer':
       return `remove/${step.handle.container}/${step.handle.attempt}`;
   }
@@ -77,6 +106,10 @@ export function isVolumesTarget(target: Target): boolean {
 
 export function imageTarget(container: string, image: string): Target {
   return `image/${container}/${image}`;
+}
+
+export function hookTarget(container: string): Target {
+  return `hook/${container}`;
 }
 
 export function containerTarget(container: string): Target {

@@ -3,7 +3,7 @@ import { unknownVolume } from '../volumes/pod-volumes.ts';
 
 /**
  * What a pod may ask for and this agent does not do yet. Such a pod is refused in words: it is never run as if it
- * had not asked. (The one exception is probes, see docs/guide.md.)
+ * had not asked.
  */
 export interface Refusal {
   reason: string;
@@ -18,9 +18,7 @@ export function refuseUnsupported(
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   return (
     refuseVolumes(spec, containers) ??
-    refuseSidecars(spec) ??
     refuseSecurity(spec, containers, runtime) ??
-    refuseHooks(containers) ??
     refuseFields(spec, runtime)
   );
 }
@@ -38,13 +36,6 @@ function refuseVolumes({ volumes = [] }: PodSpec, containers: readonly Container
   if (!device) return undefined;
   const why = `volumeDevices of container "${device.name}" (raw block devices) are not offered by this node`;
   return refusal('UnsupportedVolume', why);
-}
-
-function refuseSidecars({ initContainers }: PodSpec): Refusal | undefined {
-  const sidecar = initContainers?.find(({ restartPolicy }) => restartPolicy === 'Always');
-  if (!sidecar) return undefined;
-  const what = `init container "${sidecar.name}" has restartPolicy Always (a sidecar)`;
-  return refusal('UnsupportedInitContainer', `${what}, which this node does not run`);
 }
 
 /** To run something with more rights than its author allowed is worse than not to run it. */
@@ -79,24 +70,11 @@ function unsupportedSecurity(field: string, where: string): Refusal {
   return refusal('UnsupportedSecurityContext', why);
 }
 
-function refuseHooks(containers: readonly Container[]): Refusal | undefined {
-  const container = containers.find(({ lifecycle }) => lifecycle?.postStart ?? lifecycle?.preStop);
-  if (!container) return undefined;
-  return refusal(
-    'UnsupportedLifecycle',
-    `lifecycle hooks of container "${container.name}" are not run by this node yet`,
-  );
-}
-
 function refuseFields(spec: PodSpec, runtime: string | undefined): Refusal | undefined {
   const asked: Record<string, boolean> = {
-    activeDeadlineSeconds: spec.activeDeadlineSeconds !== undefined,
-    hostAliases: (spec.hostAliases ?? []).length > 0,
-    dnsConfig: spec.dnsConfig !== undefined,
-    // A process of the host sees the host's processes anyway.
-    hostPID: runtime !== 'process' && spec.hostPID === true,
-    hostIPC: runtime !== 'process' && spec.hostIPC === true,
-    shareProcessNamespace: runtime !== 'process' && spec.shareProcessNamespace === true,
+    // A host process has the host's names; that it sees the host's processes goes without saying.
+    hostAliases: runtime === 'process' && (spec.hostAliases ?? []).length > 0,
+    dnsConfig: runtime === 'process' && spec.dnsConfig !== undefined,
   };
   const field = Object.keys(asked).find((name) => asked[name]);
   return field === undefined

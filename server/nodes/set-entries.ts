@@ -8,7 +8,8 @@ import type { SetEntry } from '../../protocol/topics/sync.ts';
  */
 export function podEntry(pod: Readonly<Pod>): SetEntry {
   const { name, namespace, uid, labels, annotations, creationTimestamp } = pod.metadata ?? {};
-  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata ?? {};
+  const { deletionTimestamp, deletionGracePeriodSeconds, generation } = pod.metadata ?? {};
+  const conditions = gateConditions(pod);
   return entry(`Pod/${uid}`, {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -16,6 +17,7 @@ export function podEntry(pod: Readonly<Pod>): SetEntry {
       name,
       namespace,
       uid,
+      generation,
       labels,
       annotations,
       creationTimestamp,
@@ -23,7 +25,16 @@ export function podEntry(pod: Readonly<Pod>): SetEntry {
       deletionGracePeriodSeconds,
     }),
     spec: pod.spec,
+    ...(conditions.length > 0 ? { status: { conditions } } : {}),
   });
+}
+
+/** What others say of a pod that is not Ready without them. */
+function gateConditions({ spec, status }: Readonly<Pod>): { type: string; status: string }[] {
+  const gates = (spec?.readinessGates ?? []).map(({ conditionType }) => conditionType);
+  return (status?.conditions ?? [])
+    .filter(({ type }) => gates.includes(type))
+    .map(({ type, status: value }) => ({ type, status: value }));
 }
 
 export function configMapEntry({ metadata, data, binaryData }: Readonly<ConfigMap>): SetEntry {

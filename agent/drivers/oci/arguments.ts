@@ -125,12 +125,13 @@ export function runContainerArguments(
         [labels.container, spec.container],
         [labels.attempt, String(spec.attempt)],
       ]),
-      ...joinArguments(engine, sandbox),
+      ...joinArguments(engine, sandbox, spec),
       ...variables.args,
       ...(spec.workingDir === undefined ? [] : ['--workdir', spec.workingDir]),
       ...spec.mounts.flatMap(mountArguments),
       ...securityArguments(engine, spec.security, profileFolder),
       ...limitArguments(engine, spec),
+      ...(spec.stopSignal === undefined ? [] : ['--stop-signal', spec.stopSignal]),
       ...(spec.tty ? ['--tty'] : []),
       ...(spec.stdin ? ['--interactive'] : []),
       ...logArguments(engine),
@@ -153,11 +154,17 @@ function mountArguments({ source, target, readOnly, propagation }: ContainerMoun
   return ['--mount', [...words, ...(readOnly ? ['readonly'] : [])].join(',')];
 }
 
-function joinArguments({ command }: Engine, sandbox: string): string[] {
+function joinArguments(
+  { command }: Engine,
+  sandbox: string,
+  { pids, hostIpc }: Pick<ContainerSpec, 'pids' | 'hostIpc'>,
+): string[] {
   const joined = `container:${sandbox}`;
-  if (sandbox.startsWith(`${hostPrefix}.`)) return ['--network', 'host', '--ipc', joined];
+  const seen = typeof pids === 'object' ? `container:${containerName(pids)}` : pids === 'pod' ? joined : pids;
+  const shared = ['--ipc', hostIpc ? 'host' : joined, ...(seen === undefined ? [] : ['--pid', seen])];
+  if (sandbox.startsWith(`${hostPrefix}.`)) return ['--network', 'host', ...shared];
   // Docker gives the host name of the network's owner by itself and has no such option.
-  return ['--network', joined, '--ipc', joined, ...(command === 'podman' ? ['--uts', joined] : [])];
+  return ['--network', joined, ...shared, ...(command === 'podman' ? ['--uts', joined] : [])];
 }
 
 /** One file of this size, or two where the engine can: an SD card must not fill up. */

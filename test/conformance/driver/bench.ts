@@ -116,20 +116,17 @@ async function engineDefinition(command: EngineCommand): Promise<BenchDefinition
     },
     make: async () => {
       const owner = `test-${randomUUID().slice(0, 8)}`;
-      const stateDir = '/nonexistent';
-      const options = {
-        owner,
-        stateDir,
-        cluster: 'test',
-        clock: systemClock,
-        log: silentLogger,
-        engines: [command],
-      };
+      const stateDir = await mkdtemp(join(tmpdir(), 'flotilla-driver-'));
+      const shared = { cluster: 'test', clock: systemClock, log: silentLogger };
+      const options = { ...shared, owner, stateDir, engines: [command] };
       const open = () => createOciDriver(options);
       return {
         open,
         image: await testImage(command),
-        [Symbol.asyncDispose]: () => removeEverything(open()),
+        [Symbol.asyncDispose]: async () => {
+          await removeEverything(open());
+          await rm(stateDir, { recursive: true, force: true });
+        },
       };
     },
   };

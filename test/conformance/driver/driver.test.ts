@@ -1,5 +1,6 @@
 import { after, before, describe } from 'node:test';
 import { type DriverBench, driverBenches } from './bench.ts';
+import { endingRules } from './ending-rules.ts';
 import { execRules } from './exec-rules.ts';
 import { imageRules } from './image-rules.ts';
 import { isolationRules } from './isolation-rules.ts';
@@ -30,6 +31,7 @@ for (const definition of await driverBenches())
       imageRules,
       isolationRules,
       mountRules,
+      endingRules,
     ])
       rules(use, definition.traits);
   });

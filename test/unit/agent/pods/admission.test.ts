@@ -82,17 +82,15 @@ suite('admission', () => {
     assert.equal(refusal({}, { runtimes: [] })?.[0], 'RuntimeUnavailable');
   });
 
-  test('volumes and sidecars are refused in words until they are done', () => {
+  test('volumes are refused in words until they are done', () => {
     assert.deepEqual(
       refusal({ volumes: [{ name: 'data', iscsi: { iqn: 'x', lun: 0, targetPortal: 'y' } }] }),
       ['UnsupportedVolume', 'volume "data" is of a kind this node cannot mount: iscsi'],
     );
     assert.equal(refusal({ volumes: [{ name: 'data', hostPath: { path: '/data' } }] }), undefined);
-    const sidecar = container('proxy', { restartPolicy: 'Always' });
-    assert.equal(refusal({ initContainers: [sidecar] })?.[0], 'UnsupportedInitContainer');
   });
 
-  test('what would be dropped in silence is refused: security contexts, hooks, deadlines, shared namespaces', () => {
+  test('what would be dropped in silence is refused: security contexts, names of its own for a host process', () => {
     const named = (spec: Parameters<typeof refusal>[0]) => refusal(spec)?.[0];
     const contained = (more: object) => ({ containers: [container('main', more)] });
     const unsupported = 'UnsupportedSecurityContext';
@@ -102,13 +100,9 @@ suite('admission', () => {
     const confined = contained({ securityContext: { seccompProfile: { type: 'RuntimeDefault' } } });
     assert.equal(named(confined), undefined);
     assert.equal(named({ ...confined, runtimeClassName: 'process' }), unsupported);
-    assert.equal(
-      named(contained({ lifecycle: { preStop: { sleep: { seconds: 1 } } } })),
-      'UnsupportedLifecycle',
-    );
-    assert.equal(named({ activeDeadlineSeconds: 5 }), 'UnsupportedField');
-    assert.equal(named({ shareProcessNamespace: true }), 'UnsupportedField');
-    assert.equal(named({ shareProcessNamespace: true, runtimeClassName: 'process' }), undefined);
+    const dns = { dnsConfig: { nameservers: ['10.0.0.53'] } };
+    assert.equal(named({ ...dns, runtimeClassName: 'process' }), 'UnsupportedField');
+    assert.equal(named(dns), undefined);
     assert.equal(named({ securityContext: {} }), undefined, 'what the API fills in asks for nothing');
   });
 

@@ -1,5 +1,6 @@
 import type { DesiredSet } from '../../../../agent/desired/desired-set.ts';
 import { type Journal, openJournal } from '../../../../agent/desired/journal.ts';
+import type { RuntimeDriver } from '../../../../agent/drivers/driver.ts';
 import type { StatusOutbox } from '../../../../agent/link/status-outbox.ts';
 import { PodRuntime } from '../../../../agent/pods/pod-runtime.ts';
 import type { PodVolumes } from '../../../../agent/volumes/pod-volumes.ts';
@@ -18,6 +19,8 @@ export class Device {
   readonly desired = new FakeDesiredSet();
   readonly reports: PodReport[] = [];
   readonly events: string[] = [];
+  /** What agents see of the engine, where that is not the engine itself. */
+  driver: RuntimeDriver = this.engine;
   bootId = 'boot-1';
   podsMax = 110;
   journal: Journal | undefined;
@@ -42,7 +45,7 @@ export class Device {
       desired: this.desired,
       outbox,
       volumes: noVolumes,
-      drivers: [{ driver: this.engine, probe: await this.engine.probe() }],
+      drivers: [{ driver: this.driver, probe: await this.driver.probe() }],
       node: {
         name: 'node1',
         hostname: 'node1',

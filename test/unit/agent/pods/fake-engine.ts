@@ -16,6 +16,7 @@ export class FakeEngine implements RuntimeDriver {
   readonly calls: string[] = [];
   readonly #clock: Clock;
   readonly #sandboxes = new Map<string, SandboxHandle>();
+  readonly #stoppedSandboxes = new Set<string>();
   readonly #containers = new Map<
     string,
     { handle: ContainerHandle; spec: ContainerSpec; state: ContainerState }
@@ -88,12 +89,19 @@ export class FakeEngine implements RuntimeDriver {
   }
 
   async inspectSandbox({ id }: SandboxHandle): Promise<SandboxState> {
+    if (this.#stoppedSandboxes.has(id)) return { state: 'stopped' };
     return this.#sandboxes.has(id) ? { state: 'ready', podIps: ['10.1.0.5'] } : { state: 'missing' };
+  }
+
+  async stopSandbox({ id }: SandboxHandle): Promise<void> {
+    this.#called(`stopSandbox ${id}`);
+    this.#stoppedSandboxes.add(id);
   }
 
   async removeSandbox({ id }: SandboxHandle): Promise<void> {
     this.#called(`remove ${id}`);
     this.#sandboxes.delete(id);
+    this.#stoppedSandboxes.delete(id);
   }
 
   async create(spec: ContainerSpec): Promise<ContainerHandle> {

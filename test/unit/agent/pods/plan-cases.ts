@@ -174,6 +174,10 @@ export function success(step: Step, now: Now): PodEvent {
       return { type: 'containerStopped', handle: step.handle, state: exited(143, now) };
     case 'removeContainer':
       return { type: 'containerRemoved', handle: step.handle };
+    case 'postStart':
+      return { type: 'hookEnded', step };
+    case 'stopSandbox':
+      return { type: 'sandboxStopped' };
   }
 }
 
@@ -195,6 +199,10 @@ export function words(step: Step): string {
       return `stop ${step.handle.id} ${step.graceMs}`;
     case 'removeContainer':
       return `remove ${step.handle.id}`;
+    case 'postStart':
+      return `hook ${step.handle.id}`;
+    case 'stopSandbox':
+      return 'stop sandbox';
   }
 }
 

@@ -59,10 +59,10 @@ suite('restarts', () => {
   for (const [policy, exitCode, phase, steps] of [
     ['Always', 0, 'Running', ['run app-1']],
     ['Always', 1, 'Running', ['run app-1']],
-    ['OnFailure', 0, 'Succeeded', []],
+    ['OnFailure', 0, 'Succeeded', ['stop sandbox']],
     ['OnFailure', 1, 'Running', ['run app-1']],
-    ['Never', 0, 'Succeeded', []],
-    ['Never', 1, 'Failed', []],
+    ['Never', 0, 'Succeeded', ['stop sandbox']],
+    ['Never', 1, 'Failed', ['stop sandbox']],
   ] as const) {
     test(`restartPolicy ${policy}, exit code ${exitCode}: ${steps.join() || phase}`, () => {
       const life = new PodLife(pod({ restartPolicy: policy })).settle().exit('app', exitCode);

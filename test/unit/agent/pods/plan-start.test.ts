@@ -62,9 +62,15 @@ suite('starting a pod', () => {
       environment: { HOSTNAME: 'web', NAME: 'serve', PORT: '80' },
       mounts: [],
       security: {},
-      resources: { cpuLimitMillis: 1500, cpuRequestMillis: 1500, memoryLimitBytes: 64 * 2 ** 20 },
+      resources: {
+        cpuLimitMillis: 1500,
+        cpuRequestMillis: 1500,
+        memoryLimitBytes: 64 * 2 ** 20,
+        oomScoreAdjust: -997,
+      },
       tty: false,
       stdin: false,
+      terminationMessagePath: '/dev/termination-log',
     });
   });
 
@@ -132,7 +138,7 @@ suite('init containers', () => {
   test('with restartPolicy Never a failed one fails the pod', () => {
     const spec = { restartPolicy: 'Never', initContainers: [container('one')] };
     const life = new PodLife(pod(spec)).settle().exit('one', 3);
-    assert.deepEqual(life.steps(), []);
+    assert.deepEqual(life.steps(), ['stop sandbox']);
     assert.equal(life.status().phase, 'Failed');
     assert.deepEqual(life.waiting('app'), { reason: 'PodInitializing' });
   });

@@ -147,7 +147,8 @@ suite('a sandbox that died', () => {
 
   test('is not replaced for a pod that has ended', () => {
     const life = new PodLife(pod({ restartPolicy: 'Never' })).settle().exit('app', 0).on(dead);
-    assert.deepEqual(life.steps(), []);
+    assert.deepEqual(life.steps(), ['stop sandbox']);
+    assert.deepEqual(life.settle().steps(), [], 'and that once');
     assert.equal(life.status().phase, 'Succeeded');
   });
 

@@ -130,7 +130,7 @@ suite('after a reboot', () => {
       sandbox: { state: 'missing' },
       containers: { app: exited(undefined, after.now) },
     });
-    assert.deepEqual([after.steps(), after.status().phase], [[], 'Failed']);
+    assert.deepEqual([after.steps(), after.status().phase], [['stop sandbox'], 'Failed']);
   });
 
   test('within the same boot the record is untouched', () => {

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type BenchTraits,
+  containerSpec,
+  type DriverBench,
+  eventually,
+  exited,
+  logText,
+  sandboxSpec,
+  startOne,
+  testWhen,
+} from './bench.ts';
+import { scripts } from './scripts.ts';
+
+/** What is left when containers and pods end, and what they say. */
+export function endingRules(use: () => DriverBench, traits: BenchTraits): void {
+  const { real, isolates } = traits;
+
+  test('a stopped sandbox is not ready, keeps what its containers said, and may be stopped again', async () => {
+    const bench = use();
+    const driver = bench.open();
+    const { sandbox, handle } = await startOne(bench, driver, { script: scripts.prints });
+    await exited(driver, handle);
+    await driver.stopSandbox(sandbox);
+    await driver.stopSandbox(sandbox);
+    if (isolates) assert.equal((await driver.inspectSandbox(sandbox)).state, 'stopped');
+    assert.match(await logText(driver, handle), /one\r?\ntwo\r?\nthree/);
+    assert.equal((await driver.inspect(handle)).state, 'exited');
+    await driver.removeSandbox(sandbox);
+    await driver.stopSandbox(sandbox);
+  });
+
+  testWhen(real)(
+    'the last word of a container is read by a later agent, and gone with the container',
+    async () => {
+      const bench = use();
+      const file = isolates ? '/said/here' : '"$FLOTILLA_TERMINATION_LOG"';
+      const { handle } = await startOne(bench, bench.open(), {
+        script: `printf 'out of coffee' > ${file}; exit 3`,
+        terminationMessagePath: '/said/here',
+      });
+      const later = bench.open();
+      await exited(later, handle);
+      assert.equal(await later.terminationMessage?.(handle), 'out of coffee');
+      await later.remove(handle);
+      assert.equal(await later.terminationMessage?.(handle), '');
+    },
+  );
+
+  testWhen(real)('a container is asked to end with the signal it wants', async () => {
+    const bench = use();
+    const driver = bench.open();
+    const script = 'trap "exit 6" USR1; trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done';
+    const { handle } = await startOne(bench, driver, { script, stopSignal: 'SIGUSR1' });
+    await eventually('its trap is set', async () => (await logText(driver, handle)) || undefined);
+    await driver.stop(handle, { graceMs: 30_000 });
+    assert.equal((await exited(driver, handle)).exitCode, 6);
+  });
+
+  testWhen(isolates)(
+    'a container sees the processes of another one, or of the whole pod, when it is to',
+    async () => {
+      const bench = use();
+      const driver = bench.open();
+      const { sandbox, handle } = await startOne(bench, driver, { script: scripts.runs });
+      const look = async (container: string, pids: 'pod' | typeof handle | undefined) => {
+        const script = 'tr "\\0" " " < /proc/1/cmdline 2>/dev/null || cat /proc/1/cmdline';
+        const spec = containerSpec(bench, sandbox, { container, script, ...(pids ? { pids } : {}) });
+        const looking = await driver.create(spec, sandbox);
+        await driver.start(looking);
+        await exited(driver, looking);
+        return logText(driver, looking);
+      };
+      assert.match(await look('debug', handle), /sleep 1000/, 'the first process is the other one’s');
+      assert.match(await look('beside', 'pod'), /pause/, 'the first process is the sandbox’s');
+      assert.match(await look('alone', undefined), /proc\/1\/cmdline/, 'the first process is its own');
+    },
+  );
+
+  testWhen(isolates)('a container has the names of hosts and the name servers that it is given', async () => {
+    const bench = use();
+    const driver = bench.open();
+    const sandbox = await driver.createSandbox(sandboxSpec());
+    const spec = containerSpec(bench, sandbox, {
+      script: 'cat /etc/hosts /etc/resolv.conf',
+      hosts: { ofHost: false, text: '192.0.2.7\tcoffee.example\n' },
+      resolver: {
+        ofHost: false,
+        nameservers: ['192.0.2.53'],
+        searches: ['barn.example'],
+        options: ['ndots:2'],
+      },
+    });
+    const handle = await driver.create(spec, sandbox);
+    await driver.start(handle);
+    await exited(driver, handle);
+    const expected =
+      '192.0.2.7\tcoffee.example\nsearch barn.example\nnameserver 192.0.2.53\noptions ndots:2\n';
+    assert.equal((await logText(driver, handle)).replaceAll('\r', ''), expected);
+  });
+}

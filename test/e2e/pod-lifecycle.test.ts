@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Cluster } from './support/cluster.ts';
+import { busyboxImage, containersMissing } from './support/images.ts';
+import { until } from './support/programs.ts';
+
+/** What a pod's author expects of probes, hooks, sidecars and ends, with the real kubectl and on each runtime. */
+const noContainers = await containersMissing();
+const runtimes = [
+  { runtime: 'process', image: 'host', skip: undefined },
+  { runtime: 'oci', image: busyboxImage, skip: noContainers },
+] as const;
+
+interface PodView {
+  status: {
+    phase: string;
+    reason?: string;
+    conditions: { type: string; status: string; reason?: string }[];
+    containerStatuses: ContainerView[];
+    initContainerStatuses?: ContainerView[];
+  };
+}
+interface ContainerView {
+  name: string;
+  ready: boolean;
+  started: boolean;
+  restartCount: number;
+  state: { terminated?: { message?: string; exitCode: number; reason: string }; running?: object };
+  lastState: { terminated?: { exitCode: number } };
+}
+
+const stay = 'trap "exit 0" TERM; while true; do sleep 1 & wait $!; done';
+
+describe('the life of a pod', { timeout: 300_000 }, () => {
+  let cluster: Cluster;
+  const ending: (() => Promise<void>)[] = [];
+
+  before(async () => {
+    cluster = await Cluster.start({ after: (task) => void ending.push(task) });
+    await cluster.addNodes(['one'], { runtime: 'auto' });
+  });
+  after(async () => {
+    for (const task of ending) await task();
+  });
+
+  const apply = (name: string, spec: object, labels = {}) =>
+    cluster.apply(
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name, labels },
+        spec: { terminationGracePeriodSeconds: 5, ...spec },
+      }),
+    );
+  const get = (name: string) => cluster.json<PodView>(['get', 'pod', name]);
+  const ready = ({ status }: PodView) => status.conditions?.find(({ type }) => type === 'Ready');
+  const whenPod = (name: string, what: string, test_: (pod: PodView) => boolean) =>
+    until(
+      `${name}: ${what}`,
+      async () => {
+        const pod = await get(name);
+        return test_(pod) ? pod : undefined;
+      },
+      { timeoutMs: 30_000, describe: () => cluster.ok(['describe', 'pod', name]) },
+    );
+  const events = (name: string) => cluster.ok(['events', '--for', `pod/${name}`]);
+
+  for (const { runtime, image, skip } of runtimes) {
+    const main = (script: string, more: object = {}) => ({
+      name: 'main',
+      image,
+      imagePullPolicy: 'Never',
+      command: ['sh', '-c', script],
+      ...more,
+    });
+    const spec = (script: string, more: object = {}, podMore: object = {}) => ({
+      runtimeClassName: runtime,
+      containers: [main(script, more)],
+      ...podMore,
+    });
+    const exec = (script: string) => ({ exec: { command: ['sh', '-c', script] } });
+
+    describe(`on ${runtime}`, { skip: skip ?? false, concurrency: 6 }, () => {
+      test('a failing readiness probe takes the pod out of Ready and restarts nothing', async () => {
+        const name = `ready-${runtime}`;
+        const readinessProbe = { ...exec('test -f ok'), periodSeconds: 1, failureThreshold: 1 };
+        await apply(name, spec(`touch ok; ${stay}`, { readinessProbe }));
+        await whenPod(name, 'Ready', (pod) => ready(pod)?.status === 'True');
+        await cluster.ok(['exec', name, '--', 'rm', 'ok']);
+        const out = await whenPod(name, 'not Ready', (pod) => ready(pod)?.status === 'False');
+        assert.equal(ready(out)?.reason, 'ContainersNotReady');
+        assert.equal(out.status.containerStatuses[0]?.restartCount, 0);
+        assert.match(await events(name), /Unhealthy.*Readiness probe failed/);
+        assert.match(await cluster.ok(['get', 'pod', name]), /0\/1 +Running +0/);
+      });
+
+      test('a failing liveness probe restarts the container', async () => {
+        const name = `live-${runtime}`;
+        const livenessProbe = { ...exec('test ! -f bad'), periodSeconds: 1, failureThreshold: 1 };
+        await apply(name, spec(`rm -f bad; ${stay}`, { livenessProbe }));
+        await whenPod(
+          name,
+          'running',
+          ({ status }) => status.containerStatuses?.[0]?.state.running !== undefined,
+        );
+        await cluster.ok(['exec', name, '--', 'touch', 'bad']);
+        await whenPod(name, 'restarted', ({ status }) => status.containerStatuses[0]?.restartCount === 1);
+        await until('the event', async () =>
+          /Killing.*Container main failed liveness probe, will be restarted/.test(await events(name)),
+        );
+      });
+
+      test('preStop runs before the container is asked to end, within the grace period', async () => {
+        const name = `hooks-${runtime}`;
+        const lifecycle = {
+          postStart: exec('echo hello > said'),
+          preStop: exec('echo stopping > said; sleep 1'),
+        };
+        await apply(
+          name,
+          spec(`trap 'cat said; exit 0' TERM; while true; do sleep 1 & wait $!; done`, { lifecycle }),
+        );
+        await whenPod(name, 'Ready', (pod) => ready(pod)?.status === 'True');
+        assert.match(await cluster.ok(['exec', name, '--', 'cat', 'said']), /hello/);
+        const log = cluster.background(['logs', '-f', name]);
+        await cluster.ok(['delete', 'pod', name]);
+        await log.saying(/stopping/);
+      });
+
+      test('a sidecar starts first, stops last, and does not keep its pod from succeeding', async () => {
+        const name = `side-${runtime}`;
+        const startupProbe = { ...exec('true'), periodSeconds: 1, timeoutSeconds: 5 };
+        const sidecar = { ...main(stay), name: 'side', restartPolicy: 'Always', startupProbe };
+        await apply(name, spec('exit 0', {}, { restartPolicy: 'Never', initContainers: [sidecar] }));
+        const { status } = await whenPod(name, 'Succeeded', (pod) => pod.status.phase === 'Succeeded');
+        assert.ok(status.initContainerStatuses?.[0]?.state.terminated, 'the sidecar has ended');
+        assert.equal(status.initContainerStatuses[0].restartCount, 0);
+        assert.match(await cluster.ok(['get', 'pod', name]), /0\/2 +Completed/);
+      });
+    });
+  }
+
+  test('a bad rollout stops because of readiness, and rollout status says so', async () => {
+    const rollout = (probe: string) =>
+      JSON.stringify({
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: { name: 'roll' },
+        spec: {
+          replicas: 2,
+          progressDeadlineSeconds: 6,
+          selector: { matchLabels: { app: 'roll' } },
+          template: {
+            metadata: { labels: { app: 'roll' } },
+            spec: {
+              runtimeClassName: 'process',
+              terminationGracePeriodSeconds: 2,
+              containers: [
+                {
+                  name: 'main',
+                  image: 'host',
+                  command: ['sh', '-c', stay],
+                  readinessProbe: { exec: { command: [probe] }, periodSeconds: 1 },
+                },
+              ],
+            },
+          },
+        },
+      });
+    await cluster.apply(rollout('true'));
+    await cluster.ok(['rollout', 'status', 'deployment/roll', '--timeout=40s']);
+    await cluster.apply(rollout('false'));
+    const { code, stderr } = await cluster.kubectl(['rollout', 'status', 'deployment/roll', '--timeout=40s']);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /exceeded its progress deadline/);
+    const pods = await cluster.pods('roll');
+    assert.equal(pods.filter((pod) => pod.ready).length, 2, 'the old ones serve on');
+  });
+});
