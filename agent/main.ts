@@ -24,6 +24,7 @@ import { NodeEndpoints } from './streams/node-endpoints.ts';
 import { serveStreams } from './streams/serve-streams.ts';
 import { openPodTokens } from './volumes/pod-tokens.ts';
 import { openPodVolumes } from './volumes/pod-volumes.ts';
+import { reclaimVolumes } from './volumes/reclaim.ts';
 
 export interface AgentDependencies {
   clock: Clock;
@@ -139,7 +140,10 @@ async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise
   const allocatable = () => monitor.allocatable;
   const find = (key: string): object | undefined => desired.entries.get(key)?.object;
   const digestOf = (key: string): string | undefined => desired.entries.get(key)?.digest;
-  const volumes = await openPodVolumes({ dataDir, log, digestOf, node: { name, allocatable, find, tokens } });
+  const labels = () => monitor.labels;
+  const about = { name, dataDir, labels, allocatable, find, tokens };
+  const volumes = await openPodVolumes({ dataDir, log, digestOf, node: about });
+  stack.use(reclaimVolumes({ ...parts }));
   const node = { name, hostname: host.hostname, bootId, hostIps: () => monitor.ips, allocatable, podPidsMax };
   const pods: PodRuntime = new PodRuntime({ ...parts, volumes, node });
   pods.start();

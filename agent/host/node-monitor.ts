@@ -141,6 +141,11 @@ export class NodeMonitor {
     return nodeAllocatable(this.#capacity, this.#options);
   }
 
+  /** As last reported; none before. */
+  get labels(): Readonly<Record<string, string>> {
+    return this.#reported?.labels ?? {};
+  }
+
   /** Load average over one minute. */
   get load(): number {
     return this.#load?.load ?? 0;

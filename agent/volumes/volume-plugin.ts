@@ -29,6 +29,9 @@ export interface VolumeContext {
 /** What volumes need to know of their node, and of what the server sent to it. */
 export interface VolumeNode {
   name: string;
+  /** The agent's own folder. */
+  dataDir: string;
+  labels: () => Readonly<Record<string, string>>;
   allocatable: () => NodeAllocatable;
   /** An object of the desired set, by its key there. */
   find: (key: string) => object | undefined;

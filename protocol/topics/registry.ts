@@ -4,6 +4,7 @@ import { open, streamClosed, streamDown, streamUp } from './streams.ts';
 import { ack, ask, digestTopic, gone, hello, index, roll, set, status } from './sync.ts';
 import { tokenGrant, tokenRequest } from './tokens.ts';
 import { measure, usage } from './usage.ts';
+import { volumeReclaimed } from './volumes.ts';
 
 /** Every topic of the bus. The broker's ACL allows exactly these. */
 export const topics: readonly TopicDefinition[] = [
@@ -18,6 +19,7 @@ export const topics: readonly TopicDefinition[] = [
   roll,
   tokenRequest,
   tokenGrant,
+  volumeReclaimed,
   open,
   streamDown,
   streamUp,

@@ -14,6 +14,10 @@ import { orphanedJobPodsController } from './job/orphaned-job-pods.ts';
 import { ttlAfterFinishedController } from './job/ttl-after-finished.ts';
 import { namespaceController } from './namespace-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
+import { persistentVolumeClaimController } from './persistent-volumes/claim-controller.ts';
+import { ephemeralClaimController } from './persistent-volumes/ephemeral-claims.ts';
+import { localStorageClassController } from './persistent-volumes/local-storage-class.ts';
+import { persistentVolumeController } from './persistent-volumes/volume-controller.ts';
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
 import { replicationController } from './replica-set/replication-controller.ts';
 import { serviceAccountController } from './service-account-controller.ts';
@@ -40,4 +44,8 @@ export const controllers: readonly ControllerDefinition[] = [
   endpointsController,
   endpointsMirroringController,
   ipAddressController,
+  ephemeralClaimController,
+  localStorageClassController,
+  persistentVolumeClaimController,
+  persistentVolumeController,
 ];

@@ -1,5 +1,12 @@
 import type { Timer } from '../../lib/clock.ts';
-import type { ConfigMap, Node, Pod, Secret } from '../../protocol/generated/models.ts';
+import type {
+  ConfigMap,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+} from '../../protocol/generated/models.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import type { Message, TopicDefinition } from '../../protocol/topics/define-topic.ts';
 import {
@@ -27,6 +34,8 @@ interface FleetOptions extends NodesOptions {
   nodes: Informer<Node>;
   configMaps: Informer<ConfigMap>;
   secrets: Informer<Secret>;
+  claims: Informer<PersistentVolumeClaim>;
+  volumes: Informer<PersistentVolume>;
   events: EventRecorder;
 }
 

@@ -1,9 +1,23 @@
-import type { ConfigMap, Pod, Secret } from '../../protocol/generated/models.ts';
+import type {
+  ConfigMap,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+} from '../../protocol/generated/models.ts';
 import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
+import { isToBeReclaimed, localVolumeNode } from '../../protocol/kinds/local-volumes.ts';
 import type { SetEntry } from '../../protocol/topics/sync.ts';
 import type { CacheChange, Informer } from '../cache/informer.ts';
 import { createNodeSet, type NodeSet } from './node-set.ts';
-import { configMapEntry, namedObjects, podEntry, secretEntry } from './set-entries.ts';
+import {
+  claimEntry,
+  configMapEntry,
+  namedObjects,
+  podEntry,
+  reclaimEntry,
+  secretEntry,
+} from './set-entries.ts';
 
 /**
  * Every node's desired set, kept up incrementally: one change of a pod, ConfigMap or Secret costs what it touches,
@@ -19,6 +33,8 @@ export interface NodeSetsOptions {
   pods: Informer<Pod>;
   configMaps: Informer<ConfigMap>;
   secrets: Informer<Secret>;
+  claims: Informer<PersistentVolumeClaim>;
+  volumes: Informer<PersistentVolume>;
   /** Revision that a set made now begins at. */
   firstRevision: () => number;
   /** The node's set may have changed. */
@@ -50,6 +66,12 @@ class Tracker implements NodeSets {
       configMaps.onChange((change) => this.#onNamed('ConfigMap', change, configMapEntry)),
     );
     this.#subscriptions.use(secrets.onChange((change) => this.#onNamed('Secret', change, secretEntry)));
+    const { claims, volumes } = this.#options;
+    this.#subscriptions.use(volumes.onChange((change) => this.#onVolume(change)));
+    const toEntry = (claim: Readonly<PersistentVolumeClaim>) => this.#claimEntry(claim);
+    this.#subscriptions.use(
+      claims.onChange((change) => this.#onNamed('PersistentVolumeClaim', change, toEntry)),
+    );
   }
 
   [Symbol.dispose](): void {
@@ -89,7 +111,7 @@ class Tracker implements NodeSets {
   }
 
   #onNamed<T extends KubernetesObject>(
-    kind: 'ConfigMap' | 'Secret',
+    kind: 'ConfigMap' | 'Secret' | 'PersistentVolumeClaim',
     change: CacheChange<T>,
     toEntry: (object: Readonly<T>) => SetEntry,
   ): void {
@@ -102,6 +124,30 @@ class Tracker implements NodeSets {
       else this.of(node).put(toEntry(change.object));
       this.#options.onDirty(node);
     }
+  }
+
+  /** A volume travels with the claim that it is held for; one to be given back goes to its device by itself. */
+  #onVolume(change: CacheChange<PersistentVolume>): void {
+    const { object: volume } = change;
+    const { namespace = '', name } = volume.spec?.claimRef ?? {};
+    const claim = name === undefined ? undefined : this.#options.claims.get(namespace, name);
+    if (claim)
+      this.#onNamed('PersistentVolumeClaim', { type: 'added', object: claim }, (one) =>
+        this.#claimEntry(one),
+      );
+    const node = localVolumeNode(volume);
+    if (node === undefined) return;
+    const wanted = change.type !== 'deleted' && isToBeReclaimed(volume);
+    if (wanted) this.of(node).put(reclaimEntry(volume));
+    else this.of(node).remove(`Reclaim/${volume.metadata?.name ?? ''}`);
+    this.#options.onDirty(node);
+  }
+
+  #claimEntry(claim: Readonly<PersistentVolumeClaim>): SetEntry {
+    const { volumeName } = claim.spec ?? {};
+    const volume = volumeName ? this.#options.volumes.get(undefined, volumeName) : undefined;
+    const held = volume?.spec?.claimRef?.uid === claim.metadata?.uid;
+    return claimEntry(claim, held ? volume : undefined);
   }
 
   #use(node: string, key: string): void {
@@ -133,6 +179,10 @@ class Tracker implements NodeSets {
     if (kind === 'Secret') {
       const secret = secrets.get(namespace, name);
       return secret && secretEntry(secret);
+    }
+    if (kind === 'PersistentVolumeClaim') {
+      const claim = this.#options.claims.get(namespace, name);
+      return claim && this.#claimEntry(claim);
     }
     const configMap = configMaps.get(namespace, name);
     return configMap && configMapEntry(configMap);

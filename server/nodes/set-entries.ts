@@ -1,4 +1,13 @@
-import type { ConfigMap, Container, Pod, PodSpec, Secret, Volume } from '../../protocol/generated/models.ts';
+import type {
+  ConfigMap,
+  Container,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  PodSpec,
+  Secret,
+  Volume,
+} from '../../protocol/generated/models.ts';
 import { entryDigest } from '../../protocol/sync-hash.ts';
 import type { SetEntry } from '../../protocol/topics/sync.ts';
 
@@ -57,12 +66,43 @@ export function secretEntry({ metadata, type, data }: Readonly<Secret>): SetEntr
   });
 }
 
-/** Keys of the ConfigMaps and Secrets that a pod names, each once. */
+/** A claim with the volume that it is bound to, which is all of the volume that a device needs. */
+export function claimEntry(
+  { metadata, spec, status }: Readonly<PersistentVolumeClaim>,
+  volume: Readonly<PersistentVolume> | undefined,
+): SetEntry {
+  const { namespace, name, uid } = metadata ?? {};
+  return entry(`PersistentVolumeClaim/${namespace}/${name}`, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name, namespace, uid },
+    spec: present({ volumeName: spec?.volumeName, volumeMode: spec?.volumeMode }),
+    status: present({ phase: status?.phase }),
+    ...(volume ? { volume: { metadata: { name: volume.metadata?.name }, spec: volume.spec } } : {}),
+  });
+}
+
+/** Tells a device that a folder of its own is nobody's any more. */
+export function reclaimEntry({ metadata, spec }: Readonly<PersistentVolume>): SetEntry {
+  const { name, uid } = metadata ?? {};
+  return entry(`Reclaim/${name}`, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name, uid },
+    spec: { csi: spec?.csi },
+  });
+}
+
+/** Keys of the ConfigMaps, Secrets and claims that a pod names, each once. */
 export function namedObjects(pod: Readonly<Pod>): ReadonlySet<string> {
   const namespace = pod.metadata?.namespace ?? '';
   const spec: Partial<PodSpec> = pod.spec ?? {};
   const { configMaps, secrets } = namedInSpec(spec);
+  const claims = (spec.volumes ?? []).map(({ name, persistentVolumeClaim, ephemeral }) =>
+    ephemeral ? `${pod.metadata?.name ?? ''}-${name}` : persistentVolumeClaim?.claimName,
+  );
   return new Set([
+    ...claims.filter(isName).map((name) => `PersistentVolumeClaim/${namespace}/${name}`),
     ...configMaps.filter(isName).map((name) => `ConfigMap/${namespace}/${name}`),
     ...secrets.filter(isName).map((name) => `Secret/${namespace}/${name}`),
   ]);

@@ -3,6 +3,8 @@ import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import { configMapKind } from '../../protocol/kinds/config-map.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
+import { persistentVolumeKind } from '../../protocol/kinds/persistent-volume.ts';
+import { persistentVolumeClaimKind } from '../../protocol/kinds/persistent-volume-claim.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
 import { secretKind } from '../../protocol/kinds/secret.ts';
 import { serviceAccountKind } from '../../protocol/kinds/service-account.ts';
@@ -12,6 +14,7 @@ import type { EventRecorder } from '../registry/event-recorder.ts';
 import type { Registry } from '../registry/registry.ts';
 import { FleetSessions } from './fleet-sessions.ts';
 import { type IssuePodToken, servePodTokens } from './pod-tokens.ts';
+import { followReclaimed } from './reclaimed-volumes.ts';
 
 /** The devices as the server sees them: their sessions, their desired sets, what they report. */
 export interface Nodes extends AsyncDisposable {
@@ -39,6 +42,8 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     nodes: cache.informer(nodeKind),
     configMaps: cache.informer(configMapKind),
     secrets: cache.informer(secretKind),
+    claims: cache.informer(persistentVolumeClaimKind),
+    volumes: cache.informer(persistentVolumeKind),
   };
   const accounts = cache.informer(serviceAccountKind);
   await cache.synced();
@@ -52,10 +57,12 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     nodeUid: (node) => informers.nodes.get(undefined, node)?.metadata?.uid,
     issue: options.issuePodToken,
   });
+  const reclaimed = followReclaimed({ ...options, volumes: informers.volumes });
   return {
     isConnected: (node) => sessions.isConnected(node),
     async [Symbol.asyncDispose]() {
       tokens[Symbol.dispose]();
+      reclaimed[Symbol.dispose]();
       await sessions.stop();
       await events.idle();
     },
