@@ -8,6 +8,8 @@ export class SpdyClient {
   readonly transport: Duplex;
   readonly streams = new Map<number, ClientStream>();
   readonly pongs: number[] = [];
+  /** Compressed headers of SYN_REPLYs. */
+  readonly replies: Buffer[] = [];
   /** Status of a GOAWAY. */
   goneAway: number | undefined;
   readonly closed: Promise<unknown>;
@@ -92,6 +94,7 @@ export class SpdyClient {
     const id = payload.readUInt32BE(0);
     if (kind === 2) {
       this.#inflate.write(payload.subarray(4));
+      this.replies.push(Buffer.from(payload.subarray(4)));
       this.streams.get(id)?.onReply();
     } else if (kind === 3) this.streams.get(id)?.onReset(payload.readUInt32BE(4));
     else if (kind === 6) this.pongs.push(id);

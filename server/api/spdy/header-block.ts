@@ -106,11 +106,13 @@ export class HeaderWriter {
     head.writeUInt16LE(plain.length ^ 0xffff, 3);
     const begin = this.#begun ? [] : [Uint8Array.of(0x78, 0xbb), uint32(spdyDictionaryId)];
     this.#begun = true;
-    return Buffer.concat([...begin, head, plain]);
+    return Buffer.concat([...begin, head, plain, emptyStored]);
   }
 }
 
 const storedBytesMax = 0xffff;
+/** Ends what a reader gets at once, as a flush of zlib does; without it Go's waits for bits that do not come. */
+const emptyStored = Uint8Array.of(0, 0, 0, 0xff, 0xff);
 
 function sized(text: string): Uint8Array[] {
   const bytes = Buffer.from(text);

@@ -61,7 +61,13 @@ async function connect(
   if (!protocol) throw new StatusError('BadRequest', 'Upgrade request required');
   const session = await services.podStreams.command(node, request, abort.signal);
   const accept = protocol === 'spdy' ? acceptSpdyClient : acceptWebSocketClient;
-  await carryCommand(exchange, await accept(exchange, wanted), session, { wanted, endOf });
+  const client = await accept(exchange, wanted).catch((error: unknown) => {
+    abort.abort();
+    // After the upgrade there is nobody left to tell.
+    if (error instanceof StatusError) throw error;
+    services.log.info('a client left while its session began', { error });
+  });
+  if (client) await carryCommand(exchange, client, session, { wanted, endOf });
 }
 
 function getPod(exchange: ResourceExchange): Promise<Pod> {

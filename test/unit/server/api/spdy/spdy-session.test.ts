@@ -72,6 +72,13 @@ test('a stream that is over on both sides is forgotten', async () => {
   await settled(() => session.streamCount === 0);
 });
 
+test("replies are whole for a reader that takes no more than there is, as Go's", async () => {
+  const { client } = serve();
+  for (let count = 0; count < 3; count++) await client.open({ n: String(count) });
+  assert.equal(client.replies.length, 3);
+  for (const block of client.replies) assert.equal(block.subarray(-4).toString('hex'), '0000ffff');
+});
+
 test('a refused stream is reset, and the connection goes on', async () => {
   const { client } = serve((stream) => stream.headers.get('streamtype') === 'good' && echo(stream));
   assert.equal((await client.open({ streamtype: 'bad' })).reset, 3);
