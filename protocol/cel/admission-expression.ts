@@ -43,6 +43,13 @@ export const webhookVariables: readonly AdmissionVariable[] = [
   'request',
   'authorizer',
 ];
+export const policyVariables: readonly AdmissionVariable[] = [
+  ...webhookVariables,
+  'params',
+  'namespaceObject',
+  'variables',
+];
+
 export function admissionCompiler(variables: readonly AdmissionVariable[]): AdmissionCompiler {
   const environment = createCelEnvironment();
   registerAuthorizerLibrary(environment);
