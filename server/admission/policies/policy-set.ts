@@ -17,7 +17,7 @@ interface PolicyObject extends KubernetesObject {
 }
 
 interface BindingObject extends KubernetesObject {
-  spec?: { policyName: string; matchResources?: MatchResources; paramRef?: ParamRef };
+  spec?: { policyName?: string; matchResources?: MatchResources; paramRef?: ParamRef };
 }
 
 export interface Bound<B> {

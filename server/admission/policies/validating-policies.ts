@@ -3,13 +3,10 @@ import {
   type AdmissionExpression,
   ExpressionError,
 } from '../../../protocol/cel/admission-expression.ts';
-import type { CelAuthorizer } from '../../../protocol/cel/authorizer-library.ts';
-import { plainCelValue } from '../../../protocol/cel/plain-value.ts';
 import type {
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
 } from '../../../protocol/generated/models.ts';
-import type { KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
 import { validatingAdmissionPolicyKind } from '../../../protocol/kinds/validating-admission-policy.ts';
 import { validatingAdmissionPolicyBindingKind } from '../../../protocol/kinds/validating-admission-policy-binding.ts';
 import type { AdmissionRequest } from '../../registry/admission.ts';
@@ -18,10 +15,10 @@ import { createExpressionRunner, type RunExpressions } from '../expressions.ts';
 import { type NamespaceOf } from '../matching/criteria.ts';
 import { compileLate } from '../matching/match-conditions.ts';
 import { namespaceLookUp } from '../matching/namespace-of.ts';
-import { requestVariables, type SeenRequest, seenAs } from '../seen-request.ts';
+import { type SeenRequest, seenAs } from '../seen-request.ts';
 import { findParams, PolicyConfigurationError } from './find-params.ts';
 import { policyDenial } from './policy-denial.ts';
-import { addVariables, compileParts, type PolicyParts } from './policy-parts.ts';
+import { compileParts, type PolicyParts, policyValues, type Scene } from './policy-parts.ts';
 import { type Bound, type BoundPolicy, followPolicies } from './policy-set.ts';
 
 /** Refuses, or warns of, what validating admission policies do not let through. */
@@ -141,21 +138,10 @@ async function askBinding(
   }
 }
 
-interface Scene {
-  seen: SeenRequest;
-  params: Readonly<KubernetesObject> | undefined;
-  namespace: Readonly<KubernetesObject> | undefined;
-  authorizer: CelAuthorizer;
-}
-
 type Refusal = Pick<Denial, 'message' | 'reason'>;
 
-function refusalsOf(policy: CompiledPolicy, { seen, params, namespace, authorizer }: Scene): Refusal[] {
-  const values = requestVariables(seen);
-  values.authorizer = authorizer;
-  values.params = plainCelValue(params);
-  values.namespaceObject = plainCelValue(namespace);
-  addVariables(values, policy);
+function refusalsOf(policy: CompiledPolicy, scene: Scene): Refusal[] {
+  const values = policyValues(policy, scene);
   if (policy.conditions && !policy.conditions.hold(values)) return [];
   return policy.validations.flatMap((validation) => refusalOf(validation, values, policy.isStrict) ?? []);
 }
