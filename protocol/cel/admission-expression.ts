@@ -2,6 +2,8 @@ import type { Environment } from '@marcbachmann/cel-js';
 import { registerAuthorizerLibrary } from './authorizer-library.ts';
 import { summaryOf } from './compile-rule.ts';
 import { celLimits, createCelEnvironment } from './environment.ts';
+import { registerPatchLibrary } from './patch-library.ts';
+import { structsAsMaps } from './struct-literals.ts';
 
 /** An expression of an admission policy or of a webhook's match conditions. */
 export interface AdmissionExpression {
@@ -11,7 +13,7 @@ export interface AdmissionExpression {
 }
 
 /** What an expression may make; `any` where nobody looks. */
-export type ExpressionType = 'bool' | 'string' | 'any';
+export type ExpressionType = 'bool' | 'string' | 'any' | 'map' | 'list';
 
 export class ExpressionError extends Error {
   readonly code = 'ERR_CEL_EXPRESSION';
@@ -43,9 +45,17 @@ export const webhookVariables: readonly AdmissionVariable[] = [
   'request',
   'authorizer',
 ];
+export const policyVariables: readonly AdmissionVariable[] = [
+  ...webhookVariables,
+  'params',
+  'namespaceObject',
+  'variables',
+];
+
 export function admissionCompiler(variables: readonly AdmissionVariable[]): AdmissionCompiler {
   const environment = createCelEnvironment();
   registerAuthorizerLibrary(environment);
+  registerPatchLibrary(environment);
   for (const name of variables) environment.registerVariable(name, 'dyn');
   return { compile: (text, type) => compile(environment, text, type) };
 }
@@ -53,11 +63,12 @@ export function admissionCompiler(variables: readonly AdmissionVariable[]): Admi
 function compile(environment: Environment, text: string, type: ExpressionType): AdmissionExpression {
   if (text.length > celLimits.expressionCharactersMax)
     throw new ExpressionError(`too long: may not be more than ${celLimits.expressionCharactersMax} bytes`);
-  const program = parse(environment, text);
+  const program = parse(environment, structsAsMaps(text));
   const checked = program.check();
   if (!checked.valid)
     throw new ExpressionError(`compilation failed: ERROR: <input>: ${summaryOf(checked.error)}`);
-  if (type !== 'any' && checked.type !== type && checked.type !== 'dyn')
+  const made = checked.type ?? 'dyn';
+  if (type !== 'any' && made !== 'dyn' && made !== type && !made.startsWith(`${type}<`))
     throw new ExpressionError(`must evaluate to ${type}`);
   return {
     text,

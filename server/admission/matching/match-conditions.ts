@@ -1,5 +1,9 @@
-import type { AdmissionCompiler, AdmissionExpression } from '../../../protocol/cel/admission-expression.ts';
-import { ExpressionError } from '../../../protocol/cel/admission-expression.ts';
+import {
+  type AdmissionCompiler,
+  type AdmissionExpression,
+  ExpressionError,
+  type ExpressionType,
+} from '../../../protocol/cel/admission-expression.ts';
 import type { MatchCondition } from '../../../protocol/generated/models.ts';
 
 export interface CompiledConditions {
@@ -36,7 +40,7 @@ export function compileConditions(
 export function compileLate(
   compiler: AdmissionCompiler,
   text: string,
-  type: 'bool' | 'string' | 'any',
+  type: ExpressionType,
 ): AdmissionExpression {
   let compiled: AdmissionExpression | undefined;
   return {
