@@ -45,10 +45,11 @@ export async function dispatch(exchange: Exchange): Promise<void> {
 
 /** What a user writes is written in their name, whichever way it is written. */
 function servicesFor(exchange: Exchange): ApiServices {
-  const { services, user, info } = exchange;
+  const { services, user, info, audit } = exchange;
   const registry = requestedBy(services.registry, {
     user,
     warn: (text) => addWarning(exchange, text),
+    ...(audit ? { annotate: (key: string, value: string) => audit.annotate(key, value) } : {}),
     updateOptionsKind: info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions',
   });
   return { ...services, registry };
