@@ -3,11 +3,15 @@ import { type ClientModels, openClientModels } from './generate/client-models.ts
 import { closureOf, modelOf, nameSchemas } from './generate/schema-names.ts';
 import { writeModels } from './generate/write-models.ts';
 import { checkOverlay, writeSchemas } from './generate/write-schemas.ts';
+import { componentStatusKind } from './kinds/component-status.ts';
 import { kinds } from './kinds/registry.ts';
 import { reviewKinds } from './kinds/reviews.ts';
 import { extraModels } from './schema/overlay.ts';
 import type { GroupVersionKind } from './schema/schema.ts';
 import { metaPrefix } from './schema/well-known.ts';
+
+/** Those that are listed. */
+const readKinds = [...kinds, componentStatusKind];
 
 /**
  * Derives protocol/generated from the official client's models (`npm run generate`): whatever the registered kinds
@@ -19,7 +23,7 @@ export function generateModels(): { models: string; schemas: string } {
   const schemasOf = (list: typeof kinds) =>
     list.map((kind) => kind.schema).filter((schema) => schema.startsWith('io.k8s.'));
   const roots = [
-    ...schemasOf(kinds).flatMap((schema) => [schema, `${schema}List`]),
+    ...schemasOf(readKinds).flatMap((schema) => [schema, `${schema}List`]),
     ...schemasOf(reviewKinds),
   ];
   const names = nameSchemas(roots, models);
@@ -38,7 +42,7 @@ export function generateModels(): { models: string; schemas: string } {
 /** Which kinds an object of each model may call itself. */
 function groupVersionKinds(models: ClientModels): Map<string, GroupVersionKind[]> {
   const all = new Map<string, GroupVersionKind[]>();
-  for (const { schema, group, version, kind } of kinds) {
+  for (const { schema, group, version, kind } of readKinds) {
     if (!schema.startsWith('io.k8s.')) continue;
     all.set(modelOf(schema, models), [{ group, version, kind }]);
     all.set(modelOf(`${schema}List`, models), [{ group, version, kind: `${kind}List` }]);

@@ -1336,6 +1336,30 @@ export interface ClusterTrustBundleProjection {
   signerName?: string;
 }
 
+/** io.k8s.api.core.v1.ComponentCondition */
+export interface ComponentCondition {
+  error?: string;
+  message?: string;
+  status: string;
+  type: string;
+}
+
+/** io.k8s.api.core.v1.ComponentStatus */
+export interface ComponentStatus {
+  apiVersion?: string;
+  conditions?: ComponentCondition[];
+  kind?: string;
+  metadata?: ObjectMeta;
+}
+
+/** io.k8s.api.core.v1.ComponentStatusList */
+export interface ComponentStatusList {
+  apiVersion?: string;
+  items: ComponentStatus[];
+  kind?: string;
+  metadata?: ListMeta;
+}
+
 /** io.k8s.api.core.v1.ConfigMap */
 export interface ConfigMap {
   apiVersion?: string;

@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { createMetrics, type Metrics } from '../../lib/metrics.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
+import { componentStatusKind } from '../../protocol/kinds/component-status.ts';
 import type { KindSet } from '../../protocol/kinds/kind-set.ts';
 import { metricsKinds } from '../../protocol/kinds/metrics.ts';
 import { reviewKinds } from '../../protocol/kinds/reviews.ts';
@@ -75,8 +76,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const { registry, podStreams, usage, clock, log, version, checks, random = systemRandom } = options;
   const stopping = new AbortController();
   const documents = new Documents();
-  const kinds = followKinds({ set: options.kinds, fixed: [...reviewKinds, ...metricsKinds] }, (changed) =>
-    documents.forget(changed.map(pathOfGroupVersion)),
+  const kinds = followKinds(
+    { set: options.kinds, fixed: [...reviewKinds, ...metricsKinds, componentStatusKind] },
+    (changed) => documents.forget(changed.map(pathOfGroupVersion)),
   );
   const { aggregated = noAggregatedApis } = options;
   const following = aggregated.onChange((changed) => documents.forget(changed.map(pathOfGroupVersion)));

@@ -4,6 +4,7 @@ import { reviewHandler } from './access/reviews/review-handlers.ts';
 import { aggregatedApi } from './aggregation/aggregated-api.ts';
 import { passRequest } from './aggregation/pass-request.ts';
 import { auditedBody } from './audit/bodies.ts';
+import { componentHandler } from './component-statuses.ts';
 import type { ApiServices, Exchange, ResourceHandler } from './exchange.ts';
 import { metricsHandler } from './metrics/metrics-handlers.ts';
 import { servePath } from './path-routes.ts';
@@ -44,10 +45,11 @@ export async function dispatch(exchange: Exchange): Promise<void> {
 
 /** What a user writes is written in their name, whichever way it is written. */
 function servicesFor(exchange: Exchange): ApiServices {
-  const { services, user, info } = exchange;
+  const { services, user, info, audit } = exchange;
   const registry = requestedBy(services.registry, {
     user,
     warn: (text) => addWarning(exchange, text),
+    ...(audit ? { annotate: (key: string, value: string) => audit.annotate(key, value) } : {}),
     updateOptionsKind: info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions',
   });
   return { ...services, registry };
@@ -57,7 +59,12 @@ function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler
   checkScope(kind, info);
   if (info.subresource === undefined) {
     if (!kind.verbs.includes(info.verb)) throw methodNotAllowed();
-    return reviewHandler(kind) ?? metricsHandler(kind, info.verb) ?? verbHandlers[info.verb];
+    return (
+      reviewHandler(kind) ??
+      metricsHandler(kind, info.verb) ??
+      componentHandler(kind, info.verb) ??
+      verbHandlers[info.verb]
+    );
   }
   const subresource = subresourceOf(kind, info.subresource);
   if (!subresource || info.name === undefined) throw pathNotFound();

@@ -55,6 +55,8 @@ export interface AdmissionRequest extends AdmissionSubject {
   readonly options: Readonly<Record<string, unknown>>;
   /** Tells the client, beside the answer. */
   warn(text: string): void;
+  /** Adds to what is noted of the request in the audit log, where one is kept; keys are domain-prefixed paths. */
+  annotate(key: string, value: string): void;
 }
 
 /** Who writes when nobody asked from outside: controllers, the scheduler, the devices' sessions. */
@@ -97,6 +99,7 @@ export function reviewedWrite(
     dryRun,
     options: optionsObject(operation, options),
     warn: options.warn ?? (() => {}),
+    annotate: options.annotate ?? (() => {}),
   };
   return { review, request };
 }

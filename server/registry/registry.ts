@@ -117,6 +117,8 @@ export interface Requested {
   user?: Requester;
   /** Tells that client something beside the answer. */
   warn?: (text: string) => void;
+  /** Adds to what is noted of the request in the audit log, where one is kept. */
+  annotate?: (key: string, value: string) => void;
   /** What the options of an update are called: a patch has others. */
   updateOptionsKind?: 'UpdateOptions' | 'PatchOptions';
   /** The kind that the client named, where it is a view of the one that is written. */

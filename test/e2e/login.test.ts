@@ -10,6 +10,18 @@ import { createTestAuthority } from '../unit/server/api/test-certificates.ts';
 import { Cluster } from './support/cluster.ts';
 import { finish, until } from './support/programs.ts';
 
+const auditPolicy = `
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+omitManagedFields: true
+rules:
+- {level: None, nonResourceURLs: ['*']}
+- {level: Metadata, resources: [{group: '', resources: [secrets]}]}
+- {level: RequestResponse, resources: [{group: '', resources: [configmaps]}]}
+- {level: Metadata, verbs: [create, update, patch, delete]}
+`;
+
 /** A small OpenID Connect issuer over real TLS: a configuration, keys, and tokens on demand. */
 class Issuer {
   keys = new Map<string, KeyObject>();
@@ -71,6 +83,7 @@ describe('logging in', () => {
   const ending: (() => Promise<void>)[] = [];
   let cluster: Cluster;
   let issuer: Issuer;
+  let auditLog: string;
 
   before(async () => {
     const authority = await createTestAuthority();
@@ -92,11 +105,16 @@ describe('logging in', () => {
       'oidc-groups-prefix': 'oidc:',
       'oidc-required-claim': 'tenant=shop',
     };
+    const policy = join(directory, 'policy.yaml');
+    await writeFile(policy, auditPolicy);
+    auditLog = join(directory, 'audit.log');
     cluster = await Cluster.start(
       { after: (task) => void ending.push(task) },
       {
         serverFlags: [
           '--anonymous-auth',
+          `--audit-policy-file=${policy}`,
+          `--audit-log-path=${auditLog}`,
           ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
         ],
       },
@@ -237,4 +255,52 @@ describe('logging in', () => {
       /invalid usage for client certificate: code signing/,
     );
   });
+
+  test('the audit log tells who did what, without secrets', async () => {
+    await cluster.ok(['create', 'secret', 'generic', 'hush', '--from-literal=password=correct-horse']);
+    await cluster.ok(['create', 'configmap', 'told', '--from-literal=a=b']);
+    await cluster.kubectl(['get', 'secrets', '--as=anna']);
+    const read = async () =>
+      (await readFile(auditLog, 'utf8'))
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as AuditEvent);
+    const find = (wanted: (event: AuditEvent) => boolean) =>
+      until('the event', async () => (await read()).find(wanted));
+    const secret = await find(({ verb, objectRef }) => verb === 'create' && objectRef?.name === 'hush');
+    assert.deepEqual(
+      [secret.user.username, secret.level, secret.stage],
+      ['kubernetes-admin', 'Metadata', 'ResponseComplete'],
+    );
+    const told = await find(({ verb, objectRef }) => verb === 'create' && objectRef?.name === 'told');
+    assert.deepEqual([told.requestObject?.data, told.responseObject?.data], [{ a: 'b' }, { a: 'b' }]);
+    const refused = await find(({ impersonatedUser }) => impersonatedUser?.username === 'anna');
+    assert.equal(refused.annotations?.['authorization.k8s.io/decision'], 'forbid');
+    const text = await readFile(auditLog, 'utf8');
+    for (const hidden of ['correct-horse', Buffer.from('correct-horse').toString('base64')]) {
+      assert.ok(!text.includes(hidden), 'a secret is in the audit log');
+    }
+    assert.match(text, /"username":"oidc:anna@example\.com"/);
+  });
+
+  test('get cs shows the parts of the server', async () => {
+    const shown = await cluster.kubectl(['get', 'cs']);
+    assert.match(shown.stdout, /^NAME +STATUS +MESSAGE +ERROR\s*$/m);
+    assert.match(shown.stdout, /^etcd-0 +Healthy +ok/m);
+    assert.match(shown.stderr, /Warning: v1 ComponentStatus is deprecated in v1\.19\+/);
+    assert.match(await cluster.ok(['api-resources']), /^componentstatuses +cs +v1 +false +ComponentStatus$/m);
+    assert.match(await cluster.ok(['get', '--raw', '/metrics']), /^apiserver_audit_event_total [1-9]/m);
+  });
 });
+
+interface AuditEvent {
+  level: string;
+  stage: string;
+  verb: string;
+  user: { username: string };
+  impersonatedUser?: { username: string };
+  objectRef?: { resource: string; name?: string };
+  requestObject?: { data?: object };
+  responseObject?: { data?: object };
+  annotations?: Record<string, string>;
+}

@@ -26,6 +26,8 @@ export interface Verdict {
   /** JSON Patch. */
   patch: unknown;
   warnings: readonly string[];
+  /** For the audit log. */
+  annotations: readonly (readonly [key: string, value: string])[];
 }
 
 export interface AskContext {
@@ -83,11 +85,14 @@ function readAnswer(answer: Readonly<Record<string, unknown>>, expected: Expecte
   }
   const fault = patchFault(response, mutates);
   if (fault !== undefined) throw refuse(fault);
-  const { patch, warnings } = response;
+  const { patch, warnings, auditAnnotations } = response;
   return {
     denial: response.allowed === true ? undefined : denialOf(name, response.status),
     patch: typeof patch === 'string' && patch !== '' ? readPatch(patch, refuse) : undefined,
     warnings: Array.isArray(warnings) ? warnings.filter((warning) => typeof warning === 'string') : [],
+    annotations: Object.entries(auditAnnotations ?? {}).filter((entry): entry is [string, string] => {
+      return typeof entry[1] === 'string';
+    }),
   };
 }
 

@@ -29,6 +29,7 @@ export async function askConcerned(
   try {
     const verdict = await askWebhook(hook, seen, context);
     for (const warning of verdict.warnings) request.warn(warning);
+    for (const [key, value] of verdict.annotations) request.annotate(`${hook.webhook.name}/${key}`, value);
     return { verdict, seen };
   } catch (error) {
     if (!(error instanceof WebhookFailure)) throw error;

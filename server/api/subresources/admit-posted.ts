@@ -36,6 +36,7 @@ async function admit(
     dryRun,
     options: optionsKind === undefined ? {} : { kind: optionsKind, apiVersion: 'meta.k8s.io/v1' },
     warn: (text: string) => addWarning(exchange, text),
+    annotate: (key: string, value: string) => exchange.audit?.annotate(key, value),
   };
   await review.admit(request);
   await review.validate(request);

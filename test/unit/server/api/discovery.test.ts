@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { componentStatusKind } from '../../../../protocol/kinds/component-status.ts';
 import { apiVersionOf } from '../../../../protocol/kinds/define-kind.ts';
 import { metricsKinds } from '../../../../protocol/kinds/metrics.ts';
 import { kinds } from '../../../../protocol/kinds/registry.ts';
@@ -48,7 +49,7 @@ describe('discovery, OpenAPI, version and health', () => {
     }
     assert.deepEqual(
       found.sort(),
-      [...kinds, ...reviewKinds, ...metricsKinds]
+      [...kinds, ...reviewKinds, ...metricsKinds, componentStatusKind]
         .map((kind) => `${apiVersionOf(kind)} ${kind.plural} ${kind.kind}`)
         .sort(),
     );

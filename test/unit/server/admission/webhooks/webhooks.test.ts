@@ -92,8 +92,11 @@ describe('admission webhooks', () => {
   test('a webhook learns who does what to which object, and its warnings reach the client', async () => {
     await using fixture = await open({ validating: [hook('look')] });
     const { registry, asClient } = fixture;
-    answer = () => ({ allowed: true, warnings: ['careful'] });
-    await registry.create(configMapKind, configMap('a', { data: { k: 'v' } }), { ...asClient, dryRun: true });
+    answer = () => ({ allowed: true, warnings: ['careful'], auditAnnotations: { why: 'because' } });
+    const noted: string[] = [];
+    const annotate = (key: string, value: string) => void noted.push(`${key}=${value}`);
+    const client = { ...asClient, annotate, dryRun: true };
+    await registry.create(configMapKind, configMap('a', { data: { k: 'v' } }), client);
     const [{ path, request }] = asked as [{ path: string; request: Json }];
     assert.equal(path, '/look?timeout=10s');
     const { uid, object, ...rest } = request;
@@ -113,6 +116,7 @@ describe('admission webhooks', () => {
       options: { kind: 'CreateOptions', apiVersion: 'meta.k8s.io/v1', dryRun: ['All'] },
     });
     assert.deepEqual(fixture.warnings, ['careful']);
+    assert.deepEqual(noted, ['look.example.com/why=because']);
   });
 
   test('updates and deletions show the old object', async () => {
