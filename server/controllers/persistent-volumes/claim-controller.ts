@@ -12,13 +12,13 @@ import { persistentVolumeClaimKind } from '../../../protocol/kinds/persistent-vo
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { storageClassKind } from '../../../protocol/kinds/storage-class.ts';
 import { objectKey, splitKey, storedMeta } from '../../../protocol/kinds/stored-object.ts';
+import { chooseVolume, claimClass, isHeldFor, mismatch } from '../../../protocol/match-volume.ts';
 import { isStatus } from '../../../protocol/status.ts';
 import type { Informer } from '../../cache/informer.ts';
 import { type ControllerContext, defineController } from '../define-controller.ts';
 import { ignoreGone } from '../expected-failures.ts';
 import { addOnce } from '../indexes.ts';
 import { byClaim, byClaimRef, byStorageClass, claimsOf } from './indexes.ts';
-import { chooseVolume, claimClass, isHeldFor, mismatch } from './match-volume.ts';
 import { provisioners } from './provisioners.ts';
 
 /**

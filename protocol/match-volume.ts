@@ -1,7 +1,7 @@
-import type { Node, PersistentVolume, PersistentVolumeClaim } from '../../../protocol/generated/models.ts';
-import { matchesNodeTerm } from '../../../protocol/node-selection.ts';
-import { compareQuantities, parseQuantity } from '../../../protocol/quantity.ts';
-import { compileLabelSelector } from '../../../protocol/selectors.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim } from './generated/models.ts';
+import { matchesNodeTerm } from './node-selection.ts';
+import { compareQuantities, parseQuantity } from './quantity.ts';
+import { compileLabelSelector } from './selectors.ts';
 
 const classAnnotation = 'volume.beta.kubernetes.io/storage-class';
 

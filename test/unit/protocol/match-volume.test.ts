@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type {
-  Node,
-  PersistentVolume,
-  PersistentVolumeClaim,
-} from '../../../../../protocol/generated/models.ts';
-import { chooseVolume, mismatch } from '../../../../../server/controllers/persistent-volumes/match-volume.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim } from '../../../protocol/generated/models.ts';
+import { chooseVolume, mismatch } from '../../../protocol/match-volume.ts';
 
 const claim = (spec: PersistentVolumeClaim['spec'] = {}): PersistentVolumeClaim => ({
   metadata: { namespace: 'ns', name: 'data', uid: 'c1' },
