@@ -42,7 +42,9 @@ export type CauseType =
   /** Controllers stop creating in a namespace when they see it. */
   | 'NamespaceTerminating'
   /** Another owns a field that an apply would change. */
-  | 'FieldManagerConflict';
+  | 'FieldManagerConflict'
+  /** `kubectl drain` tries again when it sees it. */
+  | 'DisruptionBudget';
 
 export interface StatusCause {
   reason: CauseType;

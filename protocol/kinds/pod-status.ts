@@ -1,6 +1,7 @@
 import type { ContainerState, ContainerStatus, Pod } from '../generated/models.ts';
 import { ageSince } from '../human-duration.ts';
 import { isSidecar } from './pod-spec/resources.ts';
+import { timestamp } from './stored-object.ts';
 
 /**
  * The one-line picture of a pod that `kubectl get pods` shows
@@ -103,6 +104,18 @@ function summarizeContainers(pod: Pod, initReason: string | undefined): Containe
 
 export function hasCondition(pod: Pod, type: string, status: string): boolean {
   return pod.status?.conditions?.some((one) => one.type === type && one.status === status) ?? false;
+}
+
+/** Notes, in place, that the pod goes because somebody made it go, not because it failed. */
+export function markDisrupted(
+  pod: Pod,
+  { reason, message }: { reason: string; message: string },
+  nowMs: number,
+): void {
+  const conditions = (pod.status?.conditions ?? []).filter(({ type }) => type !== 'DisruptionTarget');
+  const lastTransitionTime = timestamp(nowMs);
+  const condition = { type: 'DisruptionTarget', status: 'True', reason, message, lastTransitionTime };
+  pod.status = { ...pod.status, conditions: [...conditions, condition] };
 }
 
 function restartsText(statuses: readonly ContainerStatus[], now: number): string {

@@ -4,6 +4,7 @@ import { cronJobController } from './cron-job/cron-job-controller.ts';
 import { daemonSetController } from './daemon-set/daemon-set-controller.ts';
 import type { ControllerDefinition } from './define-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
+import { disruptionController } from './disruption/disruption-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointsMirroringController } from './endpoints/mirroring-controller.ts';
 import { eventExpiryController } from './event-expiry.ts';
@@ -18,6 +19,7 @@ import { persistentVolumeClaimController } from './persistent-volumes/claim-cont
 import { ephemeralClaimController } from './persistent-volumes/ephemeral-claims.ts';
 import { localStorageClassController } from './persistent-volumes/local-storage-class.ts';
 import { persistentVolumeController } from './persistent-volumes/volume-controller.ts';
+import { podGarbageCollector } from './pod-garbage-collector.ts';
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
 import { replicationController } from './replica-set/replication-controller.ts';
 import { serviceAccountController } from './service-account-controller.ts';
@@ -36,7 +38,9 @@ export const controllers: readonly ControllerDefinition[] = [
   orphanedJobPodsController,
   ttlAfterFinishedController,
   cronJobController,
+  disruptionController,
   nodeLifecycleController,
+  podGarbageCollector,
   garbageCollector,
   eventExpiryController,
   clusterRoleAggregationController,

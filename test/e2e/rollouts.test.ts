@@ -119,7 +119,7 @@ suite('rollouts, with kubectl', { timeout: 200_000 }, () => {
     assert.deepEqual(await versions('web'), ['1', '1']);
     await cluster.ok(['rollout', 'resume', 'deploy/web']);
     await rolledOut('deploy/web');
-    assert.deepEqual(await versions('web'), ['2', '2']);
+    await until('all are of version 2', async () => (await versions('web')).join() === '2,2');
     await cluster.ok(['rollout', 'restart', 'deploy/web']);
     await rolledOut('deploy/web');
     await cluster.ok(['rollout', 'undo', 'deploy/web', '--to-revision=1']);
@@ -127,5 +127,31 @@ suite('rollouts, with kubectl', { timeout: 200_000 }, () => {
     await until('all are of version 1', async () => (await versions('web')).join() === '1,1');
     assert.match(await cluster.ok(['rollout', 'history', 'deploy/web']), /\n2 +<none>\n3 +<none>\n4 +<none>/);
     await cluster.ok(['delete', 'deploy', 'web']);
+  });
+
+  test('a drain takes one pod after the other, as far as the disruption budget allows', async () => {
+    await cluster.apply(workload('Deployment', 'shop', ['replicas: 2']));
+    await rolledOut('deploy/shop');
+    await cluster.ok(['create', 'pdb', 'shop', '--selector=app=shop', '--min-available=1']);
+    await until('one may go', async () => /shop +1 +N\/A +1 /.test(await cluster.ok(['get', 'pdb'])));
+    await cluster.ok(['cordon', 'a', 'b', 'c']);
+    const drain = ['drain', 'a', 'b', 'c', '--ignore-daemonsets', '--timeout=3s'];
+    const held = await cluster.kubectl(drain);
+    assert.notEqual(held.code, 0);
+    assert.match(held.stderr, /Cannot evict pod as it would violate the pod's disruption budget/);
+    assert.equal(
+      (await cluster.readyPods('shop', 1)).length,
+      1,
+      'one stays, for its successor has nowhere to go',
+    );
+    await cluster.ok(['uncordon', 'c']);
+    await cluster.readyPods('shop', 2);
+    await cluster.ok(['drain', 'a', 'b', '--ignore-daemonsets', '--timeout=60s']);
+    const left = await cluster.readyPods('shop', 2);
+    assert.deepEqual(
+      left.map(({ node }) => node),
+      ['c', 'c'],
+    );
+    await cluster.ok(['delete', 'pdb,deploy', 'shop']);
   });
 });

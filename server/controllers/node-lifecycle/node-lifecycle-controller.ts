@@ -3,6 +3,7 @@ import type { Node, Pod, Taint } from '../../../protocol/generated/models.ts';
 import { sameValue } from '../../../protocol/kinds/cause.ts';
 import { nodeKind } from '../../../protocol/kinds/node.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
+import { markDisrupted } from '../../../protocol/kinds/pod-status.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../../protocol/status.ts';
 import { type ControllerContext, defineController } from '../define-controller.ts';
@@ -65,8 +66,21 @@ async function tendNode(
   bound: readonly Readonly<Pod>[],
 ): Promise<{ requeueAfterMs?: number } | void> {
   await writeTaints(context, node);
+  if (isOutOfService(node)) await releaseAll(context, bound);
   const wait = await evict(context, bound, node.spec?.taints ?? []);
   return wait === undefined ? undefined : { requeueAfterMs: wait };
+}
+
+/** Somebody vouches that the device is off: what shall go from it need not be confirmed (Kubernetes' taint). */
+function isOutOfService({ spec, status }: Readonly<Node>): boolean {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  const taint = spec?.taints?.find(({ key }) => key === 'node.kubernetes.io/out-of-service');
+  return ready?.status !== 'True' && taint?.effect === 'NoExecute';
+}
+
+async function releaseAll(context: ControllerContext, bound: readonly Readonly<Pod>[]): Promise<void> {
+  const going = bound.filter(({ metadata }) => metadata?.deletionTimestamp !== undefined);
+  await forEachLimited(going, deletesAtOnce, (pod) => remove(context, pod, { gracePeriodSeconds: 0 }));
 }
 
 async function writeTaints({ registry, clock }: ControllerContext, node: Readonly<Node>): Promise<void> {
@@ -103,6 +117,7 @@ async function evict(
       reason: 'TaintManagerEviction',
       message: `Marking for deletion Pod ${pod.metadata?.namespace}/${pod.metadata?.name}`,
     });
+    await markGone(context, pod, evicted);
     await remove(context, pod, {});
   });
   return next;
@@ -116,7 +131,32 @@ async function removeAll(
   // The cache may not show a Node that was just made: ask the registry.
   if (await nodeExists(context, node)) return;
   context.log.info('removing the pods of a deleted node', { node, pods: bound.length });
-  await forEachLimited(bound, deletesAtOnce, (pod) => remove(context, pod, { gracePeriodSeconds: 0 }));
+  await forEachLimited(bound, deletesAtOnce, async (pod) => {
+    await markGone(context, pod, nodeGone);
+    await remove(context, pod, { gracePeriodSeconds: 0 });
+  });
+}
+
+const evicted = {
+  reason: 'DeletionByTaintManager',
+  message: 'Taint manager: deleting due to NoExecute taint',
+};
+const nodeGone = { reason: 'DeletionByPodGC', message: 'PodGC: node no longer exists' };
+
+/** Says in the pod's status that it did not fail by itself: a Job's failure policy reads that. */
+async function markGone(
+  { registry, clock }: ControllerContext,
+  pod: Readonly<Pod>,
+  why: { reason: string; message: string },
+): Promise<void> {
+  const { uid } = storedMeta(pod);
+  const change = (draft: Pod) => {
+    if (draft.metadata?.uid !== uid || draft.status?.phase === 'Succeeded') return;
+    markDisrupted(draft, why, clock.now());
+    // Its device can say nothing more of it.
+    if (why === nodeGone && draft.status) draft.status.phase = 'Failed';
+  };
+  await registry.mutate(podKind, nameOf(pod), change, { subresource: 'status' }).catch(ignoreGone);
 }
 
 async function nodeExists({ registry }: ControllerContext, name: string): Promise<boolean> {

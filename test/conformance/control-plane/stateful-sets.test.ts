@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Pod, StatefulSet, StatefulSetSpec } from '../../../protocol/generated/models.ts';
+import { nodeKind } from '../../../protocol/kinds/node.ts';
 import { persistentVolumeClaimKind } from '../../../protocol/kinds/persistent-volume-claim.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { statefulSetKind } from '../../../protocol/kinds/stateful-set.ts';
@@ -143,6 +144,25 @@ suite('a StatefulSet', () => {
     await plane.setReady(node, 'True');
     await untilReady(plane, ['db-0', 'db-1']);
     assert.notEqual((await shown())?.metadata?.uid, first.metadata?.uid);
+  });
+
+  test('goes on elsewhere when somebody vouches that the silent device is off', async () => {
+    await using plane = await ControlPlane.start(['a', 'b']);
+    await plane.registry.create(statefulSetKind, statefulSet({ replicas: 1 }));
+    await untilReady(plane, ['db-0']);
+    const first = await plane.registry.get(podKind, { namespace: 'default', name: 'db-0' });
+    const node = first.spec?.nodeName ?? '';
+    await plane.setReady(node, 'Unknown');
+    await plane.clock.advance(60_000);
+    assert.deepEqual(await plane.podUids(), new Set([first.metadata?.uid]));
+    await plane.registry.mutate(nodeKind, { name: node }, (draft) => {
+      const taint = { key: 'node.kubernetes.io/out-of-service', value: 'nodeshutdown', effect: 'NoExecute' };
+      draft.spec = { ...draft.spec, taints: [...(draft.spec?.taints ?? []), taint] };
+    });
+    await plane.until('another runs elsewhere', async () => {
+      const [pod] = await plane.pods();
+      return pod !== undefined && isReady(pod) && pod.spec?.nodeName !== node;
+    });
   });
 
   for (let seed = 1; seed <= 4; seed += 1) {
