@@ -8,6 +8,10 @@ import type { QuotaLedger } from './admission/quota/quota-ledger.ts';
 import type { ApiAccess } from './api/access/access.ts';
 import type { Bus } from './bus/bus.ts';
 import type { Cache } from './cache/informer.ts';
+import {
+  type CertificateApprover,
+  certificateApprovingController,
+} from './controllers/certificates/approving-controller.ts';
 import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
 import { horizontalPodAutoscalerController } from './controllers/horizontal-pod-autoscaler/horizontal-pod-autoscaler-controller.ts';
 import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
@@ -70,6 +74,7 @@ export async function startWork(
     ...controllers,
     tokenSecrets,
     certificateSigningController(identity.requestSigner),
+    certificateApprovingController({ read: identity.requestSigner.read, may: mayHaveCertificate(access) }),
     kubernetesServiceController(place),
     rootCaPublisher(identity),
     resourceQuotaController(quotas),
@@ -79,4 +84,16 @@ export async function startWork(
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
   const plugins = schedulerPlugins;
   parts.use(await startScheduler({ registry, cache, clock, log, events, plugins, metrics }));
+}
+
+function mayHaveCertificate({ authorize }: ApiAccess): CertificateApprover['may'] {
+  const asked = {
+    type: 'resource',
+    verb: 'create',
+    group: 'certificates.k8s.io',
+    resource: 'certificatesigningrequests',
+    namespace: undefined,
+    name: undefined,
+  } as const;
+  return async (user, subresource) => (await authorize(user, { ...asked, subresource })).allowed;
 }

@@ -5,10 +5,12 @@ import { accessOf } from './access/access-request.ts';
 import { identify } from './access/authenticator.ts';
 import { refusal } from './access/authorizer.ts';
 import { actingUser } from './access/impersonation.ts';
+import type { User } from './access/user.ts';
 import { apiLimits } from './api-limits.ts';
+import type { AuditTrail } from './audit/audit-trail.ts';
 import { dispatch } from './dispatch.ts';
 import type { ApiServices, Exchange } from './exchange.ts';
-import { readRequestInfo } from './request/request-info.ts';
+import { type RequestInfo, readRequestInfo } from './request/request-info.ts';
 import type { OpenRequest } from './request-metrics.ts';
 import { type PartialExchange, sendError } from './response/answer.ts';
 import { asStatusError } from './response/errors.ts';
@@ -94,15 +96,13 @@ export class RequestListener {
     const { access, auditor } = this.#options.services;
     const { authorize } = access;
     const { request, query } = exchange;
-    const sender = await identify(access, request, path);
+    const sender = await identify(access, request, path).catch((error: unknown) => {
+      if (auditor) this.#auditStranger(exchange, open, path);
+      throw error;
+    });
     const info = readRequestInfo(request.method ?? '', path, query);
     open.info = info;
-    const audit = auditor?.begin(request, { user: sender, info });
-    if (audit) {
-      open.audit = audit;
-      exchange.response.setHeader('Audit-ID', audit.id);
-      audit.received();
-    }
+    const audit = auditor && this.#beginAudit(exchange, open, { user: sender, info });
     const user = await actingUser(authorize, sender, request);
     audit?.actsAs(user);
     const wanted = accessOf(info, query);
@@ -110,6 +110,29 @@ export class RequestListener {
     audit?.decided(decision);
     if (!decision.allowed) throw refusal(user, wanted, decision);
     await dispatch({ ...exchange, user, info, ...(audit ? { audit } : {}) });
+  }
+
+  /** A path that cannot be read is refused like the credential, and nothing more is said of it. */
+  #auditStranger(exchange: Omit<Exchange, 'user' | 'info'>, open: OpenRequest, path: string): void {
+    try {
+      const info = readRequestInfo(exchange.request.method ?? '', path, exchange.query);
+      this.#beginAudit(exchange, open, { user: nobody, info });
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+    }
+  }
+
+  #beginAudit(
+    { request, response, services }: Pick<Exchange, 'request' | 'response' | 'services'>,
+    open: OpenRequest,
+    subject: { user: User; info: RequestInfo },
+  ): AuditTrail | undefined {
+    const audit = services.auditor?.begin(request, subject);
+    if (!audit) return undefined;
+    open.audit = audit;
+    response.setHeader('Audit-ID', audit.id);
+    audit.received();
+    return audit;
   }
 
   async #refuse(exchange: PartialExchange, error: unknown): Promise<void> {
@@ -128,6 +151,9 @@ export class RequestListener {
     await sendError(exchange, status);
   }
 }
+
+/** Who sent a request with a credential that does not hold. */
+const nobody: User = { name: '', groups: [] };
 
 /** Without a reason of ours each abort makes an exception with a stack: the costliest step of answering a read. */
 const clientGone = new Error('the client is gone');

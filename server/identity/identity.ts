@@ -73,7 +73,7 @@ export interface Identity extends Disposable {
 
 export interface RequestSigner {
   /** Reads a PEM request. Throws CertificateRequestError. */
-  read(pem: string): CertificateRequest;
+  read: (pem: string) => CertificateRequest;
   /** A certificate (PEM) that says what the request asked for, with these usages in Kubernetes' words. */
   sign(request: CertificateRequest, approved: { usages: readonly string[]; lifetimeMs: number }): string;
   /** By which clients and devices know this server; nobody else may be called so. */

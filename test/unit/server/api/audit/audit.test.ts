@@ -108,6 +108,15 @@ describe('an audit event', () => {
     assert.deepEqual([acted.user.username, acted.impersonatedUser.username], ['admin', 'anna']);
   });
 
+  it('is made for a credential that does not hold, too', async () => {
+    const { api, next } = await openAudited('- level: RequestResponse');
+    await using _api = api;
+    await api.send('GET', path, { token: 'wrong-token' });
+    const event = await next();
+    assert.deepEqual([event.user.username, event.responseStatus.code], ['', 401]);
+    assert.ok(!JSON.stringify(event).includes('wrong-token'));
+  });
+
   it('comes at the start of what runs on, and again at its end', async () => {
     const { api, events, next } = await openAudited('- {level: Metadata, verbs: [watch]}');
     await using _api = api;
