@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { CertificateSigningRequest } from '../../../../../protocol/generated/models.ts';
 import { certificateSigningRequestKind } from '../../../../../protocol/kinds/certificate-signing-request.ts';
-import type { RightAsked } from '../../../../../server/admission/define-admission.ts';
 import {
   certificateApproval,
   certificateSigning,
@@ -16,8 +15,8 @@ import { openAdmission } from '../admission-fixture.ts';
 async function open(rights: string[] = []) {
   const fixture = await openAdmission({
     plugins: [certificateApproval, certificateSigning, certificateSubjectRestriction],
-    may: async (_user, { verb, resource, name }: RightAsked) =>
-      rights.includes(`${verb} ${resource} ${name}`),
+    may: async (_user, asked) =>
+      'resource' in asked && rights.includes(`${asked.verb} ${asked.resource} ${asked.name}`),
   });
   return { fixture, client: requestedBy(fixture.registry, fixture.asClient) };
 }
