@@ -77,6 +77,7 @@ const mayImport: Record<string, readonly string[]> = {
     'server/admission',
     'server/registry',
     'server/cache',
+    'server/identity',
     'server/outgoing',
   ],
   'server/api': [

@@ -46,9 +46,15 @@ export async function dispatch(exchange: Exchange): Promise<void> {
 /** What a user writes is written in their name, whichever way it is written. */
 function servicesFor(exchange: Exchange): ApiServices {
   const { services, user, info, audit } = exchange;
+  // A write that lost a race is reviewed again, and what is said of it twice is told once.
+  const told = new Set<string>();
   const registry = requestedBy(services.registry, {
     user,
-    warn: (text) => addWarning(exchange, text),
+    warn(text) {
+      if (told.has(text)) return;
+      told.add(text);
+      addWarning(exchange, text);
+    },
     ...(audit ? { annotate: (key: string, value: string) => audit.annotate(key, value) } : {}),
     updateOptionsKind: info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions',
   });

@@ -5,7 +5,10 @@ import { isStatus } from '../../protocol/status.ts';
 import { defineController } from './define-controller.ts';
 import { isNamespaceEnding } from './expected-failures.ts';
 
-/** Keeps a ServiceAccount `default` in every namespace. */
+/**
+ * Keeps a ServiceAccount `default` in every namespace. Pods that name no account get no token, unless somebody lets them:
+ * see docs/decisions/0162-tokens-are-for-named-accounts.md.
+ */
 export const serviceAccountController = defineController({
   name: 'serviceaccount',
   workers: 4,
@@ -23,7 +26,10 @@ export const serviceAccountController = defineController({
       if (!found || found.metadata?.deletionTimestamp !== undefined) return;
       if (accounts.get(namespace, 'default')) return;
       await registry
-        .create(serviceAccountKind, { metadata: { namespace, name: 'default' } })
+        .create(serviceAccountKind, {
+          metadata: { namespace, name: 'default' },
+          automountServiceAccountToken: false,
+        })
         .catch((error: unknown) => {
           if (!isStatus(error, 'AlreadyExists') && !isNamespaceEnding(error)) throw error;
         });

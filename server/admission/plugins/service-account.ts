@@ -8,6 +8,7 @@ import { type AdmissionContext, defineAdmission } from '../define-admission.ts';
 import { findObject } from '../find-object.ts';
 import { isOneOf } from '../is-one-of.ts';
 import { refusal } from '../refusal.ts';
+import { mountToken } from '../token-volume.ts';
 
 const defaultName = 'default';
 /** The default account of a new namespace is made a moment after the namespace. */
@@ -15,7 +16,7 @@ const defaultAttemptsMax = 10;
 const attemptMs = 100;
 const enforceSecretsAnnotation = 'kubernetes.io/enforce-mountable-secrets';
 
-/** A pod runs as an account that exists, and pulls images with what that account names. */
+/** A pod runs as an account that exists, pulls images with what that account names, and has its token. */
 export const serviceAccount = defineAdmission({
   name: 'ServiceAccount',
   setup(context) {
@@ -31,6 +32,7 @@ export const serviceAccount = defineAdmission({
         const { imagePullSecrets = [] } = account;
         if (!spec.imagePullSecrets?.length && imagePullSecrets.length > 0)
           spec.imagePullSecrets = structuredClone(imagePullSecrets);
+        mountToken(spec, account, context.random);
       },
       async validate(request) {
         const { spec } = request.object as Pod;

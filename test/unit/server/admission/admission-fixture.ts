@@ -1,4 +1,4 @@
-import { systemClock } from '../../../../lib/clock.ts';
+import { type Clock, systemClock } from '../../../../lib/clock.ts';
 import { silentLogger } from '../../../../lib/log.ts';
 import { seededRandom } from '../../../../lib/random.ts';
 import type { KindDefinition, KubernetesObject } from '../../../../protocol/kinds/define-kind.ts';
@@ -32,14 +32,15 @@ export interface AdmissionFixture extends AsyncDisposable {
 export interface AdmissionFixtureOptions {
   plugins?: readonly AdmissionDefinition[];
   may?: MayDo;
+  clock?: Clock;
 }
 
 /** A registry over a memory store with these plugins and the namespaces `default` and `other`. */
 export async function openAdmission({
   plugins = [],
   may = async () => false,
+  clock = systemClock,
 }: AdmissionFixtureOptions = {}): Promise<AdmissionFixture> {
-  const clock = systemClock;
   const log = silentLogger;
   const store = createMemoryStore({ clock });
   const random = seededRandom(1);

@@ -7,7 +7,10 @@ import { podKind } from '../../../../../protocol/kinds/pod.ts';
 import { resourceQuotaKind } from '../../../../../protocol/kinds/resource-quota.ts';
 import { serviceKind } from '../../../../../protocol/kinds/service.ts';
 import { resourceQuota } from '../../../../../server/admission/plugins/resource-quota.ts';
+import { one } from '../../../../../server/admission/quota/amounts.ts';
+import type { Usage } from '../../../../../server/admission/quota/usage.ts';
 import { eventually } from '../../../../support/eventually.ts';
+import { ManualClock } from '../../../../support/manual-clock.ts';
 import { refused } from '../../registry/registry-fixture.ts';
 import { type AdmissionFixture, openAdmission, pod } from '../admission-fixture.ts';
 
@@ -189,5 +192,34 @@ describe('ResourceQuota', () => {
     await registry.delete(resourceQuotaKind, at);
     await eventually(() => fixture.quotas.accounts('default').length === 0, 'the quota is gone');
     await create('c');
+  });
+
+  test('what was let through and never came is let go after a while; what is there is not', async () => {
+    const clock = new ManualClock();
+    await using fixture = await openAdmission({ plugins: [resourceQuota], clock });
+    const quota = await addQuota(fixture, 'q', { hard: { pods: '9' } });
+    const [account] = fixture.quotas.accounts('default');
+    assert.ok(account);
+    const there = await fixture.createSeen(podKind, pod('there'));
+    const delta: Usage = new Map([['pods', one]]);
+    const reserve = (name: string, uid: string) =>
+      account.reserve({
+        kind: podKind,
+        at: { namespace: 'default', name },
+        uid,
+        delta,
+        afterRevision: 1e9,
+        sinceMs: 0,
+      });
+    reserve('gone', 'x');
+    reserve('there', there.metadata?.uid ?? '');
+    await fixture.quotas.releaseStale(quota);
+    assert.equal(account.reservations.size, 2, 'not at once');
+    await clock.advance(30_000);
+    await fixture.quotas.releaseStale(quota);
+    assert.deepEqual(
+      [...account.reservations].map(({ at }) => at.name),
+      ['there'],
+    );
   });
 });

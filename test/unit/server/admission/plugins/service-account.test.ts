@@ -72,4 +72,49 @@ describe('ServiceAccount', () => {
     );
     await registry.create(podKind, pod('a', { serviceAccountName: 'bot', ...secret('mine') }));
   });
+
+  test('a pod has the token of its account where clients look for it, unless pod or account say no', async () => {
+    await using fixture = await open();
+    const { registry } = fixture;
+    await registry.create(serviceAccountKind, account('bot'));
+    await registry.create(serviceAccountKind, account('mute', { automountServiceAccountToken: false }));
+    const own = { name: 'own', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' };
+    const spec = {
+      containers: [
+        { name: 'a', image: 'a' },
+        { name: 'b', image: 'b', volumeMounts: [own] },
+      ],
+      initContainers: [{ name: 'i', image: 'i' }],
+      volumes: [{ name: 'own', emptyDir: {} }],
+    };
+    const volumesOf = async (name: string, rest: object) =>
+      (await registry.create(podKind, pod(name, { ...spec, ...rest }))).spec;
+    const given = await volumesOf('a', { serviceAccountName: 'bot' });
+    const [, volume] = given?.volumes ?? [];
+    assert.match(volume?.name ?? '', /^kube-api-access-[a-z0-9]{5}$/);
+    assert.deepEqual(volume?.projected, {
+      defaultMode: 420,
+      sources: [
+        { serviceAccountToken: { expirationSeconds: 3607, path: 'token' } },
+        { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+        {
+          downwardAPI: {
+            items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+          },
+        },
+      ],
+    });
+    const mount = { name: volume?.name, readOnly: true, mountPath: own.mountPath };
+    const mounts = [...(given?.containers ?? []), ...(given?.initContainers ?? [])].map(
+      (each) => each.volumeMounts,
+    );
+    assert.deepEqual(mounts, [[mount], [own], [mount]]);
+    for (const [name, rest] of [
+      ['b', { serviceAccountName: 'mute' }],
+      ['c', { serviceAccountName: 'bot', automountServiceAccountToken: false }],
+    ] as const)
+      assert.equal((await volumesOf(name, rest))?.volumes?.length, 1, name);
+    const asked = await volumesOf('d', { serviceAccountName: 'mute', automountServiceAccountToken: true });
+    assert.equal(asked?.volumes?.length, 2);
+  });
 });
