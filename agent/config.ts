@@ -42,6 +42,12 @@ const schema = v.strictObject({
   runtime: v.optional(v.string(), 'auto'),
   /** For the first start; ignored once there is an identity. */
   joinToken: v.optional(v.string()),
+  /** Processes and threads that one container may have, so that a fork bomb ends in its own container. */
+  podPidsMax: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1, 'must be 1 or more')), 1024),
+  /** Kept back from pods, `cpu=100m,memory=200Mi,ephemeral-storage=1Gi`. */
+  reserve: v.optional(v.string(), ''),
+  /** Below which pods are evicted, `memory.available<100Mi,nodefs.available<10%`. */
+  evictionHard: v.optional(v.string(), ''),
   /** Whether a stopping agent stops its workloads too. */
   stopWorkloads: v.optional(v.boolean(), false),
 });

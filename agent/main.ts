@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
-import { type AgentConfigInput, parseAgentConfig } from './config.ts';
+import { type AgentConfig, type AgentConfigInput, parseAgentConfig } from './config.ts';
 import { claimDataDir } from './data-dir.ts';
 import { countBoot } from './desired/boot-counter.ts';
 import { type DesiredSet, openDesiredSet } from './desired/desired-set.ts';
@@ -14,6 +14,7 @@ import type { DriverDefinition } from './drivers/registry.ts';
 import { clockTrusted } from './host/clock-trust.ts';
 import { systemFiles } from './host/host-files.ts';
 import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
+import { parseReservation, parseThresholds } from './host/thresholds.ts';
 import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime } from './pods/pod-runtime.ts';
@@ -115,6 +116,7 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
       bootId,
       hostIps: () => monitor.ips,
       allocatable: () => monitor.allocatable,
+      podPidsMax: config.podPidsMax,
     },
   });
   pods.start();
@@ -155,12 +157,18 @@ function openVolumes(parts: VolumesParts, stack: AsyncDisposableStack): Promise<
 }
 
 function createMonitor(
-  node: Omit<NodeMonitorOptions, 'runtimes' | 'runtimeVersion' | 'runtimeProblem'>,
+  node: Omit<
+    NodeMonitorOptions,
+    'runtimes' | 'runtimeVersion' | 'runtimeProblem' | 'reserved' | 'thresholds'
+  > &
+    Pick<AgentConfig, 'reserve' | 'evictionHard'>,
   { drivers, missing }: Runtimes,
 ): NodeMonitor {
   const problem = missing && `container runtime is down: ${missing}`;
   return new NodeMonitor({
     ...node,
+    reserved: parseReservation(node.reserve),
+    thresholds: parseThresholds(node.evictionHard),
     runtimes: drivers.map(({ driver }) => driver.name),
     runtimeVersion: drivers[0]?.probe.version ?? '',
     runtimeProblem: () => problem,

@@ -103,6 +103,10 @@ export interface ResourceLimits {
   cpuLimitMillis: number | undefined;
   cpuRequestMillis: number | undefined;
   memoryLimitBytes: number | undefined;
+  /** Processes and threads; absent: no limit. */
+  pidsMax?: number;
+  /** -1000 to 1000, higher dies first when memory is gone; absent: as the agent's own. */
+  oomScoreAdjust?: number;
 }
 
 /** Plain data, checkpointed to disk: enough for a restarted agent to find the thing again. */

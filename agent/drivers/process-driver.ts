@@ -181,6 +181,7 @@ class ProcessDriver implements RuntimeDriver {
         cwd: spec.mounts.length > 0 ? this.#workFolder(folder) : this.#workingDir(folder, spec),
         joinFiles: cgroup?.joinFiles ?? [],
         killFile: cgroup?.killFile ?? '',
+        oomScoreAdjust: String(spec.resources.oomScoreAdjust ?? ''),
         clock: this.#options.clock,
       });
     } catch (cause) {

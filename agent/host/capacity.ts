@@ -1,12 +1,8 @@
 import type { HostLoad } from './host-load.ts';
+import { amountOf, type Reservation, type Thresholds } from './thresholds.ts';
 
 /** Kubelet's default. */
 export const podsMax = 110;
-/** What kubelet's hard eviction thresholds keep back, so that pods cannot take the last of it. */
-const memoryKeptBytes = 100 * 2 ** 20;
-const memoryKeptFractionMax = 0.1;
-const diskKeptFraction = 0.1;
-
 export interface NodeResources {
   cpuMillis: number;
   memoryBytes: number;
@@ -23,12 +19,21 @@ export function nodeCapacity(load: HostLoad, cpuCount: number): NodeResources {
   };
 }
 
-export function nodeAllocatable(capacity: NodeResources): NodeResources {
-  const keptBytes = Math.min(memoryKeptBytes, capacity.memoryBytes * memoryKeptFractionMax);
+/** Less what the owner reserves, and the last of memory and disk, on which pods are evicted. */
+export function nodeAllocatable(
+  capacity: NodeResources,
+  { reserved, thresholds }: { reserved: Reservation; thresholds: Thresholds },
+): NodeResources {
+  const left = (total: number, kept: number, threshold: number) =>
+    Math.max(0, Math.floor(total - kept - Math.min(threshold, total)));
+  const { cpuMillis, memoryBytes, ephemeralStorageBytes } = capacity;
+  const memoryKept = amountOf(thresholds['memory.available'], memoryBytes);
+  const diskKept = amountOf(thresholds['nodefs.available'], ephemeralStorageBytes);
   return {
     ...capacity,
-    memoryBytes: Math.floor(capacity.memoryBytes - keptBytes),
-    ephemeralStorageBytes: Math.floor(capacity.ephemeralStorageBytes * (1 - diskKeptFraction)),
+    cpuMillis: left(cpuMillis, reserved.cpuMillis, 0),
+    memoryBytes: left(memoryBytes, reserved.memoryBytes, memoryKept),
+    ephemeralStorageBytes: left(ephemeralStorageBytes, reserved.ephemeralStorageBytes, diskKept),
   };
 }
 

@@ -1,11 +1,7 @@
 import type { NodeReport } from '../../protocol/topics/sync.ts';
 import type { HostLoad } from './host-load.ts';
+import { amountOf, type EvictionSignal, type Thresholds } from './thresholds.ts';
 
-/** Kubelet's default eviction thresholds; on a board with very little memory a tenth of it. */
-const memoryAvailableBytesMin = 100 * 2 ** 20;
-const diskAvailableFractionMin = 0.1;
-const inodesFreeFractionMin = 0.05;
-const pidsFreeFractionMin = 0.05;
 /** A pressure counts until it was gone this long, so that the condition does not flap. */
 const pressureGoneAfterMs = 5 * 60_000;
 
@@ -14,29 +10,45 @@ export type PressureType = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure';
 /** By type: when it was last seen, monotonic. */
 export type Pressures = Readonly<Partial<Record<PressureType, number>>>;
 
+/** Something of which less is left than its threshold. */
+export interface Shortage {
+  signal: EvictionSignal;
+  available: number;
+  threshold: number;
+}
+
+const pressureOf: Readonly<Record<EvictionSignal, PressureType>> = {
+  'memory.available': 'MemoryPressure',
+  'nodefs.available': 'DiskPressure',
+  'nodefs.inodesFree': 'DiskPressure',
+  'pid.available': 'PIDPressure',
+};
+
+/** What is short now. */
+export function shortagesOf(load: HostLoad, thresholds: Thresholds): Shortage[] {
+  const { disk } = load;
+  const observed: [EvictionSignal, available: number, total: number][] = [
+    ['memory.available', load.memoryAvailableBytes, load.memoryTotalBytes],
+    ['pid.available', load.pidsMax - load.pidsUsed, load.pidsMax],
+  ];
+  if (disk) observed.push(['nodefs.available', disk.availableBytes, disk.totalBytes]);
+  // Some file systems (btrfs, FAT) have no fixed number of inodes and say 0.
+  if (disk && disk.totalInodes > 0) observed.push(['nodefs.inodesFree', disk.freeInodes, disk.totalInodes]);
+  return observed.flatMap(([signal, available, total]) => {
+    const threshold = Math.floor(amountOf(thresholds[signal], total));
+    return available < threshold ? [{ signal, available, threshold }] : [];
+  });
+}
+
 /** What is under pressure at `nowMs`, or was until lately. */
-export function pressuresAt(load: HostLoad, before: Pressures, nowMs: number): Pressures {
-  const seen = seenPressures(load);
+export function pressuresAt(shortages: readonly Shortage[], before: Pressures, nowMs: number): Pressures {
+  const seen = new Set(shortages.map(({ signal }) => pressureOf[signal]));
   const pressures: Partial<Record<PressureType, number>> = {};
   for (const type of ['MemoryPressure', 'DiskPressure', 'PIDPressure'] as const) {
-    const lastMs = seen[type] ? nowMs : before[type];
+    const lastMs = seen.has(type) ? nowMs : before[type];
     if (lastMs !== undefined && nowMs - lastMs < pressureGoneAfterMs) pressures[type] = lastMs;
   }
   return pressures;
-}
-
-function seenPressures(load: HostLoad): Record<PressureType, boolean> {
-  const { disk } = load;
-  return {
-    MemoryPressure:
-      load.memoryAvailableBytes < Math.min(memoryAvailableBytesMin, load.memoryTotalBytes * 0.1),
-    DiskPressure:
-      disk !== undefined &&
-      (disk.availableBytes < disk.totalBytes * diskAvailableFractionMin ||
-        // Some file systems (btrfs, FAT) have no fixed number of inodes and say 0.
-        (disk.totalInodes > 0 && disk.freeInodes < disk.totalInodes * inodesFreeFractionMin)),
-    PIDPressure: load.pidsMax - load.pidsUsed < load.pidsMax * pidsFreeFractionMin,
-  };
 }
 
 /** Kubelet's reasons and messages, which dashboards and people search for. */

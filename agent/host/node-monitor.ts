@@ -8,7 +8,14 @@ import type { Journal } from '../desired/journal.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
 import { addressFacing, type NetworkInterfaces, nodeIps } from './addresses.ts';
 import { type NodeResources, nodeAllocatable, nodeCapacity, resourceQuantities } from './capacity.ts';
-import { nodeConditions, type Pressures, pressuresAt } from './conditions.ts';
+import {
+  nodeConditions,
+  type Pressures,
+  type PressureType,
+  pressuresAt,
+  type Shortage,
+  shortagesOf,
+} from './conditions.ts';
 import {
   describeHardware,
   type HardwareDescription,
@@ -19,12 +26,17 @@ import {
 import type { HostFiles } from './host-files.ts';
 import { type HostLoad, readHostLoad } from './host-load.ts';
 import { nodeLabels } from './node-labels.ts';
+import type { Reservation, Thresholds } from './thresholds.ts';
 
 export interface NodeMonitorOptions {
   name: string;
   /** The owner's labels. */
   labels: Readonly<Record<string, string>>;
   dataDir: string;
+  /** Kept back from pods. */
+  reserved: Reservation;
+  /** Below these the node is under pressure, and pods are evicted. */
+  thresholds: Thresholds;
   /** As shown by `kubectl get nodes`, e.g. `v0.1.0`. */
   version: string;
   bootId: string;
@@ -65,6 +77,8 @@ export function systemHost(files: HostFiles, hostname: string): Host {
 }
 
 export const checkIntervalMs = 60_000;
+/** As often as a kubelet: what grows fast must be seen before the kernel acts. */
+export const shortageIntervalMs = 10_000;
 const hardwareKey = 'host/hardware';
 
 /**
@@ -82,6 +96,8 @@ export class NodeMonitor {
   #looking = false;
   #ips: readonly string[] = [];
   #pressures: Pressures = {};
+  readonly #shortageHandlers = new Set<(shortages: readonly Shortage[]) => void>();
+  #shortageTimer: Timer | undefined;
   #reported: NodeReport | undefined;
   #timer: Timer | undefined;
 
@@ -96,11 +112,24 @@ export class NodeMonitor {
     if (known) this.#learn(known);
     await this.#check();
     if (!known) void this.#describeHardware();
+    this.#watchShortages();
+  }
+
+  /** Calls `handler` every ten seconds while something is short. */
+  onShortage(handler: (shortages: readonly Shortage[]) => void): Disposable {
+    this.#shortageHandlers.add(handler);
+    return { [Symbol.dispose]: () => void this.#shortageHandlers.delete(handler) };
+  }
+
+  /** What is under pressure, or was until lately. */
+  get pressures(): ReadonlySet<PressureType> {
+    return new Set(Object.keys(this.#pressures) as PressureType[]);
   }
 
   stop(): void {
     this.#stopping.abort(new Error('the agent is stopping'));
     this.#timer?.cancel();
+    this.#shortageTimer?.cancel();
   }
 
   /** The one towards the server first; never empty. */
@@ -109,7 +138,7 @@ export class NodeMonitor {
   }
 
   get allocatable(): NodeResources {
-    return nodeAllocatable(this.#capacity);
+    return nodeAllocatable(this.#capacity, this.#options);
   }
 
   /** Load average over one minute. */
@@ -130,7 +159,8 @@ export class NodeMonitor {
     ]);
     this.#load = load;
     this.#routes = routes ?? '';
-    this.#pressures = pressuresAt(load, this.#pressures, clock.monotonic());
+    const shortages = shortagesOf(load, this.#options.thresholds);
+    this.#pressures = pressuresAt(shortages, this.#pressures, clock.monotonic());
     this.#report();
     if (this.#stopping.signal.aborted) return;
     void this.#lookWhereServerIs();
@@ -143,6 +173,29 @@ export class NodeMonitor {
     } catch (error) {
       this.#options.log.error('the node could not be looked at', { error });
     }
+  }
+
+  #watchShortages(): void {
+    const { clock, log } = this.#options;
+    this.#shortageTimer = clock.after(
+      shortageIntervalMs,
+      () =>
+        void this.#lookForShortages()
+          .catch((error: unknown) => log.error('the node could not be looked at', { error }))
+          .finally(() => {
+            if (!this.#stopping.signal.aborted) this.#watchShortages();
+          }),
+      { unref: true },
+    );
+  }
+
+  async #lookForShortages(): Promise<void> {
+    const { host, dataDir, clock, thresholds } = this.#options;
+    const shortages = shortagesOf(await readHostLoad(host.files, dataDir), thresholds);
+    if (this.#stopping.signal.aborted) return;
+    this.#pressures = pressuresAt(shortages, this.#pressures, clock.monotonic());
+    this.#report();
+    if (shortages.length > 0) for (const handler of this.#shortageHandlers) handler(shortages);
   }
 
   /** Not waited for: without a network the name of the server takes long to not be found. */

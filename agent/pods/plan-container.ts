@@ -1,11 +1,11 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
-import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
-import type { ContainerSpec, PullPolicy, ResourceLimits } from '../drivers/driver.ts';
+import type { ContainerSpec, PullPolicy } from '../drivers/driver.ts';
 import { type ContainerView, restartPolicyOf, restarts, viewContainer } from './container-view.ts';
 import { resolveContainer } from './environment.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf, podHostname } from './plan-sandbox.ts';
 import type { Failure, Now } from './pod-state.ts';
+import { resourceLimits } from './resource-limits.ts';
 import { containerTarget, imageTarget } from './steps.ts';
 
 type RunInput = PlanInput & { pod: Pod };
@@ -119,7 +119,10 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     workingDir: container.workingDir,
     environment: resolved.environment,
     mounts: [],
-    resources: resourceLimits(container),
+    resources: resourceLimits(pod, container, {
+      memoryBytes: context.sources.allocatable.memoryBytes,
+      podPidsMax: context.podPidsMax,
+    }),
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
   };
@@ -178,14 +181,4 @@ function hasFloatingTag(image: string): boolean {
 
 function isFirstNotice({ count, failedAtMs }: Failure, now: Now): boolean {
   return count === 1 && now.monotonicMs < failedAtMs + firstNoticeMs;
-}
-
-function resourceLimits({ resources }: Container): ResourceLimits {
-  const { limits = {}, requests = {} } = resources ?? {};
-  const request = requests['cpu'] ?? limits['cpu'];
-  return {
-    cpuLimitMillis: limits['cpu'] === undefined ? undefined : quantityMillis(limits['cpu']),
-    cpuRequestMillis: request === undefined ? undefined : quantityMillis(request),
-    memoryLimitBytes: limits['memory'] === undefined ? undefined : quantityValue(limits['memory']),
-  };
 }

@@ -38,6 +38,8 @@ export interface NodeFacts {
   /** The node's own addresses, the one towards the server first. */
   hostIps: () => readonly string[];
   allocatable: () => NodeAllocatable;
+  /** Processes and threads that one container may have; absent: no limit. */
+  podPidsMax?: number;
 }
 
 /** Pods whose plans may be made at the same time; steps run beside and have limits of their own. */
@@ -239,6 +241,7 @@ export class PodRuntime {
     const { node, desired } = this.#options;
     return {
       nodeHostname: node.hostname,
+      ...(node.podPidsMax === undefined ? {} : { podPidsMax: node.podPidsMax }),
       volumeInputs: (pod) => this.#options.volumes.inputs(pod),
       pullsImages: driver.pull !== undefined,
       sources: {

@@ -29,6 +29,21 @@ export const command = defineCommand({
     name: { type: 'string', placeholder: 'NAME', description: "name of the node (this machine's host name)" },
     labels: { type: 'string', placeholder: 'a=b,c=d', description: 'labels of the node' },
     runtime: { type: 'string', placeholder: 'RUNTIME', description: 'auto, oci or process (auto)' },
+    reserve: {
+      type: 'string',
+      placeholder: 'cpu=…,memory=…',
+      description: 'what is kept back from pods: cpu, memory, ephemeral-storage (nothing)',
+    },
+    'eviction-hard': {
+      type: 'string',
+      placeholder: 'SIGNAL<AMOUNT,…',
+      description: 'when pods are evicted (memory.available<100Mi,nodefs.available<10%)',
+    },
+    'pod-pids-max': {
+      type: 'string',
+      placeholder: 'NUMBER',
+      description: 'processes and threads that one container may have (1024)',
+    },
     'stop-workloads': { type: 'boolean', description: 'stop the workloads too when the agent stops' },
     'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warn or error (info)' },
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
@@ -49,6 +64,9 @@ export const command = defineCommand({
         name: options.name ?? hostname().toLowerCase(),
         labels: parseLabels(options.labels),
         runtime: options.runtime ?? 'auto',
+        ...(options.reserve === undefined ? {} : { reserve: options.reserve }),
+        ...(options['eviction-hard'] === undefined ? {} : { evictionHard: options['eviction-hard'] }),
+        ...(options['pod-pids-max'] === undefined ? {} : { podPidsMax: Number(options['pod-pids-max']) }),
         stopWorkloads: options['stop-workloads'] ?? false,
       };
       await using _agent = await startAgent(config, {

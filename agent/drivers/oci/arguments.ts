@@ -165,7 +165,7 @@ function logArguments({ command }: Engine): string[] {
 }
 
 function limitArguments(engine: Engine, { resources }: ContainerSpec): string[] {
-  const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes } = resources;
+  const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes, pidsMax, oomScoreAdjust } = resources;
   const shares = Math.min(262144, Math.max(2, Math.round(((cpuRequestMillis ?? 0) * 1024) / 1000)));
   return [
     ...(engine.limitsCpu && cpuLimitMillis !== undefined ? ['--cpus', String(cpuLimitMillis / 1000)] : []),
@@ -173,7 +173,14 @@ function limitArguments(engine: Engine, { resources }: ContainerSpec): string[] 
     ...(engine.limitsMemory && memoryLimitBytes !== undefined
       ? ['--memory', String(memoryLimitBytes), '--memory-swap', String(memoryLimitBytes)]
       : []),
+    ...(engine.limitsPids && pidsMax !== undefined ? ['--pids-limit', String(pidsMax)] : []),
+    ...oomArguments(engine, oomScoreAdjust),
   ];
+}
+
+/** Nobody but root may make a process less likely to die than its parent. */
+function oomArguments({ rootless }: Engine, score: number | undefined): string[] {
+  return score === undefined || rootless ? [] : ['--oom-score-adj', String(score)];
 }
 
 /** Variables that would steer the engine's own program if it found them in its environment. */

@@ -13,6 +13,7 @@ export interface Engine {
   readonly rootless: boolean;
   readonly limitsCpu: boolean;
   readonly limitsMemory: boolean;
+  readonly limitsPids: boolean;
 }
 
 export const engineCommands = ['podman', 'docker', 'nerdctl'] as const;
@@ -117,6 +118,7 @@ interface DockerInfo {
   SecurityOptions?: string[] | null;
   MemoryLimit?: boolean;
   CpuCfsQuota?: boolean;
+  PidsLimit?: boolean;
 }
 
 /** From the text of `info --format '{{json .}}'`. */
@@ -140,6 +142,7 @@ function fromPodman({ host, version }: PodmanInfo): EngineFinding {
       rootless: host.security?.rootless === true,
       limitsCpu: controllers.includes('cpu'),
       limitsMemory: controllers.includes('memory'),
+      limitsPids: controllers.includes('pids'),
     },
   };
 }
@@ -155,6 +158,7 @@ function fromDocker(command: EngineCommand, info: DockerInfo): EngineFinding {
       rootless: (info.SecurityOptions ?? []).some((option) => option.includes('rootless')),
       limitsCpu: info.CpuCfsQuota === true,
       limitsMemory: info.MemoryLimit === true,
+      limitsPids: info.PidsLimit === true,
     },
   };
 }

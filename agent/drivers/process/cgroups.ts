@@ -139,6 +139,9 @@ function limitFiles(hierarchies: Hierarchies, limits: ResourceLimits): [PathIn, 
     for (const [file, value] of cpuLimitsVersion1(limits)) writes.push([inFolder(cpu, file), value]);
   else if (folder2 !== undefined)
     for (const [file, value] of cpuLimitsVersion2(limits)) writes.push([inFolder(folder2, file), value]);
+  const pids = hierarchies.version1.get('pids') ?? folder2;
+  if (pids !== undefined && limits.pidsMax !== undefined)
+    writes.push([inFolder(pids, 'pids.max'), String(limits.pidsMax)]);
   const bytes = limits.memoryLimitBytes;
   if (bytes === undefined) return writes;
   if (memory !== undefined) writes.push([inFolder(memory, 'memory.limit_in_bytes'), String(bytes)]);

@@ -15,17 +15,19 @@ import { type ContainerFolder, readStart, type StartRecord } from './container-f
  * trap with a command makes it outlive signals to the group, and is reset to the default in the subshell. Each file
  * is one write of one line: a reader believes nothing without its newline.
  *
- * Arguments: folder, the groups' files to join (space-separated), the group's kill file, then the command.
+ * Arguments: folder, the groups' files to join (space-separated), the group's kill file, the score
+ * by which the kernel picks whom to kill for memory, then the command.
  */
 export const shimScript = `
-__fl_dir=$1 __fl_join=$2 __fl_kill=$3
-shift 3
+__fl_dir=$1 __fl_join=$2 __fl_kill=$3 __fl_oom=$4
+shift 4
 trap : HUP INT QUIT TERM USR1 USR2 PIPE ALRM TSTP TTIN TTOU
 set -C
 : > "$__fl_dir/claim"
 set +C
 (
   for __fl_file in $__fl_join; do echo 0 > "$__fl_file"; done
+  [ -z "$__fl_oom" ] || echo "$__fl_oom" 2> /dev/null > /proc/self/oom_score_adj
   read -r __fl_pid __fl_2 __fl_3 __fl_4 __fl_5 __fl_6 __fl_7 __fl_8 __fl_9 __fl_10 __fl_11 __fl_12 __fl_13 __fl_14 __fl_15 \\
     __fl_16 __fl_17 __fl_18 __fl_19 __fl_20 __fl_21 __fl_start __fl_rest < /proc/self/stat
   read -r __fl_boot < /proc/sys/kernel/random/boot_id
@@ -50,6 +52,8 @@ export interface ShimOptions {
   cwd: string;
   joinFiles: readonly string[];
   killFile: string;
+  /** '' for the agent's own. */
+  oomScoreAdjust: string;
   clock: Clock;
 }
 
@@ -79,6 +83,7 @@ export async function startShim(options: ShimOptions): Promise<StartedShim> {
         folder.path,
         options.joinFiles.join(' '),
         options.killFile,
+        options.oomScoreAdjust,
         ...options.command,
       ],
       { environment, cwd, inherit: [log] },

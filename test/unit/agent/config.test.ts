@@ -6,7 +6,15 @@ const good = { dataDir: '/data', server: { host: 'server', port: 8883 }, name: '
 
 suite('agent configuration', () => {
   test('what is not said gets its usual value', () => {
-    assert.deepEqual(parseAgentConfig(good), { ...good, labels: {}, runtime: 'auto', stopWorkloads: false });
+    assert.deepEqual(parseAgentConfig(good), {
+      ...good,
+      labels: {},
+      runtime: 'auto',
+      podPidsMax: 1024,
+      reserve: '',
+      evictionHard: '',
+      stopWorkloads: false,
+    });
   });
 
   for (const name of ['Pi', 'pi_1', '-pi', 'pi.', '', 'a'.repeat(254), 'a..b']) {

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test';
 import { openJournal } from '../../../../agent/desired/journal.ts';
 import type { DiskSpace, HostFiles } from '../../../../agent/host/host-files.ts';
 import { type Host, NodeMonitor } from '../../../../agent/host/node-monitor.ts';
+import { thresholdsDefault } from '../../../../agent/host/thresholds.ts';
 import { silentLogger } from '../../../../lib/log.ts';
 import type { NodeReport } from '../../../../protocol/topics/sync.ts';
 import { MemoryDisk } from '../../../sim/memory-disk.ts';
@@ -65,6 +66,8 @@ class Board {
       name: 'pi.lab',
       labels: { site: 'hall-3' },
       dataDir: '/data',
+      reserved: { cpuMillis: 0, memoryBytes: 0, ephemeralStorageBytes: 0 },
+      thresholds: thresholdsDefault,
       version: 'v0.1.0',
       bootId: 'boot-1',
       server: { host: 'server', port: 8883 },

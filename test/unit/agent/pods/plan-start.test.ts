@@ -61,7 +61,12 @@ suite('starting a pod', () => {
       workingDir: '/srv',
       environment: { HOSTNAME: 'web', NAME: 'serve', PORT: '80' },
       mounts: [],
-      resources: { cpuLimitMillis: 1500, cpuRequestMillis: 1500, memoryLimitBytes: 64 * 2 ** 20 },
+      resources: {
+        cpuLimitMillis: 1500,
+        cpuRequestMillis: 1500,
+        memoryLimitBytes: 64 * 2 ** 20,
+        oomScoreAdjust: -997,
+      },
       tty: false,
       stdin: false,
     });

@@ -20,6 +20,7 @@ const podman: Engine = {
   rootless: false,
   limitsCpu: true,
   limitsMemory: true,
+  limitsPids: true,
 };
 const docker: Engine = { ...podman, command: 'docker' };
 const ours = { owner: 'me', cluster: 'fleet', image: 'localhost/x:1', sandbox: 'flotilla.uid-1' };
@@ -146,6 +147,11 @@ suite('run', () => {
     assert.deepEqual(after(args, '--memory-swap'), ['1000000']);
     const without = run({ resources }, { ...podman, limitsCpu: false, limitsMemory: false }).args;
     assert.doesNotMatch(without.join(' '), /--cpu|--memory/);
+    const guarded = { ...resources, pidsMax: 64, oomScoreAdjust: -997 };
+    const { args: more } = run({ resources: guarded });
+    assert.deepEqual([after(more, '--pids-limit'), after(more, '--oom-score-adj')], [['64'], ['-997']]);
+    const less = run({ resources: guarded }, { ...podman, limitsPids: false, rootless: true }).args;
+    assert.doesNotMatch(less.join(' '), /--pids|--oom/);
   });
 });
 

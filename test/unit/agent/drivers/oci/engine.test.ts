@@ -26,6 +26,7 @@ suite('an engine about itself', () => {
       rootless: true,
       limitsCpu: true,
       limitsMemory: false,
+      limitsPids: true,
     });
     assert.equal(
       engine && describeEngine(engine),
