@@ -19,7 +19,7 @@ import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
-import { serveUsage } from './stats/serve-usage.ts';
+import { openUsageReader, serveUsage } from './stats/serve-usage.ts';
 import { NodeEndpoints } from './streams/node-endpoints.ts';
 import { serveStreams } from './streams/serve-streams.ts';
 import { openPodTokens } from './volumes/pod-tokens.ts';
@@ -103,22 +103,34 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
   await monitor.start();
   const pods = await startPods({ ...node, link, dataDir, monitor, drivers: runtimes.drivers }, stack);
-  await answerServer({ link, log, clock, pods, files: node.host.files }, stack);
+  await answerServer(
+    { link, log, clock, pods, files: node.host.files, nodeName: config.name, dataDir },
+    stack,
+  );
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
   const running = stack.move();
   return { pods, link, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
+interface AnswerParts {
+  link: Link;
+  log: Logger;
+  clock: Clock;
+  pods: PodRuntime;
+  files: Host['files'];
+  nodeName: string;
+  dataDir: string;
+}
+
 /** Serves what the server asks for: streams into pods, the device's own paths, what is used. */
-async function answerServer(
-  { pods, files, ...base }: { link: Link; log: Logger; clock: Clock; pods: PodRuntime; files: Host['files'] },
-  stack: AsyncDisposableStack,
-): Promise<void> {
+async function answerServer({ pods, ...base }: AnswerParts, stack: AsyncDisposableStack): Promise<void> {
   const endpoints = new NodeEndpoints();
   endpoints.register('/healthz', () => ({ body: 'ok' }));
   stack.use(serveStreams({ ...base, find: (target) => pods.find(target), endpoints }));
-  stack.use(await serveUsage({ ...base, files, running: () => pods.running() }));
+  const running = () => pods.running();
+  const reader = await openUsageReader(base.files);
+  stack.use(serveUsage({ ...base, endpoints, reader, running }));
 }
 
 interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes'> {

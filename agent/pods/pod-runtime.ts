@@ -7,6 +7,7 @@ import type { Journal } from '../desired/journal.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
 import { Prober } from '../probes/prober.ts';
+import type { RunningContainer } from '../stats/usage-meter.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { admit, type NodeAllocatable } from './admission.ts';
 import { containersOf, isFinished } from './container-view.ts';
@@ -134,9 +135,9 @@ export class PodRuntime {
   }
 
   /** Every container that runs, as far as is known. */
-  running(): { podUid: string; container: string; attempt: number; pid: number; startedAtMs: number }[] {
-    return [...this.#workers].flatMap(([podUid, { running }]) =>
-      running.map((container) => ({ podUid, ...container })),
+  running(): RunningContainer[] {
+    return [...this.#workers].flatMap(([podUid, { running, record }]) =>
+      running.map((container) => ({ podUid, namespace: record.namespace, pod: record.name, ...container })),
     );
   }
 

@@ -19,6 +19,8 @@ export interface UsageReader {
   /** Of `pid` and what descends from it. */
   tree(pid: number): Promise<Counters | undefined>;
   host(): Promise<Counters>;
+  /** Processes and threads in the control group of `pid`; undefined where that is not known. */
+  processes(pid: number): Promise<number | undefined>;
 }
 
 export interface ReadUsageOptions {
@@ -35,6 +37,7 @@ export async function createUsageReader(options: ReadUsageOptions): Promise<Usag
     group: (pid) => readGroup(pid, { files, mounts, own }),
     tree: (pid) => readTree(pid, options),
     host: () => readHost(files),
+    processes: (pid) => readProcesses(pid, { files, mounts, own }),
   };
 }
 
@@ -68,6 +71,12 @@ async function readGroup(pid: number, context: GroupContext): Promise<Counters |
     readWorkingSet(groups, context),
   ]);
   return cpuNanos === undefined || workingSetBytes === undefined ? undefined : { cpuNanos, workingSetBytes };
+}
+
+async function readProcesses(pid: number, context: GroupContext): Promise<number | undefined> {
+  const groups = parseGroups((await context.files.read(`/proc/${pid}/cgroup`)) ?? '');
+  const folder = folderOf('pids', groups, context) ?? folderOf('', groups, context);
+  return folder === undefined ? undefined : wholeNumber(await context.files.read(`${folder}/pids.current`));
 }
 
 async function readCpu(groups: Groups, context: GroupContext): Promise<number | undefined> {

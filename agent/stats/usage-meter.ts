@@ -12,6 +12,8 @@ export interface UsageMeter {
 
 export interface Figures {
   cpuNanocores: number;
+  /** Counted since it began. */
+  cpuNanos: number;
   workingSetBytes: number;
 }
 
@@ -27,6 +29,8 @@ export interface Measurement {
 /** A container that runs now. */
 export interface RunningContainer {
   podUid: string;
+  namespace: string;
+  pod: string;
   container: string;
   attempt: number;
   pid: number;
@@ -110,7 +114,7 @@ function difference(before: Look, now: Look): Measurement {
     const pod = pods.get(container.podUid) ?? new Map<string, Figures>();
     pods.set(container.podUid, pod.set(container.container, figures));
   }
-  const idle = { cpuNanocores: 0, workingSetBytes: now.node.workingSetBytes };
+  const idle = { ...now.node, cpuNanocores: 0 };
   return {
     windowMs,
     measuredAtMs: now.atMs,
@@ -122,7 +126,7 @@ function difference(before: Look, now: Look): Measurement {
 function rate(before: Counters | undefined, now: Counters, windowMs: number): Figures | undefined {
   const nanos = now.cpuNanos - (before?.cpuNanos ?? 0);
   if (nanos < 0) return undefined;
-  return { cpuNanocores: Math.round((nanos * 1000) / windowMs), workingSetBytes: now.workingSetBytes };
+  return { ...now, cpuNanocores: Math.round((nanos * 1000) / windowMs) };
 }
 
 function keyOf({ podUid, container, attempt }: RunningContainer): string {

@@ -67,6 +67,26 @@ describe('kubectl top', { timeout: 120_000 }, () => {
     await cluster.ok(['create', 'rolebinding', 'anna', '--clusterrole=view', '--user=anna']);
     assert.equal((await cluster.ok(view)).trim(), 'yes');
 
+    const proxied = (path: string) => cluster.ok(['get', '--raw', `/api/v1/nodes/metered/proxy/${path}`]);
+    const summary = JSON.parse(await proxied('stats/summary')) as {
+      node: { nodeName: string; cpu: { usageNanoCores: number }; fs: { capacityBytes: number } };
+      pods: {
+        podRef: { name: string };
+        containers: { name: string; memory: { workingSetBytes: number } }[];
+      }[];
+    };
+    assert.ok(summary.node.nodeName === 'metered' && summary.node.cpu.usageNanoCores > 0);
+    assert.deepEqual(summary.pods.map(({ podRef }) => podRef.name).sort(), ['contained', 'process']);
+    assert.ok(
+      summary.pods.every(({ containers }) => containers.every(({ memory }) => memory.workingSetBytes > 0)),
+    );
+    assert.match(
+      await proxied('metrics/resource'),
+      /^container_cpu_usage_seconds_total\{container="main",namespace="default",pod="contained"\} \d/m,
+    );
+    assert.match(await proxied('metrics/cadvisor'), /^container_network_receive_bytes_total\{/m);
+    assert.match(await proxied('metrics'), /^flotilla_agent_written_bytes_total \d+$/m);
+
     // Of a device that is gone there are no figures, and the rest of the list does not wait for it.
     await cluster.agents.get('metered')?.kill('SIGKILL');
     await cluster.waitForNode('metered', 'Unknown');

@@ -25,12 +25,21 @@ function machine() {
         return used(cores, began + (container.startedAtMs - Date.UTC(2026, 0, 1)));
       },
       tree: async () => undefined,
+      processes: async () => undefined,
       host: async () => used(0.5, began),
     },
   });
   const start = (pid: number, cores: number) => {
     const startedAtMs = clock.now();
-    const container = { podUid: `uid-${pid}`, container: 'main', attempt: 0, pid, startedAtMs };
+    const container = {
+      podUid: `uid-${pid}`,
+      namespace: 'ns',
+      pod: `p${pid}`,
+      container: 'main',
+      attempt: 0,
+      pid,
+      startedAtMs,
+    };
     containers.set(pid, { container, cores });
   };
   const measure = async () => {
