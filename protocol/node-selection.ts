@@ -15,6 +15,19 @@ export function selectsNode(spec: Readonly<PodSpec> | undefined, node: Selectabl
   return selects && (!required || required.nodeSelectorTerms.some((term) => matchesNodeTerm(term, node)));
 }
 
+/** The only nodes that the required affinity leaves, by name; undefined when it names none. */
+export function namedNodes(spec: Readonly<PodSpec> | undefined): readonly string[] | undefined {
+  const required = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  if (!required) return undefined;
+  const names = new Set<string>();
+  for (const { matchFields = [] } of required.nodeSelectorTerms) {
+    const byName = matchFields.find(({ key, operator }) => key === 'metadata.name' && operator === 'In');
+    if (!byName) return undefined;
+    for (const name of byName.values ?? []) names.add(name);
+  }
+  return [...names];
+}
+
 /** A term without any requirement matches nothing (Kubernetes' rule). */
 export function matchesNodeTerm(term: Readonly<NodeSelectorTerm>, { name, labels }: SelectableNode): boolean {
   const expressions = term.matchExpressions ?? [];

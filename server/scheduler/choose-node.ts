@@ -1,5 +1,6 @@
 import type { NodeState } from './node-state.ts';
 import type { SchedulerPlugin } from './plugin.ts';
+import { affinityReason } from './plugins/node-affinity.ts';
 import type { PodRequest } from './pod-request.ts';
 
 /** Where a pod shall go, or why nowhere. Pure but for the rotation that the caller passes in. */
@@ -40,6 +41,24 @@ export function chooseNode(
     if (!best || score > best.score) best = { node, score };
   }
   return best ? { type: 'node', node: best.node, examined } : { type: 'none', nodes: nodes.length, reasons };
+}
+
+/**
+ * For a pod that names its nodes, as those of a DaemonSet do: only these are looked at, so that such a pod costs the same
+ * on any fleet. `fleetSize` is what the explanation counts.
+ */
+export function chooseNamedNode(
+  pod: PodRequest,
+  named: readonly NodeState[],
+  plugins: readonly SchedulerPlugin[],
+  fleetSize: number,
+): Choice {
+  const choice = chooseNode(pod, named, plugins, 0);
+  if (choice.type === 'node') return { ...choice, examined: 0 };
+  const reasons = new Map(choice.reasons);
+  const others = fleetSize - named.length;
+  if (others > 0) reasons.set(affinityReason, (reasons.get(affinityReason) ?? 0) + others);
+  return { type: 'none', nodes: fleetSize, reasons };
 }
 
 export function fitsNode(pod: PodRequest, node: NodeState, plugins: readonly SchedulerPlugin[]): boolean {

@@ -7,11 +7,12 @@ import { sameValue } from '../../protocol/kinds/cause.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
 import { objectKey, splitKey, storedMeta } from '../../protocol/kinds/stored-object.ts';
+import { namedNodes } from '../../protocol/node-selection.ts';
 import type { Cache, CacheChange, Informer } from '../cache/informer.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
 import { refusedByAnnotation } from '../registry/refusals.ts';
 import type { Registry } from '../registry/registry.ts';
-import { chooseNode, explainNone, fitsNode } from './choose-node.ts';
+import { chooseNamedNode, chooseNode, explainNone, fitsNode } from './choose-node.ts';
 import { Fleet } from './fleet.ts';
 import type { SchedulerPlugin } from './plugin.ts';
 import { liveRefusals, type PodRequest, podRequest } from './pod-request.ts';
@@ -210,7 +211,11 @@ class Scheduler implements AsyncDisposable {
     const request = podRequest(pod, liveRefusals(pod, clock.now()));
     const known = this.#waiting.joinQueue(key, request);
     if (known !== undefined) return this.#wait(key, request, known);
-    const choice = chooseNode(request, this.#fleet.nodes, plugins, this.#start);
+    const { nodes } = this.#fleet;
+    const named = namedNodes(pod.spec)?.flatMap((name) => this.#fleet.nodeNamed(name) ?? []);
+    const choice = named
+      ? chooseNamedNode(request, named, plugins, nodes.length)
+      : chooseNode(request, nodes, plugins, this.#start);
     if (choice.type === 'none') {
       const explanation = explainNone(choice);
       this.#waiting.add(key, request, explanation);

@@ -5,11 +5,14 @@ import { templateHash, templateHashLabel } from '../template-hash.ts';
 import { boundsOf, desiredAnnotation, maxAnnotation, sizeAnnotations } from './scaling.ts';
 
 export const revisionAnnotation = 'deployment.kubernetes.io/revision';
+/** The numbers that a set had before it became the newest again. */
+const historyAnnotation = 'deployment.kubernetes.io/revision-history';
+const historyCharactersMax = 2000;
 
 /** What says something about the Deployment alone. */
 const ownAnnotations = new Set([
   revisionAnnotation,
-  'deployment.kubernetes.io/revision-history',
+  historyAnnotation,
   desiredAnnotation,
   maxAnnotation,
   'deprecated.deployment.rollback.to',
@@ -74,13 +77,20 @@ export function isInStep(
 /** Makes it so, in place. */
 export function bringInStep(deployment: Readonly<Deployment>, draft: ReplicaSet, revision: number): void {
   const meta = storedMeta(draft);
-  const newest = String(Math.max(revision, revisionOf(draft)));
+  const before = revisionOf(draft);
   meta.annotations = {
     ...meta.annotations,
     ...inheritedAnnotations(deployment),
-    [revisionAnnotation]: newest,
+    ...(before > 0 && before < revision ? withHistory(meta.annotations ?? {}, before) : {}),
+    [revisionAnnotation]: String(Math.max(revision, before)),
   };
   if (draft.spec) draft.spec.minReadySeconds = deployment.spec?.minReadySeconds ?? 0;
+}
+
+function withHistory(annotations: Readonly<Record<string, string>>, before: number): Record<string, string> {
+  const numbers = [...(annotations[historyAnnotation]?.split(',') ?? []), String(before)];
+  while (numbers.join(',').length > historyCharactersMax) numbers.shift();
+  return { [historyAnnotation]: numbers.join(',') };
 }
 
 export function revisionOf(object: Readonly<ReplicaSet | Deployment>): number {

@@ -221,6 +221,10 @@ function planWork(view: JobView): Work {
 /** Pods whose index is no one's or another's go first, then the least useful of the others, `count` in all. */
 function surplusPods({ job, active }: JobView, count: number): Readonly<Pod>[] {
   if (!isIndexed(job)) return count > 0 ? leastUseful(active).slice(0, count) : [];
+  const own = new Set(
+    active.map(indexOf).filter((index) => index !== undefined && index < completionsOf(job)),
+  );
+  if (count === 0 && own.size === active.length) return [];
   const seen = new Set<number>();
   const doubled: Readonly<Pod>[] = [];
   const rest: Readonly<Pod>[] = [];

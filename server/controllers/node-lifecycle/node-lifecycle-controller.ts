@@ -10,7 +10,8 @@ import { type ControllerContext, defineController } from '../define-controller.t
 import { ignoreGone } from '../expected-failures.ts';
 import { addOnce, byNodeName } from '../indexes.ts';
 import { nameOf } from '../object-name.ts';
-import { evictionTimeMs, planTaints } from './taints.ts';
+import { SharedSilence } from './shared-silence.ts';
+import { evictionTimeMs, isReady, planTaints } from './taints.ts';
 
 /** A pod whose node was never seen may be ahead of it: the device is being joined (Kubernetes waits as long). */
 const unknownNodeGraceMs = 40_000;
@@ -31,8 +32,10 @@ export const nodeLifecycleController = defineController({
     addOnce(pods, byNodeName);
     /** When the pods of a node that is not there may go; monotonic milliseconds. */
     const deadlines = new Map<string, number>();
+    const silence = new SharedSilence(clock, enqueue);
     follow(nodes, ({ type, object }) => {
       const { name } = storedMeta(object);
+      silence.hear(name, type !== 'deleted' && isReady(object));
       if (type === 'deleted') deadlines.set(name, clock.monotonic());
       else deadlines.delete(name);
       enqueue(name);
@@ -45,7 +48,7 @@ export const nodeLifecycleController = defineController({
     return async (name) => {
       const node = nodes.get(undefined, name);
       const bound = pods.byIndex(byNodeName.name, name);
-      if (node) return tendNode(context, node, bound);
+      if (node) return tendNode(context, node, { bound, silence });
       if (bound.length === 0) return void deadlines.delete(name);
       const deadline = deadlines.get(name) ?? clock.monotonic() + unknownNodeGraceMs;
       deadlines.set(name, deadline);
@@ -63,19 +66,18 @@ function mayHaveToGo(node: Readonly<Node> | undefined): boolean {
 async function tendNode(
   context: ControllerContext,
   node: Readonly<Node>,
-  bound: readonly Readonly<Pod>[],
+  { bound, silence }: { bound: readonly Readonly<Pod>[]; silence: SharedSilence },
 ): Promise<{ requeueAfterMs?: number } | void> {
   await writeTaints(context, node);
   if (isOutOfService(node)) await releaseAll(context, bound);
-  const wait = await evict(context, bound, node.spec?.taints ?? []);
+  const wait = await evict(context, bound, silence.taintsThatCount(node));
   return wait === undefined ? undefined : { requeueAfterMs: wait };
 }
 
 /** Somebody vouches that the device is off: what shall go from it need not be confirmed (Kubernetes' taint). */
-function isOutOfService({ spec, status }: Readonly<Node>): boolean {
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+function isOutOfService({ spec, status = {} }: Readonly<Node>): boolean {
   const taint = spec?.taints?.find(({ key }) => key === 'node.kubernetes.io/out-of-service');
-  return ready?.status !== 'True' && taint?.effect === 'NoExecute';
+  return !isReady({ status }) && taint?.effect === 'NoExecute';
 }
 
 async function releaseAll(context: ControllerContext, bound: readonly Readonly<Pod>[]): Promise<void> {

@@ -47,6 +47,15 @@ export function planTaints(node: Readonly<Node>, nowMs: number): Taint[] {
   );
 }
 
+export function isReady({ status }: Pick<Readonly<Node>, 'status'>): boolean {
+  return status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+}
+
+/** Whether the taint says that nothing is heard of the node, or nothing good. */
+export function isSilenceTaint({ key }: Readonly<Taint>): boolean {
+  return key === `${prefix}unreachable` || key === `${prefix}not-ready`;
+}
+
 function schedulingAndExecution(key: string): Pick<Taint, 'key' | 'effect'>[] {
   return [
     { key, effect: 'NoSchedule' },

@@ -110,6 +110,23 @@ suite('a node', () => {
     );
   });
 
+  test('loses no pod while all are silent, nor when the others are back, before its time', async () => {
+    await using plane = await ControlPlane.start(['a', 'b']);
+    const { containers } = pod('x').spec ?? { containers: [] };
+    const unreachable = { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' };
+    const template = { containers, tolerations: [{ ...unreachable, tolerationSeconds: 60 }] };
+    await plane.registry.create(deploymentKind, deployment('web', { replicas: 2 }, template));
+    await untilRolledOut(plane, 'web');
+    const before = await plane.podUids();
+    for (const node of ['a', 'b']) await plane.setReady(node, 'Unknown');
+    await plane.clock.advance(3_600_000);
+    assert.equal((await plane.pods()).filter(isActive).length, 2);
+    await plane.setReady('b', 'True');
+    await plane.clock.advance(50_000);
+    assert.deepEqual(await plane.podUids(), before);
+    await plane.until('it is replaced', async () => (await onNode(plane, 'b')) === 2, 20_000);
+  });
+
   test('that is deleted takes its pods with it, and they are replaced elsewhere', async () => {
     await using plane = await ControlPlane.start(['a', 'b']);
     await plane.registry.create(deploymentKind, deployment('web', { replicas: 4 }));

@@ -285,3 +285,16 @@ test('a rolling update never passes its bounds and always ends, however slowly p
     { numRuns: 300 },
   );
 });
+
+test('a set that is the newest again remembers the revisions it had', () => {
+  const annotations = {
+    ['deployment.kubernetes.io/revision']: '2',
+    'deployment.kubernetes.io/revision-history': '1',
+  };
+  const set = { metadata: { name: 's', uid: 's', annotations }, spec: { selector: {} } };
+  bringInStep({ metadata: { name: 'd', uid: 'd' } }, set, 5);
+  assert.equal(set.metadata.annotations['deployment.kubernetes.io/revision-history'], '1,2');
+  assert.equal(set.metadata.annotations['deployment.kubernetes.io/revision'], '5');
+  bringInStep({ metadata: { name: 'd', uid: 'd' } }, set, 5);
+  assert.equal(set.metadata.annotations['deployment.kubernetes.io/revision-history'], '1,2');
+});

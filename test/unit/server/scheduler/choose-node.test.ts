@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node, Pod, PodSpec } from '../../../../protocol/generated/models.ts';
+import { namedNodes } from '../../../../protocol/node-selection.ts';
 import { addRefusal } from '../../../../server/registry/refusals.ts';
-import { chooseNode, explainNone } from '../../../../server/scheduler/choose-node.ts';
+import { chooseNamedNode, chooseNode, explainNone } from '../../../../server/scheduler/choose-node.ts';
 import {
   createNodeState,
   type NodeState,
@@ -177,4 +178,25 @@ test('a pod needs its largest init container or the sum of the others, sidecars 
     ),
   );
   assert.equal(request.requests.cpu, 2600);
+});
+
+test('a pod that names its nodes is tried on these alone, with the words of a look at all', () => {
+  const term = (name: string) => ({
+    matchFields: [{ key: 'metadata.name', operator: 'In', values: [name] }],
+  });
+  const affine = (...terms: object[]): Partial<PodSpec> => ({
+    affinity: {
+      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } },
+    },
+  });
+  assert.deepEqual(namedNodes(pod({}, affine(term('b'), term('c'))).spec), ['b', 'c']);
+  const anywhere = { matchExpressions: [{ key: 'k', operator: 'Exists' }] };
+  assert.equal(namedNodes(pod({}, affine(term('b'), anywhere)).spec), undefined);
+  const fleet = [node('a'), node('b', { cpu: '1' }), node('c')];
+  for (const cpu of ['1', '2']) {
+    const object = pod({ cpu }, affine(term('b')));
+    const named = chooseNamedNode(podRequest(object), fleet.slice(1, 2), schedulerPlugins, fleet.length);
+    const told = named.type === 'node' ? named.node.name : explainNone(named);
+    assert.equal(told, chosen(object, fleet));
+  }
 });
