@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Cluster } from './support/cluster.ts';
@@ -41,11 +42,14 @@ describe('a device short of something', { timeout: 200_000 }, () => {
   test('a full disk costs the pod that filled it, not the one within its request', async (t) => {
     const cluster = await Cluster.start(t);
     // The agent's data lies on a small file system of its own: that is what is watched.
-    const data = join(cluster.directory, 'small');
-    await mkdir(data);
+    const data = await mkdtemp(join(tmpdir(), 'flotilla-small-'));
     const mounted = await finish('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', data]);
+    t.after(async () => {
+      await finish('umount', ['-l', data]);
+      await rm(data, { recursive: true, force: true });
+    });
     if (mounted.code !== 0) return t.skip('file systems cannot be mounted here');
-    t.after(() => finish('umount', ['-l', data]));
+    await symlink(data, join(cluster.directory, 'small'));
     await cluster.addNodes(['small']);
     const keeps = pod('keeps', 'dd if=/dev/zero of=kept bs=1M count=10 2>&1; sleep 1000', {
       resources: '{requests: {ephemeral-storage: 20Mi}}',
