@@ -11,6 +11,7 @@ import type { Disk } from './desired/disk.ts';
 import { openJournal } from './desired/journal.ts';
 import { currentBootId } from './drivers/process-identity.ts';
 import type { DriverDefinition } from './drivers/registry.ts';
+import { Evictor } from './eviction/evictor.ts';
 import { clockTrusted } from './host/clock-trust.ts';
 import { systemFiles } from './host/host-files.ts';
 import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
@@ -104,7 +105,7 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   await monitor.start();
   const pods = await startPods({ ...node, link, dataDir, monitor, drivers: runtimes.drivers }, stack);
   await answerServer(
-    { link, log, clock, pods, files: node.host.files, nodeName: config.name, dataDir },
+    { link, log, clock, pods, monitor, files: node.host.files, nodeName: config.name, dataDir },
     stack,
   );
   link.start();
@@ -118,19 +119,31 @@ interface AnswerParts {
   log: Logger;
   clock: Clock;
   pods: PodRuntime;
+  monitor: NodeMonitor;
   files: Host['files'];
   nodeName: string;
   dataDir: string;
 }
 
-/** Serves what the server asks for: streams into pods, the device's own paths, what is used. */
-async function answerServer({ pods, ...base }: AnswerParts, stack: AsyncDisposableStack): Promise<void> {
+/** Serves what the server asks for (streams into pods, the device's own paths, what is used) and keeps the node fit. */
+async function answerServer(
+  { pods, monitor, ...base }: AnswerParts,
+  stack: AsyncDisposableStack,
+): Promise<void> {
   const endpoints = new NodeEndpoints();
   endpoints.register('/healthz', () => ({ body: 'ok' }));
   stack.use(serveStreams({ ...base, find: (target) => pods.find(target), endpoints }));
   const running = () => pods.running();
   const reader = await openUsageReader(base.files);
   stack.use(serveUsage({ ...base, endpoints, reader, running }));
+  const evictor = new Evictor({
+    ...base,
+    reader,
+    running,
+    evictable: () => pods.evictable(),
+    evict: (eviction) => pods.evict(eviction),
+  });
+  stack.use(monitor.onShortage((shortages) => void evictor.relieve(shortages)));
 }
 
 interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes'> {
@@ -156,7 +169,8 @@ async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise
   const about = { name, dataDir, labels, allocatable, find, tokens };
   const volumes = await openPodVolumes({ dataDir, log, digestOf, node: about });
   stack.use(reclaimVolumes({ ...parts }));
-  const node = { name, hostname: host.hostname, bootId, hostIps: () => monitor.ips, allocatable, podPidsMax };
+  const own = { name, hostname: host.hostname, bootId, podPidsMax };
+  const node = { ...own, allocatable, hostIps: () => monitor.ips, pressures: () => monitor.pressures };
   const pods: PodRuntime = new PodRuntime({ ...parts, volumes, node });
   pods.start();
   stack.defer(() => pods.stop({ workloads: stopWorkloads }));

@@ -1,5 +1,7 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
+import { qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
 import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
+import { evictedReason } from './plan-eviction.ts';
 import type { Reserved } from './pod-record.ts';
 import { type Refusal, refuseUnsupported } from './unsupported.ts';
 
@@ -13,6 +15,8 @@ export interface AdmissionContext {
   admitted: readonly Reserved[];
   /** Of every pod whose sandbox exists. */
   hostPorts: readonly string[];
+  /** Conditions of the node that are True for want of something. */
+  pressures?: ReadonlySet<string>;
   /** Names of the runtime drivers in use, the default first. */
   runtimes: readonly string[];
 }
@@ -34,6 +38,7 @@ export function admit(pod: Pod, context: AdmissionContext): Admission {
   const refusal =
     refuseRuntime(runtime, context) ??
     refuseUnsupported(pod, runtime) ??
+    refusePressure(pod, context) ??
     refusePorts(reserved, context) ??
     refuseResources(pod, reserved, context);
   if (refusal || runtime === undefined) {
@@ -73,6 +78,21 @@ function refuseRuntime(runtime: string | undefined, { runtimes }: AdmissionConte
   return {
     reason: 'RuntimeClassNotFound',
     message: `Pod was rejected: RuntimeClass "${runtime}" not found on this node; it has ${runtimes.join(', ') || 'none'}`,
+  };
+}
+
+/** Pods that the node could not do without. */
+const systemCriticalPriority = 2_000_000_000;
+
+/** A node that evicts takes nothing that it would evict next. */
+function refusePressure(pod: Pod, { pressures = new Set() }: AdmissionContext): Refusal | undefined {
+  if ((pod.spec?.priority ?? 0) >= systemCriticalPriority) return undefined;
+  const asksForMemory = qosClassOf(pod.spec ?? { containers: [] }) !== 'BestEffort';
+  const felt = [...pressures].filter((type) => type !== 'MemoryPressure' || !asksForMemory);
+  if (felt.length === 0) return undefined;
+  return {
+    reason: evictedReason,
+    message: `Pod was rejected: The node had condition: [${felt.join(' ')}]. `,
   };
 }
 

@@ -12,6 +12,7 @@ import {
 import { planContainer, planImage } from './plan-container.ts';
 import { checkDeadline } from './plan-deadline.ts';
 import { planEnding } from './plan-ending.ts';
+import { isEvicted, planEviction } from './plan-eviction.ts';
 import {
   earliest,
   emptyPlan,
@@ -40,6 +41,7 @@ export function plan(input: PlanInput): Plan {
   const { pod, state } = input;
   if (!pod || isTerminating(pod, state.record)) return planTeardown(input);
   if (state.record.refused) return emptyPlan();
+  if (isEvicted(state.record)) return planEviction(input);
   return planRun({ ...input, pod });
 }
 

@@ -42,6 +42,8 @@ export interface NodeFacts {
   allocatable: () => NodeAllocatable;
   /** Processes and threads that one container may have; absent: no limit. */
   podPidsMax?: number;
+  /** Conditions that are True for want of something. */
+  pressures?: () => ReadonlySet<string>;
 }
 
 /** Pods whose plans may be made at the same time; steps run beside and have limits of their own. */
@@ -134,6 +136,19 @@ export class PodRuntime {
     return findContainer(this.#workers.get(target.podUid), target);
   }
 
+  /** Pods that have begun and not ended. */
+  evictable(): Pod[] {
+    return [...this.#workers.values()].flatMap(({ record, stopped }) => {
+      const pod = this.#desired(record.uid);
+      const ended = record.refused || record.terminating || stopped;
+      return pod && !ended ? [pod] : [];
+    });
+  }
+
+  evict({ uid, message }: { uid: string; message: string }): void {
+    this.#workers.get(uid)?.evict(message);
+  }
+
   /** Every container that runs, as far as is known. */
   running(): RunningContainer[] {
     return [...this.#workers].flatMap(([podUid, { running, record }]) =>
@@ -179,6 +194,7 @@ export class PodRuntime {
     const verdict = admit(pod, {
       allocatable: this.#options.node.allocatable(),
       ...this.#taken(),
+      pressures: this.#options.node.pressures?.() ?? new Set(),
       runtimes: [...this.#slots.keys()],
     });
     const record = newRecord({

@@ -3,6 +3,7 @@ import { qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { containerStatus } from './container-status.ts';
 import { containersOf, initFailed, isFinished, isOver, isSidecar, viewContainer } from './container-view.ts';
+import { isEvicted } from './plan-eviction.ts';
 import type { Plan, Reason } from './plan-parts.ts';
 import { podConditions } from './pod-conditions.ts';
 import type { PodRecord } from './pod-record.ts';
@@ -41,7 +42,7 @@ export function podStatus(options: PodStatusOptions): {
   const phase = podPhase(options, containerStatuses);
   const endPhase = isOver(state, containers) ? phase : undefined;
   const facts = { pod, state, plan, initContainerStatuses, containerStatuses, endPhase };
-  const { conditions, transitions } = dated(podConditions(facts), options);
+  const { conditions, transitions } = dated([...podConditions(facts), ...disruption(state.record)], options);
   const { podIps } = state.record;
   const { generation } = pod.metadata ?? {};
   const status: PodStatus = {
@@ -57,6 +58,13 @@ export function podStatus(options: PodStatusOptions): {
     qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec ?? { containers: [] }),
   };
   return { status, transitions };
+}
+
+/** Tells whoever counts disruptions that the pod did not fail by itself. */
+function disruption(record: PodRecord): PodCondition[] {
+  if (!record.failed || !isEvicted(record)) return [];
+  const { message } = record.failed;
+  return [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message }];
 }
 
 /** Without a sandbox no container can say why it waits. */

@@ -10,10 +10,12 @@ import type { StatusOutbox } from '../link/status-outbox.ts';
 import { podAddress } from '../probes/pod-address.ts';
 import type { ProbeListener, Prober } from '../probes/prober.ts';
 import { probeTargets } from './container-health.ts';
+import { containersOf, isOver } from './container-view.ts';
 import { execute } from './executors.ts';
 import { plan, withFailed } from './plan.ts';
 import { notedActiveMs } from './plan-deadline.ts';
 import { findContainer, sharesHost } from './plan-ending.ts';
+import { evictedReason } from './plan-eviction.ts';
 import { isTerminating, type Plan, type PlanContext } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import { type Announcement, announce, announceProbe, announceWaiting } from './pod-events.ts';
@@ -74,6 +76,12 @@ export class PodWorker {
     return this.#options.driver;
   }
 
+  /** Nothing of the pod runs, nor will again. */
+  get stopped(): boolean {
+    const pod = this.#options.desired();
+    return pod !== undefined && isOver(this.#state, containersOf(pod.spec));
+  }
+
   /** What was last seen to run, with the number of its first process. */
   get running(): { container: string; attempt: number; pid: number; startedAtMs: number }[] {
     const { record, observed } = this.#state;
@@ -107,6 +115,15 @@ export class PodWorker {
   /** What is known of the pod's containers may be out of date: look before planning again. */
   distrust(scope: 'containers' | 'all'): void {
     if (this.#stale !== 'all') this.#stale = scope;
+  }
+
+  /** Puts an end to the pod: the node cannot bear it any longer. */
+  evict(message: string): void {
+    const failed = { reason: evictedReason, message };
+    this.#announce({ type: 'Warning', ...failed });
+    this.#state = withFailed(this.#state, failed);
+    this.#version += 1;
+    this.#options.wake();
   }
 
   /** Takes over what was found in the runtime and is newer than the record. */
