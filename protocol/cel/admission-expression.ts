@@ -1,6 +1,6 @@
-import type { Environment } from '@marcbachmann/cel-js';
+import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { registerAuthorizerLibrary } from './authorizer-library.ts';
-import { summaryOf } from './compile-rule.ts';
+import { partsOf, summaryOf } from './compile-rule.ts';
 import { celLimits, createCelEnvironment } from './environment.ts';
 import { registerPatchLibrary } from './patch-library.ts';
 import { structsAsMaps } from './struct-literals.ts';
@@ -10,6 +10,11 @@ export interface AdmissionExpression {
   readonly text: string;
   /** Throws ExpressionError. */
   evaluate(variables: Readonly<Record<string, unknown>>): unknown;
+}
+
+export interface CompiledExpression extends AdmissionExpression {
+  /** Each chain of fields that it takes of a variable: `['object', 'spec', 'replicas']`. */
+  readonly chains: readonly (readonly string[])[];
 }
 
 /** What an expression may make; `any` where nobody looks. */
@@ -26,7 +31,7 @@ export class ExpressionError extends Error {
 
 export interface AdmissionCompiler {
   /** Throws ExpressionError for what cannot be read, or makes something else than it shall. */
-  compile(text: string, type: ExpressionType): AdmissionExpression;
+  compile(text: string, type: ExpressionType): CompiledExpression;
 }
 
 /** Which variables expressions may name depends on where they stand. */
@@ -60,7 +65,7 @@ export function admissionCompiler(variables: readonly AdmissionVariable[]): Admi
   return { compile: (text, type) => compile(environment, text, type) };
 }
 
-function compile(environment: Environment, text: string, type: ExpressionType): AdmissionExpression {
+function compile(environment: Environment, text: string, type: ExpressionType): CompiledExpression {
   if (text.length > celLimits.expressionCharactersMax)
     throw new ExpressionError(`too long: may not be more than ${celLimits.expressionCharactersMax} bytes`);
   const program = parse(environment, structsAsMaps(text));
@@ -72,6 +77,9 @@ function compile(environment: Environment, text: string, type: ExpressionType): 
     throw new ExpressionError(`must evaluate to ${type}`);
   return {
     text,
+    get chains() {
+      return chainsIn(program.ast);
+    },
     evaluate(values) {
       try {
         return program(values) as unknown;
@@ -90,4 +98,19 @@ function parse(environment: Environment, text: string) {
   } catch (error) {
     throw new ExpressionError(`compilation failed: ERROR: <input>: ${summaryOf(error)}`, { cause: error });
   }
+}
+
+function chainsIn(node: ASTNode): string[][] {
+  const chain = chainOf(node);
+  if (chain) return [chain];
+  return partsOf(node).flatMap(chainsIn);
+}
+
+/** Undefined for what is no chain of fields that begins at a name. */
+function chainOf(node: ASTNode): string[] | undefined {
+  if (node.op === 'id') return [node.args];
+  if (node.op !== '.') return undefined;
+  const [target, field] = node.args;
+  const before = chainOf(target);
+  return before && [...before, field];
 }

@@ -83,7 +83,7 @@ export function summaryOf(error: unknown): string {
 }
 
 /** The parts of an expression below a node. */
-function partsOf(node: ASTNode): ASTNode[] {
+export function partsOf(node: ASTNode): ASTNode[] {
   const found: ASTNode[] = [];
   const collect = (value: unknown): void => {
     if (Array.isArray(value)) value.forEach(collect);

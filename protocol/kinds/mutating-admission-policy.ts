@@ -1,10 +1,23 @@
-import type { MutatingAdmissionPolicy } from '../generated/models.ts';
+import type { AdmissionCompiler } from '../cel/admission-expression.ts';
+import type { MutatingAdmissionPolicy, Mutation } from '../generated/models.ts';
+import type { StatusCause } from '../status.ts';
+import {
+  policyExpressions,
+  validateConditions,
+  validateExpression,
+  validateVariables,
+} from './admission/expressions.ts';
 import { oneOf, optionalOneOf, required } from './cause.ts';
 import { ageColumn, nameColumn, numberColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
-import { defaultMatch, paramKindText, validateMatch } from './validating-admission-policy.ts';
+import {
+  defaultMatch,
+  paramKindText,
+  validateMatch,
+  validateParamKind,
+} from './validating-admission-policy.ts';
 
 export const mutatingAdmissionPolicyKind = defineKind<MutatingAdmissionPolicy>({
   group: 'admissionregistration.k8s.io',
@@ -33,6 +46,8 @@ export const mutatingAdmissionPolicyKind = defineKind<MutatingAdmissionPolicy>({
   },
   validate: (policy) => {
     const { failurePolicy, matchConstraints, mutations = [], reinvocationPolicy } = policy.spec ?? {};
+    const { paramKind, matchConditions = [], variables = [] } = policy.spec ?? {};
+    const compiler = policyExpressions();
     return [
       ...validateObjectMeta(policy, dnsSubdomain),
       ...optionalOneOf('spec.failurePolicy', failurePolicy, ['Fail', 'Ignore']),
@@ -42,10 +57,35 @@ export const mutatingAdmissionPolicyKind = defineKind<MutatingAdmissionPolicy>({
       ...(mutations.length > 0
         ? []
         : [required('spec.mutations', 'mutations must contain at least one item')]),
-      ...mutations.flatMap(({ patchType }, index) =>
-        oneOf(`spec.mutations[${index}].patchType`, patchType, ['ApplyConfiguration', 'JSONPatch']),
+      ...(paramKind ? validateParamKind(paramKind) : []),
+      ...validateVariables(variables, compiler, 'spec.variables'),
+      ...validateConditions(matchConditions, compiler, 'spec.matchConditions'),
+      ...mutations.flatMap((mutation, index) =>
+        validateMutation(mutation, compiler, `spec.mutations[${index}]`),
       ),
       ...oneOf('spec.reinvocationPolicy', reinvocationPolicy, ['IfNeeded', 'Never']),
     ];
   },
 });
+
+function validateMutation(
+  { patchType, applyConfiguration, jsonPatch }: Partial<Mutation>,
+  compiler: AdmissionCompiler,
+  field: string,
+): StatusCause[] {
+  const causes = oneOf(`${field}.patchType`, patchType, ['ApplyConfiguration', 'JSONPatch']);
+  if (patchType === 'ApplyConfiguration') {
+    if (!applyConfiguration) return [...causes, required(`${field}.applyConfiguration`)];
+    const path = `${field}.applyConfiguration.expression`;
+    return [
+      ...causes,
+      ...validateExpression(compiler, { text: applyConfiguration.expression, type: 'map', field: path }),
+    ];
+  }
+  if (!jsonPatch) return [...causes, required(`${field}.jsonPatch`)];
+  const path = `${field}.jsonPatch.expression`;
+  return [
+    ...causes,
+    ...validateExpression(compiler, { text: jsonPatch.expression, type: 'list', field: path }),
+  ];
+}

@@ -1,7 +1,19 @@
-import type { MatchResources, ParamKind, ValidatingAdmissionPolicy } from '../generated/models.ts';
+import type { AdmissionCompiler } from '../cel/admission-expression.ts';
+import type {
+  MatchResources,
+  ParamKind,
+  ValidatingAdmissionPolicy,
+  Validation,
+} from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
+import {
+  policyExpressions,
+  validateConditions,
+  validateExpression,
+  validateVariables,
+} from './admission/expressions.ts';
 import { defaultRules, validateRule } from './admission/webhooks.ts';
-import { optionalOneOf, required } from './cause.ts';
+import { invalid, optionalOneOf, required } from './cause.ts';
 import { ageColumn, nameColumn, numberColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { validateLabelSelector } from './label-selector.ts';
@@ -40,6 +52,8 @@ export const validatingAdmissionPolicyKind = defineKind<ValidatingAdmissionPolic
   prepareUpdate: separateStatus,
   validate: (policy) => {
     const { failurePolicy, matchConstraints, validations = [], auditAnnotations = [] } = policy.spec ?? {};
+    const { paramKind, matchConditions = [], variables = [] } = policy.spec ?? {};
+    const compiler = policyExpressions();
     return [
       ...validateObjectMeta(policy, dnsSubdomain),
       ...optionalOneOf('spec.failurePolicy', failurePolicy, ['Fail', 'Ignore']),
@@ -54,14 +68,51 @@ export const validatingAdmissionPolicyKind = defineKind<ValidatingAdmissionPolic
             ),
           ]
         : []),
-      ...validations.flatMap(({ expression }, index) =>
-        expression?.trim()
-          ? []
-          : [required(`spec.validations[${index}].expression`, 'expression is not specified')],
+      ...(paramKind ? validateParamKind(paramKind) : []),
+      ...validateVariables(variables, compiler, 'spec.variables'),
+      ...validateConditions(matchConditions, compiler, 'spec.matchConditions'),
+      ...validations.flatMap((validation, index) =>
+        validateValidation(validation, compiler, `spec.validations[${index}]`),
+      ),
+      ...auditAnnotations.flatMap(({ valueExpression: text }, index) =>
+        validateExpression(compiler, {
+          text,
+          type: 'any',
+          field: `spec.auditAnnotations[${index}].valueExpression`,
+        }),
       ),
     ];
   },
 });
+
+const reasons = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'];
+
+function validateValidation(
+  { expression, message, messageExpression, reason }: Partial<Validation>,
+  compiler: AdmissionCompiler,
+  field: string,
+): StatusCause[] {
+  return [
+    ...validateExpression(compiler, { text: expression, type: 'bool', field: `${field}.expression` }),
+    ...(messageExpression === undefined || messageExpression === ''
+      ? []
+      : validateExpression(compiler, {
+          text: messageExpression,
+          type: 'string',
+          field: `${field}.messageExpression`,
+        })),
+    ...(message?.trim().includes('\n')
+      ? [invalid(`${field}.message`, message, 'message must not contain line breaks')]
+      : []),
+    ...optionalOneOf(`${field}.reason`, reason, reasons),
+  ];
+}
+
+export function validateParamKind({ apiVersion, kind }: ParamKind): StatusCause[] {
+  return (Object.entries({ apiVersion, kind }) as [string, string | undefined][])
+    .filter(([, value]) => !value)
+    .map(([name]) => required(`spec.paramKind.${name}`));
+}
 
 export function paramKindText({ apiVersion, kind }: ParamKind = {}): string {
   return kind === undefined ? '<unset>' : `${apiVersion ?? ''}/${kind}`;

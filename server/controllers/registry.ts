@@ -20,6 +20,7 @@ import { ephemeralClaimController } from './persistent-volumes/ephemeral-claims.
 import { localStorageClassController } from './persistent-volumes/local-storage-class.ts';
 import { persistentVolumeController } from './persistent-volumes/volume-controller.ts';
 import { podGarbageCollector } from './pod-garbage-collector.ts';
+import { policyTypesController } from './policy-types/policy-types-controller.ts';
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
 import { replicationController } from './replica-set/replication-controller.ts';
 import { serviceAccountController } from './service-account-controller.ts';
@@ -44,6 +45,7 @@ export const controllers: readonly ControllerDefinition[] = [
   garbageCollector,
   eventExpiryController,
   clusterRoleAggregationController,
+  policyTypesController,
   certificateRequestCleaner,
   endpointsController,
   endpointsMirroringController,

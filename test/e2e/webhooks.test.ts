@@ -225,4 +225,61 @@ describe('webhooks and policies', () => {
     const scaled = await cluster.kubectl(['patch', 'deployment', 'web', ...patch]);
     assert.match(scaled.stderr, /denied request: at most 3 replicas, not 9$/m);
   });
+
+  test('a mutating policy changes what is created, and a policy that names no field of its kind is told so', async () => {
+    const match = (group: string, resource: string) => ({
+      resourceRules: [
+        { apiGroups: [group], apiVersions: ['v1'], operations: ['CREATE'], resources: [resource] },
+      ],
+    });
+    const policies = [
+      {
+        kind: 'MutatingAdmissionPolicy',
+        metadata: { name: 'owner' },
+        spec: {
+          matchConstraints: match('', 'secrets'),
+          reinvocationPolicy: 'Never',
+          mutations: [
+            {
+              patchType: 'ApplyConfiguration',
+              applyConfiguration: {
+                expression:
+                  'Object{metadata: Object.metadata{annotations: {"owner": request.userInfo.username}}}',
+              },
+            },
+          ],
+        },
+      },
+      { kind: 'MutatingAdmissionPolicyBinding', metadata: { name: 'owner' }, spec: { policyName: 'owner' } },
+      {
+        kind: 'ValidatingAdmissionPolicy',
+        metadata: { name: 'misspelt' },
+        spec: {
+          matchConstraints: match('apps', 'deployments'),
+          validations: [{ expression: 'object.spec.relicas > 1' }],
+        },
+      },
+    ];
+    for (const policy of policies)
+      await cluster.apply(JSON.stringify({ apiVersion: 'admissionregistration.k8s.io/v1', ...policy }));
+    const create = 'create secret generic s --from-literal=a=b --dry-run=server -o';
+    await until('the policy is in force', async () => {
+      const made = await cluster.ok([...create.split(' '), 'jsonpath={.metadata.annotations.owner}']);
+      return made === 'kubernetes-admin';
+    });
+    const warning = 'jsonpath={.status.typeChecking.expressionWarnings[0].warning}';
+    await until('the misspelt field is told', async () => {
+      const told = await cluster.ok(['get', 'validatingadmissionpolicy', 'misspelt', '-o', warning]);
+      return told === "apps/v1, Kind=Deployment: ERROR: <input>: undefined field 'relicas'";
+    });
+    const refused = await cluster.kubectl([
+      'patch',
+      'validatingadmissionpolicy',
+      'misspelt',
+      '--type=merge',
+      '-p',
+      '{"spec":{"validations":[{"expression":"object.spec.replicas >"}]}}',
+    ]);
+    assert.match(refused.stderr, /spec\.validations\[0\]\.expression: Invalid value: .*compilation failed/);
+  });
 });

@@ -1,8 +1,14 @@
-import type { LabelSelector, RuleWithOperations, WebhookClientConfig } from '../../generated/models.ts';
+import type {
+  LabelSelector,
+  MatchCondition,
+  RuleWithOperations,
+  WebhookClientConfig,
+} from '../../generated/models.ts';
 import type { StatusCause } from '../../status.ts';
 import { duplicate, invalid, invalidFor, oneOf, optionalOneOf, required } from '../cause.ts';
 import { validateLabelSelector } from '../label-selector.ts';
 import { dnsSubdomain } from '../name-rules.ts';
+import { validateConditions, webhookExpressions } from './expressions.ts';
 
 /** What the two kinds of webhook configurations share (source: pkg/apis/admissionregistration). */
 export interface Webhook {
@@ -16,6 +22,7 @@ export interface Webhook {
   objectSelector?: LabelSelector;
   rules?: RuleWithOperations[];
   timeoutSeconds?: number;
+  matchConditions?: MatchCondition[];
 }
 
 export const reviewVersions = ['v1', 'v1beta1'];
@@ -67,6 +74,9 @@ function validateWebhook(webhook: Partial<Webhook>, field: string): StatusCause[
     ...causes,
     ...validateLabelSelector(webhook.namespaceSelector, `${field}.namespaceSelector`),
     ...validateLabelSelector(webhook.objectSelector, `${field}.objectSelector`),
+    ...(webhook.matchConditions?.length
+      ? validateConditions(webhook.matchConditions, webhookExpressions(), `${field}.matchConditions`)
+      : []),
     ...validateClient(webhook.clientConfig, `${field}.clientConfig`),
   ];
 }

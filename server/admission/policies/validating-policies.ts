@@ -36,9 +36,15 @@ export const validatingPolicies = defineAdmission({
       handles: (subject) => policies.concern(subject),
       async validate(request) {
         const asking = { ...context, run, namespaceOf: namespaceFor(request) };
-        const denials: Denial[] = [];
-        for (const policy of policies.list()) denials.push(...(await askPolicy(policy, request, asking)));
-        const [first] = denials;
+        const found: Findings = { denials: [], audited: [], notes: new Map() };
+        for (const policy of policies.list()) await askPolicy(policy, request, { ...asking, found });
+        const [first] = found.denials;
+        for (const [key, values] of found.notes) request.annotate(key, [...values].join(', '));
+        if (found.audited.length > 0)
+          request.annotate(
+            'validation.policy.admission.k8s.io/validation_failure',
+            JSON.stringify(found.audited),
+          );
         if (first) throw policyDenial(request, first);
       },
     };
@@ -48,6 +54,7 @@ export const validatingPolicies = defineAdmission({
 interface CompiledPolicy extends PolicyParts {
   isStrict: boolean;
   validations: readonly CompiledValidation[];
+  annotations: readonly { key: string; expression: AdmissionExpression }[];
 }
 
 interface CompiledValidation {
@@ -62,16 +69,22 @@ export interface Denial {
   binding: string;
   message: string;
   reason?: string | undefined;
+  /** Which of the validations it was. */
+  index?: number;
 }
 
 function compilePolicy(
   policy: Readonly<ValidatingAdmissionPolicy>,
   compiler: AdmissionCompiler,
 ): CompiledPolicy {
-  const { validations = [], failurePolicy, ...rest } = policy.spec ?? {};
+  const { validations = [], auditAnnotations = [], failurePolicy, ...rest } = policy.spec ?? {};
   return {
     ...compileParts(rest, compiler),
     isStrict: failurePolicy !== 'Ignore',
+    annotations: auditAnnotations.map(({ key, valueExpression }) => ({
+      key,
+      expression: compileLate(compiler, valueExpression, 'any'),
+    })),
     validations: validations.map(({ expression, message, messageExpression, reason }) => ({
       holds: compileLate(compiler, expression, 'bool'),
       message,
@@ -88,24 +101,48 @@ interface Asking extends AdmissionContext {
 
 type Policy = BoundPolicy<ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, CompiledPolicy>;
 
-/** What the policy refuses by those of its bindings that say Deny; for those that say Warn the client is told. */
-async function askPolicy(bound: Policy, request: AdmissionRequest, asking: Asking): Promise<Denial[]> {
+interface Findings {
+  denials: Denial[];
+  /** As the audit log has them. */
+  audited: object[];
+  /** What policies note there, by key: each value once, whichever binding it comes from. */
+  notes: Map<string, Set<string>>;
+}
+
+/** Adds what the policy refuses by those of its bindings that say Deny or Audit; for Warn the client is told. */
+async function askPolicy(
+  bound: Policy,
+  request: AdmissionRequest,
+  { found: into, ...asking }: Asking & { found: Findings },
+): Promise<void> {
   const kind = await bound.criteria.match(request, asking.namespaceOf);
-  if (!kind) return [];
+  if (!kind) return;
   const seen = await seenAs(request, kind);
-  const denials: Denial[] = [];
   for (const one of bound.bindings) {
     if (one.criteria && !(await one.criteria.match(request, asking.namespaceOf))) continue;
-    const found = await askBinding(bound, one, { request, seen, asking });
+    const { denials: found, notes } = await askBinding(bound, one, { request, seen, asking });
+    for (const { key, value } of notes) {
+      const name = `${bound.policy.metadata?.name}/${key}`;
+      into.notes.set(name, (into.notes.get(name) ?? new Set()).add(value));
+    }
     const actions = one.binding.spec?.validationActions ?? [];
-    if (actions.includes('Deny')) denials.push(...found);
+    if (actions.includes('Deny')) into.denials.push(...found);
+    if (actions.includes('Audit'))
+      into.audited.push(
+        ...found.map(({ policy, binding, message, index }) => ({
+          message,
+          policy,
+          binding,
+          ...(index === undefined ? {} : { expressionIndex: String(index) }),
+          validationActions: actions,
+        })),
+      );
     if (actions.includes('Warn'))
       for (const { policy, binding, message } of found)
         request.warn(
           `Validation failed for ValidatingAdmissionPolicy '${policy}' with binding '${binding}': ${message}`,
         );
   }
-  return denials;
 }
 
 interface Question {
@@ -118,32 +155,53 @@ async function askBinding(
   { policy, compiled }: Policy,
   { binding }: Bound<ValidatingAdmissionPolicyBinding>,
   { request, seen, asking }: Question,
-): Promise<Denial[]> {
+): Promise<{ denials: Denial[]; notes: Note[] }> {
   const names = { policy: policy.metadata?.name ?? '', binding: binding.metadata?.name ?? '' };
   const { paramKind } = policy.spec ?? {};
   const { paramRef } = binding.spec ?? {};
   try {
     const denials: Denial[] = [];
+    const notes: Note[] = [];
     const namespace = await asking.namespaceOf();
     for (const params of await findParams(asking, request, { paramKind, paramRef })) {
-      const refusals = await asking.run(request, (authorizer) =>
-        refusalsOf(compiled, { seen, params, namespace, authorizer }),
+      const outcome = await asking.run(request, (authorizer) =>
+        outcomeOf(compiled, { seen, params, namespace, authorizer }),
       );
-      denials.push(...refusals.map((refusal) => ({ ...names, ...refusal })));
+      denials.push(...outcome.refusals.map((refusal) => ({ ...names, ...refusal })));
+      notes.push(...outcome.notes);
     }
-    return denials;
+    return { denials, notes };
   } catch (error) {
     if (!(error instanceof PolicyConfigurationError || error instanceof ExpressionError)) throw error;
-    return compiled.isStrict ? [{ ...names, message: error.message }] : [];
+    return { denials: compiled.isStrict ? [{ ...names, message: error.message }] : [], notes: [] };
   }
 }
 
-type Refusal = Pick<Denial, 'message' | 'reason'>;
+type Refusal = Pick<Denial, 'message' | 'reason' | 'index'>;
 
-function refusalsOf(policy: CompiledPolicy, scene: Scene): Refusal[] {
+interface Note {
+  key: string;
+  value: string;
+}
+
+function outcomeOf(policy: CompiledPolicy, scene: Scene): { refusals: Refusal[]; notes: Note[] } {
   const values = policyValues(policy, scene);
-  if (policy.conditions && !policy.conditions.hold(values)) return [];
-  return policy.validations.flatMap((validation) => refusalOf(validation, values, policy.isStrict) ?? []);
+  if (policy.conditions && !policy.conditions.hold(values)) return { refusals: [], notes: [] };
+  const refusals = policy.validations.flatMap((validation, index) => {
+    const refusal = refusalOf(validation, values, policy.isStrict);
+    return refusal ? [{ ...refusal, index }] : [];
+  });
+  const notes: Note[] = [];
+  for (const { key, expression } of policy.annotations) {
+    try {
+      const value = expression.evaluate(values);
+      if (typeof value === 'string' && value.trim() !== '') notes.push({ key, value: value.trim() });
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      if (policy.isStrict) refusals.push({ message: error.message, index: policy.validations.length });
+    }
+  }
+  return { refusals, notes };
 }
 
 function refusalOf(

@@ -36,6 +36,8 @@ export async function askConcerned(
     const { name, failurePolicy } = hook.webhook;
     if (failurePolicy !== 'Ignore') throw internal(error);
     context.log.warn('admission webhook failed and is ignored', { webhook: name, error });
+    const way = context.mutates ? 'mutating' : 'validating';
+    request.annotate(`failed-open.${way}.webhook.admission.k8s.io/${hook.place}`, name);
     return undefined;
   }
 }

@@ -13,6 +13,8 @@ import { type CompiledConditions, compileConditions } from '../matching/match-co
 export interface Hook {
   /** Of its configuration and its place in that: unlike that of any other. */
   id: string;
+  /** As the audit log names it: `round_0_index_<place among all>`. */
+  place: string;
   webhook: MutatingWebhook;
   criteria: Criteria;
   conditions: CompiledConditions | undefined;
@@ -46,10 +48,10 @@ export function followHooks<T extends Configuration>(
   configurations.onChange(forget);
   kinds.onChange(forget);
 
-  function compiled(): readonly Hook[] {
+  function compiled(): Omit<Hook, 'place'>[] {
     const sorted: Readonly<Configuration>[] = [...configurations.list()];
     return sorted.sort(byName).flatMap(({ metadata, webhooks = [] }) =>
-      webhooks.map((webhook, index): Hook => {
+      webhooks.map((webhook, index): Omit<Hook, 'place'> => {
         const { rules = [], matchPolicy, namespaceSelector, objectSelector, matchConditions } = webhook;
         return {
           id: `${metadata?.uid ?? ''}/${index}`,
@@ -72,7 +74,8 @@ export function followHooks<T extends Configuration>(
     );
   }
 
-  const list = () => (hooks ??= compiled());
+  const list = () =>
+    (hooks ??= compiled().map((hook, index) => ({ ...hook, place: `round_0_index_${index}` })));
   return {
     list,
     concern(subject) {

@@ -222,4 +222,34 @@ describe('validating admission policies', () => {
     await using slow = await open({ policy: { validations: [{ expression: endless }] } });
     assert.match((await told(slow, 1)) ?? '', /running out of cost budget/);
   });
+
+  test('what a policy notes, and what it refuses where that is only noted, goes to the audit log', async () => {
+    await using fixture = await open({
+      policy: {
+        ...atMost5,
+        auditAnnotations: [
+          { key: 'size', valueExpression: '"has " + string(object.spec.replicas)' },
+          { key: 'nothing', valueExpression: 'null' },
+        ],
+      },
+      binding: { validationActions: ['Audit'] },
+    });
+    const noted = new Map<string, string>();
+    const annotate = (key: string, value: string) => void noted.set(key, value);
+    await fixture.registry.create(deploymentKind, deployment(6), { ...fixture.asClient, annotate });
+    assert.deepEqual([...noted.keys()].sort(), [
+      'limits/size',
+      'validation.policy.admission.k8s.io/validation_failure',
+    ]);
+    assert.equal(noted.get('limits/size'), 'has 6');
+    assert.deepEqual(JSON.parse(noted.get('validation.policy.admission.k8s.io/validation_failure') ?? ''), [
+      {
+        message: 'failed expression: object.spec.replicas <= 5',
+        policy: 'limits',
+        binding: 'here',
+        expressionIndex: '0',
+        validationActions: ['Audit'],
+      },
+    ]);
+  });
 });
