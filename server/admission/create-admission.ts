@@ -1,5 +1,5 @@
 import type { Admission, AdmissionRequest, Review } from '../registry/admission.ts';
-import type { AdmissionPlugin, TakeBack } from './define-admission.ts';
+import type { AdmissionPlugin, MutatingPass, TakeBack } from './define-admission.ts';
 
 export interface AdmissionChain extends Admission {
   /** Adds plugins behind those that are there. */
@@ -29,12 +29,23 @@ function reviewBy(plugins: readonly AdmissionPlugin[]): Review {
       const askForSecond = () => {
         isAskedFor = true;
       };
-      for (const plugin of plugins) await plugin.admit?.(request, { isSecond: false, askForSecond });
-      if (!isAskedFor) return;
-      for (const plugin of plugins) await plugin.admit?.(request, { isSecond: true, askForSecond });
+      await admitBy(plugins, request, { isSecond: false, askForSecond });
+      if (isAskedFor) await admitBy(plugins, request, { isSecond: true, askForSecond });
     },
     validate: (request) => validateBy(plugins, request),
   };
+}
+
+/** What is done at once is not waited for: most plugins are. */
+async function admitBy(
+  plugins: readonly AdmissionPlugin[],
+  request: AdmissionRequest,
+  pass: MutatingPass,
+): Promise<void> {
+  for (const plugin of plugins) {
+    const pending = plugin.admit?.(request, pass);
+    if (pending) await pending;
+  }
 }
 
 async function validateBy(plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<TakeBack> {
@@ -44,7 +55,8 @@ async function validateBy(plugins: readonly AdmissionPlugin[], request: Admissio
   };
   try {
     for (const plugin of plugins) {
-      const account = await plugin.validate?.(request);
+      const given = plugin.validate?.(request);
+      const account = given instanceof Promise ? await given : given;
       if (account) accounts.push(account);
     }
   } catch (error) {

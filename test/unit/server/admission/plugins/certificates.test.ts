@@ -38,6 +38,7 @@ const sign = (draft: CertificateSigningRequest) =>
 
 describe('certificate requests', () => {
   test('who approves or signs needs the right for that signer, or for all of its domain', async () => {
+    const asked = await request('/CN=dev', 'example.dev/one');
     for (const [verb, change, subresource] of [
       ['approve', approve, 'approval'],
       ['sign', sign, 'status'],
@@ -49,7 +50,7 @@ describe('certificate requests', () => {
       ] as const) {
         const { fixture, client } = await open([`${verb} ${right}`]);
         await using _fixture = fixture;
-        await client.create(certificateSigningRequestKind, await request('/CN=dev', 'example.dev/one'));
+        await client.create(certificateSigningRequestKind, asked);
         const done = client.mutate(certificateSigningRequestKind, at, change, { subresource });
         if (isEnough) await done;
         else

@@ -8,6 +8,7 @@ import { storageClassKind } from '../../../../../protocol/kinds/storage-class.ts
 import { defaultIngressClass } from '../../../../../server/admission/plugins/default-ingress-class.ts';
 import { defaultStorageClass } from '../../../../../server/admission/plugins/default-storage-class.ts';
 import { persistentVolumeClaimResize } from '../../../../../server/admission/plugins/persistent-volume-claim-resize.ts';
+import { ManualClock } from '../../../../support/manual-clock.ts';
 import { refused } from '../../registry/registry-fixture.ts';
 import { openAdmission } from '../admission-fixture.ts';
 
@@ -23,7 +24,8 @@ const storageClass = (name: string, annotations: Record<string, string>, rest: o
 
 describe('DefaultStorageClass', () => {
   test('a claim that names no class gets the default one; of several the newest, or the first by name', async () => {
-    await using fixture = await openAdmission({ plugins: [defaultStorageClass] });
+    const clock = new ManualClock();
+    await using fixture = await openAdmission({ plugins: [defaultStorageClass], clock });
     const classOf = async (name: string, spec: object = {}) =>
       (await fixture.registry.create(persistentVolumeClaimKind, claim(name, spec))).spec?.storageClassName;
     assert.equal(await classOf('a'), undefined);
@@ -33,6 +35,11 @@ describe('DefaultStorageClass', () => {
     assert.equal(await classOf('b'), 'fast');
     assert.equal(await classOf('c', { storageClassName: '' }), '');
     assert.equal(await classOf('d', { storageClassName: 'slow' }), 'slow');
+    await fixture.createSeen(storageClassKind, storageClass('able', mark));
+    assert.equal(await classOf('e'), 'able');
+    await clock.advance(1_000);
+    await fixture.createSeen(storageClassKind, storageClass('new', mark));
+    assert.equal(await classOf('f'), 'new');
   });
 });
 

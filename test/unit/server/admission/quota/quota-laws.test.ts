@@ -54,7 +54,7 @@ test('whatever is created, ended and deleted side by side: no limit is passed, a
         `the ledger says ${JSON.stringify(wanted)}`,
       );
     }),
-    { numRuns: 25 },
+    { numRuns: 15 },
   );
 });
 
