@@ -67,7 +67,7 @@ import { createPidWatch, type PidWatch } from './pid-watch.ts';
  * its words. Exits are noticed by watching the first process in /proc, with no engine process kept running.
  */
 export interface OciDriverOptions extends Ownership {
-  /** Holds `oci/` and `seccomp/`, with the profiles that pods may name; must be the same after a restart, and one agent's alone. */
+  /** Holds `oci/`, and `seccomp/` with the profiles that pods may name; one agent's alone. */
   stateDir: string;
   clock: Clock;
   log: Logger;
@@ -165,13 +165,13 @@ class OciDriver implements RuntimeDriver {
   }
 
   async removeSandbox(handle: SandboxHandle): Promise<void> {
-    const names = await this.#namesWhere(`label=${labels.podUid}=${handle.podUid}`);
     const isPause = (name: string) => parseName(name)?.kind === 'sandbox';
-    // The pause container by itself and last: an engine refuses to remove what others depend on.
-    const containers = names.filter((name) => !isPause(name));
+    const left = () => this.#namesWhere(`label=${labels.podUid}=${handle.podUid}`);
+    const removeContainers = async () => this.#removeAll((await left()).filter((name) => !isPause(name)));
     // One that looks into another's processes has to go before it; which does is not known here.
-    await this.#removeAll(containers).catch(() => this.#removeAll(containers));
-    await this.#removeAll(names.filter(isPause));
+    await removeContainers().catch(removeContainers);
+    // The pause container by itself and last: an engine refuses to remove what others depend on.
+    await this.#removeAll((await left()).filter(isPause));
     await removePodFiles(this.#filesRoot, handle.podUid);
   }
 

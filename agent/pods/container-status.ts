@@ -8,6 +8,7 @@ import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { ContainerHandle } from '../drivers/driver.ts';
 import { isReady, isStarted, isUp } from './container-health.ts';
 import { isSidecar, viewContainer } from './container-view.ts';
+import type { ContainerRole } from './plan-container.ts';
 import type { Reason } from './plan-parts.ts';
 import type { ContainerExit } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
@@ -19,7 +20,7 @@ export interface ContainerStatusOptions {
   waiting: Reason | undefined;
   /** What it waits for when nothing more is known. */
   waitingByDefault: 'ContainerCreating' | 'PodInitializing';
-  role: 'init' | 'main';
+  role: ContainerRole;
   /** Bytes of a termination message that are shown. */
   messageBytesMax: number;
   /** `podman` in `podman://<id>`. */

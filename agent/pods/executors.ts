@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
+import type { ContainerHandle, ContainerState, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import type { Limiter } from './limiter.ts';
@@ -100,7 +100,7 @@ async function runContainer(
     // Whether it began is asked, never guessed: an attempt that runs although its start failed must not get a twin.
     const state = await driver.inspect(handle).catch(() => undefined);
     if (state?.state === 'running' || state?.state === 'exited') {
-      return { type: 'containerStarted', handle, image, state };
+      return { type: 'containerStarted', handle, image, state: unlessEnded(state) };
     }
     const used = error instanceof DriverError && error.code === 'RunContainerError' && state !== undefined;
     return failure(
@@ -111,7 +111,12 @@ async function runContainer(
   }
   // It runs; whoever plans next finds out what state it is in if this fails.
   const state = await driver.inspect(handle).catch(() => undefined);
-  return { type: 'containerStarted', handle, image, state };
+  return { type: 'containerStarted', handle, image, state: unlessEnded(state) };
+}
+
+/** An end is looked at by the worker, who takes down the container's last word with it. */
+function unlessEnded(state: ContainerState | undefined): ContainerState | undefined {
+  return state?.state === 'exited' ? undefined : state;
 }
 
 /** The hook and the container's own good-bye share the grace period; a hurried stop cuts the hook short. */

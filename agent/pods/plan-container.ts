@@ -1,5 +1,5 @@
-import type { Container, Pod } from '../../protocol/generated/models.ts';
-import type { ContainerSpec, PullPolicy } from '../drivers/driver.ts';
+import type { Container, EphemeralContainer, Pod } from '../../protocol/generated/models.ts';
+import type { ContainerHandle, ContainerSpec, PullPolicy } from '../drivers/driver.ts';
 import { isUp, probeOf } from './container-health.ts';
 import {
   type ContainerView,
@@ -20,6 +20,7 @@ import { securityOf } from './security.ts';
 import { containerTarget, hookTarget, imageTarget } from './steps.ts';
 import { terminationMessagePathDefault } from './termination-message.ts';
 
+export type ContainerRole = 'init' | 'main' | 'ephemeral';
 type RunInput = PlanInput & { pod: Pod };
 
 /**
@@ -29,7 +30,7 @@ type RunInput = PlanInput & { pod: Pod };
 export const firstNoticeMs = 2_000;
 
 /** One container whose turn it is: init containers are only asked for until they have succeeded. */
-export function planContainer(input: RunInput, container: Container, role: 'init' | 'main'): PartPlan {
+export function planContainer(input: RunInput, container: Container, role: ContainerRole): PartPlan {
   const { pod, state } = input;
   if (state.underWay[containerTarget(container.name)]) return { steps: [] };
   const view = viewContainer(state, container.name);
@@ -45,6 +46,7 @@ export function planContainer(input: RunInput, container: Container, role: 'init
         ? planRunning(input, container, view)
         : planReplace(input, container, view);
     case 'exited': {
+      if (role === 'ephemeral') return { steps: [] };
       const policy = restartPolicyOf(pod.spec);
       const goesOn = role === 'main' || isSidecar(container);
       const starts = goesOn ? restarts(view, container, policy) : retriesInit(view, container, policy);
@@ -147,6 +149,9 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     const waiting = { reason: failure.code, message: failure.message };
     return { steps: [], waiting, wakeAtMs: failure.retryAtMs };
   }
+  const target = targetOfDebugger(container, state);
+  if (target?.problem !== undefined)
+    return { steps: [], waiting: { reason: 'CreateContainerError', message: target.problem } };
   const created = view.is === 'created' ? view.record.handle : undefined;
   const attempt = created?.attempt ?? (view.record ? view.record.handle.attempt + 1 : 0);
   const spec: ContainerSpec = {
@@ -169,8 +174,21 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
     ...extras(pod, container, state),
+    ...(target ? { pids: target.handle } : {}),
   };
   return { steps: [{ type: 'runContainer', spec, sandbox, created, mounts: resolved.mounts }] };
+}
+
+/** The container whose processes an ephemeral one is to see. */
+function targetOfDebugger(
+  container: EphemeralContainer,
+  state: PodState,
+): { handle: ContainerHandle; problem?: undefined } | { problem: string } | undefined {
+  const name = container.targetContainerName;
+  if (!name) return undefined;
+  const view = viewContainer(state, name);
+  if (view.is === 'running') return { handle: view.record.handle };
+  return { problem: `target container "${name}" is not running` };
 }
 
 function extras(pod: Pod, container: Container, { record }: PodState): Partial<ContainerSpec> {

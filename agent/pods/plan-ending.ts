@@ -104,7 +104,8 @@ export function sharesHost({ spec }: Pod, { record }: PodState): boolean {
 
 /** By name, in any of the pod's lists. */
 export function findContainer(pod: Pod | undefined, name: string): Container | undefined {
-  return [...(pod?.spec?.initContainers ?? []), ...(pod?.spec?.containers ?? [])].find(
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod?.spec ?? {};
+  return [...initContainers, ...containers, ...ephemeralContainers].find(
     (container) => container.name === name,
   );
 }

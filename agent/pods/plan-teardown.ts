@@ -1,3 +1,4 @@
+import type { Pod } from '../../protocol/generated/models.ts';
 import type { ContainerHandle } from '../drivers/driver.ts';
 import { stopsInOrder } from './plan-ending.ts';
 import { earliest, emptyPlan, type Plan, type PlanInput } from './plan-parts.ts';
@@ -15,7 +16,7 @@ export function planTeardown({ pod, state, now }: Omit<PlanInput, 'context'>): P
   const graceMs = (pod ? graceSecondsOf(pod) : state.record.graceSeconds) * 1000;
   const steps =
     stopsInOrder({ pod, state, now }, graceMs) ??
-    removals(state) ??
+    removals(state, pod) ??
     sandboxRemovals(state) ??
     volumeRemovals(state);
   if (!steps) return { ...result, removed: Object.keys(state.underWay).length === 0 };
@@ -31,8 +32,11 @@ export function planTeardown({ pod, state, now }: Omit<PlanInput, 'context'>): P
   return result;
 }
 
-function removals(state: PodState): Step[] | undefined {
+/** Ephemeral containers first: what others of the pod look into cannot be removed before them. */
+function removals(state: PodState, pod: Pod | undefined): Step[] | undefined {
   const { containers, garbage } = state.record;
+  const ephemeral = (pod?.spec?.ephemeralContainers ?? []).flatMap(({ name }) => containers[name] ?? []);
+  if (ephemeral.length > 0) return ephemeral.map(({ handle }) => ({ type: 'removeContainer', handle }));
   const handles: ContainerHandle[] = [
     ...Object.values(containers).flatMap(({ handle, previous }) =>
       previous ? [handle, previous.handle] : [handle],

@@ -66,7 +66,7 @@ function planUnlessOver(input: PlanInput & { pod: Pod }): Plan {
   const containers = containersOf(pod.spec);
   const result = emptyPlan();
   result.steps.push(...removeGarbage(input));
-  result.abandon.push(...outdatedPulls(state, containers));
+  result.abandon.push(...outdatedPulls(state, pod));
   result.abandon.push(...outdatedHooks(state));
   if (isFinished(state, containers)) {
     merge(result, planEnding(input));
@@ -81,6 +81,9 @@ function planUnlessOver(input: PlanInput & { pod: Pod }): Plan {
   const due = sandbox.ready ? dueContainers(state, containers) : { init: [], main: [] };
   for (const container of due.init) merge(result, planContainer(input, container, 'init'), container.name);
   for (const container of due.main) merge(result, planContainer(input, container, 'main'), container.name);
+  // Whoever looks into a pod need not wait for it to be initialized.
+  for (const container of sandbox.ready ? (pod.spec?.ephemeralContainers ?? []) : [])
+    merge(result, planContainer(input, container, 'ephemeral'), container.name);
   prefetch(input, containers, [...due.init, ...due.main], result);
   return result;
 }
@@ -147,7 +150,9 @@ function outdatedHooks({ underWay, record }: PodState): Target[] {
   });
 }
 
-function outdatedPulls(state: PodState, { init, main }: PodContainers): Target[] {
-  const wanted = new Set([...init, ...main].map(({ name, image }) => imageTarget(name, image ?? '')));
+function outdatedPulls(state: PodState, { spec }: Pod): Target[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = spec ?? {};
+  const all = [...initContainers, ...containers, ...ephemeralContainers];
+  const wanted = new Set(all.map(({ name, image }) => imageTarget(name, image ?? '')));
   return Object.keys(state.underWay).filter((target) => target.startsWith('image/') && !wanted.has(target));
 }

@@ -3,6 +3,7 @@ import { qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { containerStatus } from './container-status.ts';
 import { containersOf, initFailed, isFinished, isOver, isSidecar, viewContainer } from './container-view.ts';
+import type { ContainerRole } from './plan-container.ts';
 import { isEvicted } from './plan-eviction.ts';
 import type { Plan, Reason } from './plan-parts.ts';
 import { podConditions } from './pod-conditions.ts';
@@ -26,8 +27,9 @@ export function podStatus(options: PodStatusOptions): {
 } {
   const { pod, state, plan, hostIps } = options;
   const containers = containersOf(pod.spec);
-  const statuses = (role: 'init' | 'main') =>
-    containers[role].map((container) =>
+  const byRole = { ...containers, ephemeral: pod.spec?.ephemeralContainers ?? [] };
+  const statuses = (role: ContainerRole) =>
+    byRole[role].map((container) =>
       containerStatus(container, {
         state,
         role,
@@ -39,6 +41,7 @@ export function podStatus(options: PodStatusOptions): {
     );
   const initContainerStatuses = statuses('init');
   const containerStatuses = statuses('main');
+  const ephemeralContainerStatuses = statuses('ephemeral');
   const phase = podPhase(options, containerStatuses);
   const endPhase = isOver(state, containers) ? phase : undefined;
   const facts = { pod, state, plan, initContainerStatuses, containerStatuses, endPhase };
@@ -55,6 +58,7 @@ export function podStatus(options: PodStatusOptions): {
     startTime: timestamp(state.record.startedAtMs),
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
     containerStatuses,
+    ...(ephemeralContainerStatuses.length > 0 ? { ephemeralContainerStatuses } : {}),
     qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec ?? { containers: [] }),
   };
   return { status, transitions };

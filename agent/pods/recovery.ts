@@ -1,6 +1,7 @@
 import type { Pod } from '../../protocol/generated/models.ts';
 import type { ContainerHandle, SandboxHandle } from '../drivers/driver.ts';
 import { reservedBy } from './admission.ts';
+import { findContainer } from './plan-ending.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import type { PodRecord } from './pod-record.ts';
 import { initialState, type Now, sameAttempt, withAttempt } from './pod-state.ts';
@@ -66,10 +67,7 @@ function judge(record: PodRecord, handle: ContainerHandle): 'known' | 'adopt' | 
 }
 
 function adopt(record: PodRecord, handle: ContainerHandle, { desired, now }: RecoveryContext): PodRecord {
-  const spec = desired(record.uid)?.spec;
-  const container = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].find(
-    ({ name }) => name === handle.container,
-  );
+  const container = findContainer(desired(record.uid), handle.container);
   const image = container?.image ?? record.containers[handle.container]?.image ?? '';
   return withAttempt(initialState(record, now), handle, image).record;
 }

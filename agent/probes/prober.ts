@@ -40,6 +40,8 @@ const slackMs = 100;
 /** A command in a container is a new process, or several: a small board does few at a time. */
 export const commandsAtOnceMax = 2;
 export const connectionsAtOnceMax = 16;
+/** What it may take an engine on a busy small board to begin a command; not the container's fault, so on top. */
+export const commandStartMs = 2_000;
 /** After the first of a row of failures, as many as lead to the verdict are told, then one in this time. */
 export const tellAgainAfterMs = 5 * 60_000;
 
@@ -132,7 +134,8 @@ export class Prober implements Disposable {
 
   async #take(target: ProbeTarget, listener: ProbeListener, abort: AbortController): Promise<Outcome> {
     const timeUp = new Error(`context deadline exceeded (no answer within ${target.timeoutMs / 1000} s)`);
-    const timer = this.#clock.after(target.timeoutMs, () => abort.abort(timeUp), { unref: true });
+    const timeoutMs = target.timeoutMs + (target.action.type === 'exec' ? commandStartMs : 0);
+    const timer = this.#clock.after(timeoutMs, () => abort.abort(timeUp), { unref: true });
     try {
       return await takeAction(
         target.action,

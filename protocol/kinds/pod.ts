@@ -1,4 +1,4 @@
-import type { Pod } from '../generated/models.ts';
+import type { Pod, PodSpec } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
 import { forbidden, required } from './cause.ts';
 import { ageColumn, nameColumn, none } from './columns.ts';
@@ -23,7 +23,16 @@ export const podKind = defineKind<Pod>({
   namespaced: true,
   schema: 'io.k8s.api.core.v1.Pod',
   verbs: allVerbs,
-  subresources: ['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'status'],
+  subresources: [
+    'attach',
+    'binding',
+    'ephemeralcontainers',
+    'eviction',
+    'exec',
+    'log',
+    'portforward',
+    'status',
+  ],
   columns: [
     nameColumn,
     {
@@ -76,6 +85,9 @@ export const podKind = defineKind<Pod>({
   },
   prepareUpdate(next, old, context) {
     separateStatus(next, old, context);
+    if (context.subresource === 'ephemeralcontainers') keepAllButEphemeral(next, old);
+    // By any other way they stay as they are, also for a client that does not know them.
+    else if (next.spec && old.spec) takeEphemeral(next.spec, old.spec);
     if (next.status && old.status?.qosClass) next.status.qosClass = old.status.qosClass;
   },
   validate(pod) {
@@ -96,6 +108,21 @@ export const podKind = defineKind<Pod>({
     },
   },
 });
+
+function keepAllButEphemeral(next: Pod, old: Pod): void {
+  const spec: PodSpec = { ...(old.spec ?? { containers: [] }) };
+  takeEphemeral(spec, next.spec ?? {});
+  next.spec = spec;
+  if (old.status) next.status = old.status;
+}
+
+function takeEphemeral(
+  into: Pick<PodSpec, 'ephemeralContainers'>,
+  from: Pick<PodSpec, 'ephemeralContainers'>,
+): void {
+  if (from.ephemeralContainers) into.ephemeralContainers = from.ephemeralContainers;
+  else delete into.ephemeralContainers;
+}
 
 function validateNew({ spec, status, metadata }: Pod): StatusCause[] {
   const isNew = status?.phase === 'Pending' && metadata?.resourceVersion === undefined;

@@ -115,7 +115,9 @@ interface Named {
 
 function namedInSpec(spec: Partial<PodSpec>): Named {
   const parts = [
-    ...[...(spec.initContainers ?? []), ...(spec.containers ?? [])].map(namedInContainer),
+    ...[...(spec.initContainers ?? []), ...(spec.containers ?? []), ...(spec.ephemeralContainers ?? [])].map(
+      namedInContainer,
+    ),
     ...(spec.volumes ?? []).map(namedInVolume),
   ];
   return {

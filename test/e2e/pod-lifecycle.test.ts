@@ -61,7 +61,7 @@ describe('the life of a pod', { timeout: 300_000 }, () => {
         const pod = await get(name);
         return test_(pod) ? pod : undefined;
       },
-      { timeoutMs: 30_000, describe: () => cluster.ok(['describe', 'pod', name]) },
+      { timeoutMs: 45_000, describe: () => cluster.ok(['describe', 'pod', name]) },
     );
   const events = (name: string) => cluster.ok(['events', '--for', `pod/${name}`]);
 
@@ -83,7 +83,12 @@ describe('the life of a pod', { timeout: 300_000 }, () => {
     describe(`on ${runtime}`, { skip: skip ?? false, concurrency: 6 }, () => {
       test('a failing readiness probe takes the pod out of Ready and restarts nothing', async () => {
         const name = `ready-${runtime}`;
-        const readinessProbe = { ...exec('test -f ok'), periodSeconds: 1, failureThreshold: 1 };
+        const readinessProbe = {
+          ...exec('test -f ok'),
+          periodSeconds: 1,
+          timeoutSeconds: 5,
+          failureThreshold: 1,
+        };
         await apply(name, spec(`touch ok; ${stay}`, { readinessProbe }));
         await whenPod(name, 'Ready', (pod) => ready(pod)?.status === 'True');
         await cluster.ok(['exec', name, '--', 'rm', 'ok']);
@@ -96,7 +101,12 @@ describe('the life of a pod', { timeout: 300_000 }, () => {
 
       test('a failing liveness probe restarts the container', async () => {
         const name = `live-${runtime}`;
-        const livenessProbe = { ...exec('test ! -f bad'), periodSeconds: 1, failureThreshold: 1 };
+        const livenessProbe = {
+          ...exec('test ! -f bad'),
+          periodSeconds: 1,
+          timeoutSeconds: 5,
+          failureThreshold: 1,
+        };
         await apply(name, spec(`rm -f bad; ${stay}`, { livenessProbe }));
         await whenPod(
           name,
@@ -136,6 +146,52 @@ describe('the life of a pod', { timeout: 300_000 }, () => {
         assert.ok(status.initContainerStatuses?.[0]?.state.terminated, 'the sidecar has ended');
         assert.equal(status.initContainerStatuses[0].restartCount, 0);
         assert.match(await cluster.ok(['get', 'pod', name]), /0\/2 +Completed/);
+      });
+
+      test('a pod that is over its deadline fails; a container leaves its last word', async () => {
+        const name = `late-${runtime}`;
+        const word = runtime === 'process' ? '$FLOTILLA_TERMINATION_LOG' : '/dev/termination-log';
+        const said = `trap 'printf "too late" > ${word}; exit 7' TERM; while true; do sleep 1 & wait $!; done`;
+        await apply(name, spec(said, {}, { activeDeadlineSeconds: 10 }));
+        const { status } = await whenPod(name, 'Failed', (pod) => pod.status.phase === 'Failed');
+        assert.equal(status.reason, 'DeadlineExceeded');
+        const ended = status.containerStatuses[0]?.state.terminated;
+        assert.deepEqual([ended?.message, ended?.exitCode, ended?.reason], ['too late', 7, 'Error']);
+        assert.match(await cluster.ok(['describe', 'pod', name]), /Message: +too late/);
+      });
+
+      test('the end of the log is the last word where that is asked for', async () => {
+        const name = `word-${runtime}`;
+        const more = { terminationMessagePolicy: 'FallbackToLogsOnError' };
+        await apply(name, spec('echo it broke; exit 3', more, { restartPolicy: 'Never' }));
+        const { status } = await whenPod(name, 'Failed', (pod) => pod.status.phase === 'Failed');
+        assert.match(status.containerStatuses[0]?.state.terminated?.message ?? '', /it broke/);
+      });
+
+      test('kubectl debug looks into a running pod, which does not restart', async () => {
+        const name = `debug-${runtime}`;
+        await apply(name, spec(stay));
+        await whenPod(name, 'Ready', (pod) => ready(pod)?.status === 'True');
+        const look = 'cat /proc/1/cmdline; echo; echo looked';
+        const debug = [
+          'debug',
+          name,
+          `--image=${image}`,
+          '--image-pull-policy=Never',
+          '--target=main',
+          '-c',
+          'look',
+        ];
+        await cluster.ok([...debug, '--attach=false', '--', 'sh', '-c', look]);
+        const log = await until('its log', async () => {
+          const { stdout } = await cluster.kubectl(['logs', name, '-c', 'look']);
+          return stdout.includes('looked') ? stdout : undefined;
+        });
+        if (runtime === 'oci')
+          assert.match(log, /trap "exit 0" TERM/, 'it sees the first process of its target');
+        const { status } = await get(name);
+        assert.deepEqual([status.phase, status.containerStatuses[0]?.restartCount], ['Running', 0]);
+        await cluster.ok(['delete', 'pod', name, '--grace-period=1']);
       });
     });
   }

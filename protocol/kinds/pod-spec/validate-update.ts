@@ -18,7 +18,11 @@ export function validatePodSpecUpdate(next: PodSpec, old: PodSpec): StatusCause[
   if (lists.length > 0) {
     return lists.map((list) => forbidden(`spec.${list}`, 'pod updates may not add or remove containers'));
   }
-  const causes = [...validateDeadline(next, old), ...validateAddedTolerations(next, old)];
+  const causes = [
+    ...validateDeadline(next, old),
+    ...validateAddedTolerations(next, old),
+    ...validateEphemeral(next, old),
+  ];
   const changed = changedFields(withAllowedChanges(next, old), old);
   if (changed.length > 0) causes.push(forbidden('spec', `${unchangeable}\nchanged: ${changed.join(', ')}`));
   return causes;
@@ -30,6 +34,7 @@ function withAllowedChanges(next: PodSpec, old: PodSpec): PodSpec {
   if (next.initContainers) same.initContainers = withImages(next.initContainers, old.initContainers);
   keepField(same, old, 'activeDeadlineSeconds');
   keepField(same, old, 'tolerations');
+  keepField(same, old, 'ephemeralContainers');
   const grace = old.terminationGracePeriodSeconds ?? 0;
   if (grace < 0 && next.terminationGracePeriodSeconds === 1)
     keepField(same, old, 'terminationGracePeriodSeconds');
@@ -59,6 +64,17 @@ function withImages(next: readonly Container[], old: readonly Container[] = []):
 function changedFields(next: PodSpec, old: PodSpec): string[] {
   const keys = new Set([...Object.keys(next), ...Object.keys(old)] as (keyof PodSpec)[]);
   return [...keys].filter((key) => !sameValue(next[key], old[key])).map((key) => `spec.${key}`);
+}
+
+/** They come in by a subresource of their own, and can only be added. */
+function validateEphemeral(next: PodSpec, old: PodSpec): StatusCause[] {
+  const field = 'spec.ephemeralContainers';
+  return (old.ephemeralContainers ?? []).flatMap((before) => {
+    const after = next.ephemeralContainers?.find(({ name }) => name === before.name);
+    if (after && sameValue(after, before)) return [];
+    const what = after ? 'changed' : 'removed';
+    return [forbidden(field, `existing ephemeral containers "${before.name}" may not be ${what}\n`)];
+  });
 }
 
 function validateDeadline(next: PodSpec, old: PodSpec): StatusCause[] {

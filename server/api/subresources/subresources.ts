@@ -31,6 +31,10 @@ const subresources: Readonly<Record<string, Subresource>> = {
     verbs: ['get', 'patch', 'update'],
     handlers: { get: getObject, patch: patchObject, update: updateObject },
   },
+  ephemeralcontainers: {
+    verbs: ['get', 'patch', 'update'],
+    handlers: { get: getObject, patch: patchObject, update: updateObject },
+  },
   approval: {
     verbs: ['get', 'patch', 'update'],
     handlers: { get: getObject, patch: patchObject, update: updateObject },

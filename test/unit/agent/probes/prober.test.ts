@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import type { ExecProcess } from '../../../../agent/drivers/driver.ts';
 import { countResult, type ProbeCount } from '../../../../agent/probes/probe-count.ts';
 import {
+  commandStartMs,
   type ProbeListener,
   Prober,
   type ProbeTarget,
@@ -91,7 +92,7 @@ suite('the prober', () => {
     const probed = new Probed();
     probed.exitCode = 'never';
     probed.watch(target({ kind: 'liveness', healthy: true, failureThreshold: 2 }));
-    await probed.clock.advance(11_100);
+    await probed.clock.advance(10_000 + 1_000 + commandStartMs + 100);
     assert.deepEqual([probed.killed, probed.heard.at(-1)], [2, 'liveness false']);
     probed.prober[Symbol.dispose]();
   });
