@@ -138,6 +138,7 @@ interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes'> {
   bootId: string;
   dataDir: string;
   stopWorkloads: boolean;
+  server: { host: string };
   podPidsMax: number;
   host: Host;
   link: Link;
@@ -156,7 +157,12 @@ async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise
   const about = { name, dataDir, labels, allocatable, find, tokens };
   const volumes = await openPodVolumes({ dataDir, log, digestOf, node: about });
   stack.use(reclaimVolumes({ ...parts }));
-  const node = { name, hostname: host.hostname, bootId, hostIps: () => monitor.ips, allocatable, podPidsMax };
+  const hostIps = () => monitor.ips;
+  const apiServer = (podUid: string) => {
+    const port = tokens.apiPort(podUid);
+    return port === undefined ? undefined : { host: parts.server.host, port };
+  };
+  const node = { name, hostname: host.hostname, bootId, hostIps, allocatable, podPidsMax, apiServer };
   const pods: PodRuntime = new PodRuntime({ ...parts, volumes, node });
   pods.start();
   stack.defer(() => pods.stop({ workloads: stopWorkloads }));
