@@ -151,6 +151,7 @@ interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes'> {
   bootId: string;
   dataDir: string;
   stopWorkloads: boolean;
+  server: { host: string };
   podPidsMax: number;
   host: Host;
   link: Link;
@@ -169,7 +170,11 @@ async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise
   const about = { name, dataDir, labels, allocatable, find, tokens };
   const volumes = await openPodVolumes({ dataDir, log, digestOf, node: about });
   stack.use(reclaimVolumes({ ...parts }));
-  const own = { name, hostname: host.hostname, bootId, podPidsMax };
+  const apiServer = (podUid: string) => {
+    const port = tokens.apiPort(podUid);
+    return port === undefined ? undefined : { host: parts.server.host, port };
+  };
+  const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer };
   const node = { ...own, allocatable, hostIps: () => monitor.ips, pressures: () => monitor.pressures };
   const pods: PodRuntime = new PodRuntime({ ...parts, volumes, node });
   pods.start();

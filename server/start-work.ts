@@ -52,13 +52,15 @@ export async function startWork(
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
-  const issuePodToken: IssuePodToken = ({ account, pod, node, audience, expirationSeconds }) =>
-    access.serviceAccounts.issue({
+  const issuePodToken: IssuePodToken = ({ account, pod, node, audience, expirationSeconds }) => ({
+    ...access.serviceAccounts.issue({
       account,
       audiences: audience === undefined ? access.audiences : [audience],
       expirationSeconds,
       boundTo: { kind: 'Pod', pod, ...(node ? { node } : {}) },
-    });
+    }),
+    apiPort: place.port,
+  });
   parts.use(await startNodes({ registry, cache, bus, clock, random, log, events, issuePodToken }));
   const tokenSecrets = tokenSecretsController({
     caCertificate: identity.caCertificate,

@@ -19,6 +19,8 @@ export interface EnvironmentSources {
   hostIp: string;
   podIp: string;
   podIps: readonly string[];
+  /** Where the pod finds the API; undefined for one that has no token for it. */
+  apiServer: (podUid: string) => { host: string; port: number } | undefined;
   /** What a resourceFieldRef to an unset limit means. */
   allocatable: { cpuMillis: number; memoryBytes: number; ephemeralStorageBytes: number };
 }
@@ -44,7 +46,7 @@ export function resolveContainer(
   hostname: string,
   sources: EnvironmentSources,
 ): Resolution {
-  const values = new Map<string, string>([['HOSTNAME', hostname]]);
+  const values = new Map<string, string>([['HOSTNAME', hostname], ...apiVariables(pod, sources)]);
   try {
     addSources(values, pod, container, sources);
     for (const { name, value, valueFrom } of container.env ?? []) {
@@ -66,6 +68,17 @@ export function resolveContainer(
     command: (container.command ?? []).map(expanded),
     args: (container.args ?? []).map(expanded),
   };
+}
+
+/** By what Kubernetes' client libraries find the API from within a pod. */
+function apiVariables({ metadata }: Pod, { apiServer }: EnvironmentSources): [string, string][] {
+  const found = apiServer(metadata?.uid ?? '');
+  if (!found) return [];
+  return [
+    ['KUBERNETES_SERVICE_HOST', found.host],
+    ['KUBERNETES_SERVICE_PORT', String(found.port)],
+    ['KUBERNETES_SERVICE_PORT_HTTPS', String(found.port)],
+  ];
 }
 
 /** Where the container wants which volume, its sub-paths with variables put in. */

@@ -11,6 +11,7 @@ import type { RunningContainer } from '../stats/usage-meter.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { admit, type NodeAllocatable } from './admission.ts';
 import { containersOf, isFinished } from './container-view.ts';
+import type { EnvironmentSources } from './environment.ts';
 import { findContainer } from './find-container.ts';
 import { Limiter } from './limiter.ts';
 import type { PlanContext } from './plan-parts.ts';
@@ -40,6 +41,8 @@ export interface NodeFacts {
   /** The node's own addresses, the one towards the server first. */
   hostIps: () => readonly string[];
   allocatable: () => NodeAllocatable;
+  /** As EnvironmentSources has it. */
+  apiServer: EnvironmentSources['apiServer'];
   /** Processes and threads that one container may have; absent: no limit. */
   podPidsMax?: number;
   /** Conditions that are True for want of something. */
@@ -273,6 +276,7 @@ export class PodRuntime {
         configMap: (namespace, name) => desired.entries.get(`ConfigMap/${namespace}/${name}`)?.object,
         secret: (namespace, name) => desired.entries.get(`Secret/${namespace}/${name}`)?.object,
         nodeName: node.name,
+        apiServer: node.apiServer,
         hostIp: node.hostIps()[0] ?? '',
         allocatable: node.allocatable(),
       },

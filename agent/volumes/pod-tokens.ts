@@ -14,7 +14,10 @@ import type { TokenRequest, TokenSource } from './volume-plugin.ts';
  * last one when nobody can be reached, and asked for anew at four fifths of their life. An expired token is handed
  * out all the same: there is no better one.
  */
-export interface PodTokens extends TokenSource, Disposable {}
+export interface PodTokens extends TokenSource, Disposable {
+  /** Where the API is that a pod's token is for; undefined for a pod that has none. */
+  apiPort(podUid: string): number | undefined;
+}
 
 export interface PodTokensOptions {
   link: Link;
@@ -38,6 +41,7 @@ interface Held {
   token: string;
   issuedAtMs: number;
   expiresAtMs: number;
+  apiPort: number;
 }
 
 interface Tracked {
@@ -90,6 +94,13 @@ class Tokens implements PodTokens {
   pods(): string[] {
     const keys = [...this.#options.journal.entries.keys()].filter((key) => key.startsWith(keyPrefix));
     return [...new Set(keys.map((key) => key.split('/')[1] ?? ''))];
+  }
+
+  apiPort(podUid: string): number | undefined {
+    const prefix = `${keyPrefix}${podUid}/`;
+    for (const [key, held] of this.#options.journal.entries)
+      if (key.startsWith(prefix)) return (held as Held).apiPort;
+    return undefined;
   }
 
   async forget(podUid: string): Promise<void> {
@@ -156,8 +167,8 @@ class Tokens implements PodTokens {
       for (const { reject } of tracked.waiters) reject(new Error(`failed to fetch token: ${answer.message}`));
       return;
     }
-    const { token, issuedAtMs, expiresAtMs } = answer;
-    await journal.write([{ key, value: { token, issuedAtMs, expiresAtMs } }]);
+    const { token, issuedAtMs, expiresAtMs, apiPort } = answer;
+    await journal.write([{ key, value: { token, issuedAtMs, expiresAtMs, apiPort } }]);
     if (this.#tracked.get(key) !== tracked) return;
     tracked.asked = 0;
     tracked.timer?.cancel();
@@ -173,7 +184,7 @@ class Tokens implements PodTokens {
 }
 
 /** How much of a token's life is used before the next is asked for. */
-function lifeMs({ issuedAtMs, expiresAtMs }: Omit<Held, 'token'>): number {
+function lifeMs({ issuedAtMs, expiresAtMs }: Pick<Held, 'issuedAtMs' | 'expiresAtMs'>): number {
   return Math.min((expiresAtMs - issuedAtMs) * refreshFraction, refreshMsMax);
 }
 

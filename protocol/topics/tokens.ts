@@ -36,6 +36,8 @@ export const tokenGrant = defineTopic({
         /** By the server's clock. */
         issuedAtMs: v.number(),
         expiresAtMs: v.number(),
+        /** Of the API, at the host where the device finds the bus. */
+        apiPort: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
       }),
       v.object({ type: v.literal('refused'), message: v.pipe(v.string(), v.maxLength(4096)) }),
     ]),

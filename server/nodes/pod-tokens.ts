@@ -18,7 +18,7 @@ export interface PodTokenOrder {
   expirationSeconds: number;
 }
 
-export type IssuePodToken = (order: PodTokenOrder) => { token: string; expiresAt: number };
+export type IssuePodToken = (order: PodTokenOrder) => { token: string; expiresAt: number; apiPort: number };
 
 export interface PodTokenOptions {
   bus: Bus;
@@ -62,14 +62,14 @@ function answerTo(
   const account = accounts.get(namespace, accountName);
   if (!account) return refused(`serviceaccounts "${accountName}" not found`);
   const uid = nodeUid(node);
-  const { token, expiresAt } = issue({
+  const { token, expiresAt, apiPort } = issue({
     account: { namespace, name: accountName, uid: storedMeta(account).uid },
     pod: { name: podName, uid: podUid },
     node: uid === undefined ? undefined : { name: node, uid },
     audience: audience === '' ? undefined : audience,
     expirationSeconds: Math.max(secondsMin, expirationSeconds),
   });
-  return { type: 'token', token, issuedAtMs: clock.now(), expiresAtMs: expiresAt };
+  return { type: 'token', token, issuedAtMs: clock.now(), expiresAtMs: expiresAt, apiPort };
 }
 
 function asksFor({ spec }: Readonly<Pod>, audience: string, seconds: number): boolean {

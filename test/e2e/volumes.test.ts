@@ -139,6 +139,8 @@ describe('volumes', { timeout: 300_000 }, () => {
     const token = await run('identified', `cat ${folder}/token`);
     assert.match(await run('identified', `cat ${folder}/ca.crt`), /BEGIN CERTIFICATE/);
     assert.equal(await run('identified', `cat ${folder}/namespace`), 'default');
+    const environment = await run('identified', `env`);
+    assert.match(environment, new RegExp(`KUBERNETES_SERVICE_PORT=${cluster.apiPort}`));
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
     assert.equal(claims['kubernetes.io'].pod.name, 'identified');
     assert.equal(claims['kubernetes.io'].node.name, 'one');

@@ -50,6 +50,7 @@ export class Device {
         name: 'node1',
         hostname: 'node1',
         bootId: this.bootId,
+        apiServer: () => undefined,
         hostIps: () => ['10.0.0.1'],
         allocatable: () => ({
           cpuMillis: 4000,

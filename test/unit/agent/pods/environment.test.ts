@@ -21,6 +21,7 @@ const sources: EnvironmentSources = {
   secret: (namespace, name) =>
     namespace === 'ns' && name === 'keys' ? { data: { token: base64('s3cret') } } : undefined,
   nodeName: 'node1',
+  apiServer: () => undefined,
   hostIp: '10.0.0.1',
   podIp: '10.1.0.5',
   podIps: ['10.1.0.5', 'fd00::5'],
@@ -41,6 +42,36 @@ function environment(container: Partial<Container>): Record<string, string> {
 function error(container: Partial<Container>): string | undefined {
   return resolve(container).error;
 }
+
+test('a pod with a token finds the API by the variables that client libraries read', () => {
+  const found = {
+    ...sources,
+    apiServer: (uid: string) => (uid === 'u1' ? { host: 'hub', port: 6443 } : undefined),
+  };
+  const resolved = resolveContainer(pod, { name: 'app' }, 'web', found);
+  assert.ok(resolved.error === undefined);
+  assert.equal(resolved.environment['KUBERNETES_SERVICE_HOST'], 'hub');
+  assert.equal(resolved.environment['KUBERNETES_SERVICE_PORT'], '6443');
+});
+
+test('mounts say where their volume goes, with variables in the sub-path', () => {
+  const env = [{ name: 'ID', value: '7' }];
+  const mount = { name: 'data', mountPath: 'relative/path', subPathExpr: 'device-$(ID)' };
+  const resolved = resolve({ env, volumeMounts: [mount] });
+  assert.ok(resolved.error === undefined);
+  const { mounts } = resolved;
+  assert.deepEqual(mounts, [
+    {
+      volume: 'data',
+      mountPath: '/relative/path',
+      subPath: 'device-7',
+      readOnly: false,
+      propagation: 'private',
+    },
+  ]);
+  const unknown = { ...mount, subPathExpr: '$(NOBODY)' };
+  assert.equal(error({ volumeMounts: [unknown] }), 'missing value for "NOBODY"');
+});
 
 suite('$(NAME) references', () => {
   const known: Record<string, string> = { A: 'a', B: '$(A)', EMPTY: '' };

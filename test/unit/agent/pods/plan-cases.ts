@@ -44,6 +44,7 @@ export const context: PlanContext = {
     configMap: () => undefined,
     secret: () => undefined,
     nodeName: 'node1',
+    apiServer: () => undefined,
     hostIp: '10.0.0.1',
     allocatable: { cpuMillis: 4000, memoryBytes: 2 ** 30, ephemeralStorageBytes: 2 ** 34 },
   },

@@ -58,7 +58,13 @@ class Bench {
 
   async grant(token: string): Promise<void> {
     const issuedAtMs = this.clock.now();
-    const answer = { type: 'token', token, issuedAtMs, expiresAtMs: issuedAtMs + hour } as const;
+    const answer = {
+      type: 'token',
+      token,
+      issuedAtMs,
+      expiresAtMs: issuedAtMs + hour,
+      apiPort: 6443,
+    } as const;
     await this.#grant({ ...request, answer }, {});
     await settle();
   }
@@ -117,8 +123,12 @@ describe("pods' tokens", () => {
     const first = tokens.token(request, signal);
     await bench.grant('one');
     await first;
+    assert.equal(tokens.apiPort('p1'), 6443);
     await tokens.forget('p1');
-    assert.deepEqual([tokens.pods(), tokens.digest(request)], [[], undefined]);
+    assert.deepEqual(
+      [tokens.pods(), tokens.digest(request), tokens.apiPort('p1')],
+      [[], undefined, undefined],
+    );
     await bench.clock.advance(2 * hour);
     assert.equal(bench.asked.length, 1);
   });
