@@ -5,9 +5,10 @@ import { getObject } from '../verbs/read.ts';
 import { updateObject } from '../verbs/write.ts';
 import { bindingType, bindPod } from './binding.ts';
 import { attachToPod, execInPod } from './command/exec.ts';
-import { commandOptions } from './connect-options.ts';
+import { commandOptions, portForwardOptions } from './connect-options.ts';
 import { evictionType, evictPod } from './eviction.ts';
 import { readLog } from './log.ts';
+import { forwardPorts } from './port-forward.ts';
 import { proxyNode } from './proxy/proxy-node.ts';
 import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
 import { createToken, tokenRequestType } from './token.ts';
@@ -65,6 +66,12 @@ const subresources: Readonly<Record<string, Subresource>> = {
     responseKind: { group: '', version: 'v1', kind: 'PodAttachOptions' },
     connectOptions: commandOptions('PodAttachOptions'),
     handlers: { create: attachToPod, get: attachToPod },
+  },
+  portforward: {
+    verbs: ['create', 'get'],
+    responseKind: { group: '', version: 'v1', kind: 'PodPortForwardOptions' },
+    connectOptions: portForwardOptions,
+    handlers: { create: forwardPorts, get: forwardPorts },
   },
   log: { verbs: ['get'], handlers: { get: readLog } },
   exec: {
