@@ -23,7 +23,7 @@ export const podKind = defineKind<Pod>({
   namespaced: true,
   schema: 'io.k8s.api.core.v1.Pod',
   verbs: allVerbs,
-  subresources: ['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'status'],
+  subresources: ['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy', 'status'],
   columns: [
     nameColumn,
     {

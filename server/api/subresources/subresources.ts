@@ -10,6 +10,8 @@ import { evictionType, evictPod } from './eviction.ts';
 import { readLog } from './log.ts';
 import { forwardPorts } from './port-forward.ts';
 import { proxyNode } from './proxy/proxy-node.ts';
+import { proxyPod } from './proxy/proxy-pod.ts';
+import { proxyService } from './proxy/proxy-service.ts';
 import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
 import { createToken, tokenRequestType } from './token.ts';
 
@@ -82,7 +84,11 @@ const subresources: Readonly<Record<string, Subresource>> = {
   },
 };
 
-const proxies: Readonly<Record<string, ResourceHandler>> = { nodes: proxyNode };
+const proxies: Readonly<Record<string, ResourceHandler>> = {
+  nodes: proxyNode,
+  pods: proxyPod,
+  services: proxyService,
+};
 
 /** Undefined when the kind has no such subresource, or nobody serves it yet. */
 export function subresourceOf(kind: KindDefinition, name: string): Subresource | undefined {
