@@ -6,7 +6,7 @@ import type { Random } from '../lib/random.ts';
 import { type AgentConfig, type AgentConfigInput, parseAgentConfig } from './config.ts';
 import { claimDataDir } from './data-dir.ts';
 import { countBoot } from './desired/boot-counter.ts';
-import { openDesiredSet } from './desired/desired-set.ts';
+import { type DesiredSet, openDesiredSet } from './desired/desired-set.ts';
 import type { Disk } from './desired/disk.ts';
 import { openJournal } from './desired/journal.ts';
 import { currentBootId } from './drivers/process-identity.ts';
@@ -21,7 +21,8 @@ import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
 import { openUsageReader, serveUsage } from './stats/serve-usage.ts';
-import { NodeEndpoints } from './streams/node-endpoints.ts';
+import { ownEndpoints } from './streams/own-endpoints.ts';
+import { createPodDialer } from './streams/pod-dialer.ts';
 import { serveStreams } from './streams/serve-streams.ts';
 import { openPodTokens } from './volumes/pod-tokens.ts';
 import { openPodVolumes } from './volumes/pod-volumes.ts';
@@ -105,16 +106,17 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   await monitor.start();
   const pods = await startPods({ ...node, link, dataDir, monitor, drivers: runtimes.drivers }, stack);
   await answerServer(
-    { link, log, clock, pods, monitor, files: node.host.files, nodeName: config.name, dataDir },
+    { desired, link, log, clock, pods, monitor, files: node.host.files, nodeName: config.name, dataDir },
     stack,
   );
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
-  const running = stack.move();
-  return { pods, link, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  const parts = stack.move();
+  return { pods, link, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
 interface AnswerParts {
+  desired: DesiredSet;
   link: Link;
   log: Logger;
   clock: Clock;
@@ -127,13 +129,14 @@ interface AnswerParts {
 
 /** Serves what the server asks for (streams into pods, the device's own paths, what is used) and keeps the node fit. */
 async function answerServer(
-  { pods, monitor, ...base }: AnswerParts,
+  { pods, monitor, desired, ...base }: AnswerParts,
   stack: AsyncDisposableStack,
 ): Promise<void> {
-  const endpoints = new NodeEndpoints();
-  endpoints.register('/healthz', () => ({ body: 'ok' }));
-  stack.use(serveStreams({ ...base, find: (target) => pods.find(target), endpoints }));
+  const { clock } = base;
   const running = () => pods.running();
+  const dialer = stack.use(createPodDialer({ clock }));
+  const endpoints = ownEndpoints(desired);
+  stack.use(serveStreams({ ...base, find: (target) => pods.find(target), endpoints, running, dialer }));
   const reader = await openUsageReader(base.files);
   stack.use(serveUsage({ ...base, endpoints, reader, running }));
   const evictor = new Evictor({

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 
@@ -247,3 +248,42 @@ function signalExitCode(signal: NodeJS.Signals | undefined): number {
 
 /** A child that ends without reading its input is no error of ours; its exit code tells. */
 function ignoreBrokenPipe(): void {}
+
+/** A child that answers messages with messages, and may hand over a connection with one. */
+export interface Messenger {
+  send(message: object): void;
+  /** What `message` is nobody has checked. */
+  onMessage(take: (message: unknown, socket: Socket | undefined) => void): void;
+  readonly exit: Promise<ChildExit>;
+  kill(): void;
+}
+
+/**
+ * Starts a Node program, by way of `command`, that speaks over Node's own channel (`process.send`). It does not keep this
+ * process alive.
+ * @throws ExecError as `stream` does.
+ */
+export async function messenger(command: string, args: readonly string[]): Promise<Messenger> {
+  const { execa } = await import('execa');
+  const child = execa(command, [...args], {
+    stdio: ['ignore', 'ignore', 'ignore'],
+    ipc: true,
+    serialization: 'json',
+    buffer: false,
+    reject: false,
+  });
+  const process = child.nodeChildProcess;
+  const exit = exitOf(process);
+  await started(command, child);
+  process.unref();
+  process.channel?.unref();
+  return {
+    send: (message) => void (process.connected && process.send(message, () => {})),
+    onMessage: (take) =>
+      void process.on('message', (message, handle) =>
+        take(message, handle instanceof Socket ? handle : undefined),
+      ),
+    exit,
+    kill: () => void child.kill('SIGKILL'),
+  };
+}

@@ -10,8 +10,10 @@ import {
 } from '../../protocol/topics/streams.ts';
 import type { Link } from '../link/link.ts';
 import { answerEndpoint } from './answer-endpoint.ts';
+import type { RunningProcesses } from './carry-connection.ts';
 import { DeviceStream, type StreamWork, wordsOf } from './device-stream.ts';
 import type { NodeEndpoints } from './node-endpoints.ts';
+import type { PodDialer } from './pod-dialer.ts';
 import { attach, type FindContainer, runCommand } from './run-command.ts';
 import { sendLogs } from './send-logs.ts';
 
@@ -19,6 +21,8 @@ export interface ServeStreamsOptions {
   link: Link;
   find: FindContainer;
   endpoints: NodeEndpoints;
+  running: RunningProcesses;
+  dialer: PodDialer;
   clock: Clock;
   log: Logger;
 }
@@ -76,7 +80,8 @@ export function serveStreams(options: ServeStreamsOptions): Disposable {
   }
 }
 
-function workOf(request: StreamRequest, { find, endpoints }: ServeStreamsOptions): StreamWork {
+function workOf(request: StreamRequest, options: ServeStreamsOptions): StreamWork {
+  const { find, endpoints } = options;
   switch (request.type) {
     case 'logs':
       return (io) => sendLogs(request, find, io);
@@ -84,6 +89,11 @@ function workOf(request: StreamRequest, { find, endpoints }: ServeStreamsOptions
       return (io) => runCommand(request, find, io);
     case 'attach':
       return (io) => attach(request, find, io);
+    case 'port':
+      return async (io) => {
+        const { carryConnection } = await import('./carry-connection.ts');
+        await carryConnection(request, options, io);
+      };
     case 'endpoint':
       return (io) => answerEndpoint(request, endpoints, io);
   }

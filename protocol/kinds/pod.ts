@@ -31,6 +31,7 @@ export const podKind = defineKind<Pod>({
     'exec',
     'log',
     'portforward',
+    'proxy',
     'status',
   ],
   columns: [

@@ -39,7 +39,7 @@ export const serviceKind = defineKind<Service>({
   namespaced: true,
   schema: 'io.k8s.api.core.v1.Service',
   verbs: allVerbs,
-  subresources: ['status'],
+  subresources: ['proxy', 'status'],
   columns: [
     nameColumn,
     {

@@ -40,6 +40,14 @@ const attachRequest = v.object({
   tty: v.boolean(),
 });
 
+/** One TCP connection to a port of a pod: to what listens on its loopback, or only to what others could reach. */
+const portRequest = v.object({
+  type: v.literal('port'),
+  podUid: text,
+  port: v.pipe(count, v.minValue(1), v.maxValue(65_535)),
+  to: v.picklist(['loopback', 'address']),
+});
+
 /** Something that the device tells about itself, by a path as in `nodes/<name>/proxy/<path>`. */
 const endpointRequest = v.object({
   type: v.literal('endpoint'),
@@ -49,11 +57,18 @@ const endpointRequest = v.object({
   query: text,
 });
 
-export const streamRequest = v.variant('type', [logsRequest, execRequest, attachRequest, endpointRequest]);
+export const streamRequest = v.variant('type', [
+  logsRequest,
+  execRequest,
+  attachRequest,
+  portRequest,
+  endpointRequest,
+]);
 export type StreamRequest = v.InferOutput<typeof streamRequest>;
 export type LogsRequest = v.InferOutput<typeof logsRequest>;
 export type ExecRequest = v.InferOutput<typeof execRequest>;
 export type AttachRequest = v.InferOutput<typeof attachRequest>;
+export type PortRequest = v.InferOutput<typeof portRequest>;
 export type EndpointRequest = v.InferOutput<typeof endpointRequest>;
 
 export const open = defineTopic({

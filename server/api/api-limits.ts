@@ -46,6 +46,8 @@ export const apiLimits = {
   execMessageBytesMax: 1024 * 1024,
   /** Input of one session that the device has not taken yet; above it the client is not read. */
   inputBytesMax: 128 * 1024,
+  /** Ports that one WebSocket of the old kind may forward. */
+  forwardedPortsMax: 32,
   /** How often something is said to a client in a session. */
   streamPingMs: 15_000,
   /** A SPDY client has opened all streams of a session by then (as kubelet). */

@@ -1,8 +1,10 @@
+import type { Duplex } from 'node:stream';
 import type {
   AttachRequest,
   EndpointRequest,
   ExecRequest,
   LogsRequest,
+  PortRequest,
 } from '../../protocol/topics/streams.ts';
 
 /** Streams to devices and into their pods, as the API sees them. Failures are `StatusError`s with a message for a person. */
@@ -13,6 +15,8 @@ export interface PodStreams {
   logs(node: string, request: LogsRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Resolves once the device has accepted the session. */
   command(node: string, request: ExecRequest | AttachRequest, signal: AbortSignal): Promise<ExecSession>;
+  /** A TCP connection to a port of a pod; resolves once it stands. Destroying it ends it on the device. */
+  dial(node: string, request: PortRequest, signal: AbortSignal): Promise<Duplex>;
   /** What the device tells about itself (agent/streams/node-endpoints.ts). */
   endpoint(node: string, request: EndpointRequest, signal: AbortSignal): Promise<EndpointAnswer>;
 }

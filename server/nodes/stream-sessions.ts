@@ -13,6 +13,7 @@ import {
 } from '../../protocol/topics/streams.ts';
 import type { Bus } from '../bus/bus.ts';
 import { BusStream, unavailable } from './bus-stream.ts';
+import { DialedStream } from './dialed-stream.ts';
 import type { ExecSession, PodStreams } from './pod-streams.ts';
 
 /** A device makes its stream connection on demand; on a slow link TLS alone takes seconds. */
@@ -36,6 +37,7 @@ export function createPodStreams(options: StreamSessionsOptions): PodStreams & D
       for await (const chunk of stream.output) yield chunk.data;
     },
     command: async (node, request, signal) => toExec(await openStream(node, request, signal)),
+    dial: async (node, request, signal) => new DialedStream(await openStream(node, request, signal)),
     async endpoint(node, request, signal) {
       const stream = await openStream(node, request, signal);
       const { status = 200, contentType = 'text/plain' } = await stream.ready;

@@ -7,6 +7,7 @@ import type {
 } from '../../agent/drivers/driver.ts';
 import { createHollowDriver } from '../../agent/drivers/hollow-driver.ts';
 import { NodeEndpoints } from '../../agent/streams/node-endpoints.ts';
+import { createPodDialer } from '../../agent/streams/pod-dialer.ts';
 import { serveStreams } from '../../agent/streams/serve-streams.ts';
 import { AsyncQueue } from '../../lib/async-queue.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -30,6 +31,7 @@ export class StreamWorld implements AsyncDisposable {
   });
   readonly link = new MemoryLink({ bus: this.bus, node: 'n1', log: silentLogger });
   readonly endpoints = new NodeEndpoints();
+  readonly dialer = createPodDialer({ clock: this.clock });
   readonly driver = new PlayedDriver(this.clock);
   readonly streams = createPodStreams({
     bus: this.bus,
@@ -40,6 +42,8 @@ export class StreamWorld implements AsyncDisposable {
   readonly device = serveStreams({
     link: this.link,
     endpoints: this.endpoints,
+    dialer: this.dialer,
+    running: () => [{ podUid: 'pod-1', pid: process.pid }],
     clock: this.clock,
     log: silentLogger,
     find: ({ podUid, container }) => {

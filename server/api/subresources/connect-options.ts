@@ -20,3 +20,9 @@ export function commandOptions(
     return options;
   };
 }
+
+export function portForwardOptions(query: URLSearchParams): KubernetesObject {
+  const ports = query.getAll('ports').flatMap((text) => text.split(',').map(Number));
+  const options = { apiVersion: 'v1', kind: 'PodPortForwardOptions', ...(ports.length > 0 ? { ports } : {}) };
+  return options;
+}

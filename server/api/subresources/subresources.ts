@@ -5,10 +5,13 @@ import { getObject } from '../verbs/read.ts';
 import { updateObject } from '../verbs/write.ts';
 import { bindingType, bindPod } from './binding.ts';
 import { attachToPod, execInPod } from './command/exec.ts';
-import { commandOptions } from './connect-options.ts';
+import { commandOptions, portForwardOptions } from './connect-options.ts';
 import { evictionType, evictPod } from './eviction.ts';
 import { readLog } from './log.ts';
+import { forwardPorts } from './port-forward.ts';
 import { proxyNode } from './proxy/proxy-node.ts';
+import { proxyPod } from './proxy/proxy-pod.ts';
+import { proxyService } from './proxy/proxy-service.ts';
 import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
 import { createToken, tokenRequestType } from './token.ts';
 
@@ -70,6 +73,12 @@ const subresources: Readonly<Record<string, Subresource>> = {
     connectOptions: commandOptions('PodAttachOptions'),
     handlers: { create: attachToPod, get: attachToPod },
   },
+  portforward: {
+    verbs: ['create', 'get'],
+    responseKind: { group: '', version: 'v1', kind: 'PodPortForwardOptions' },
+    connectOptions: portForwardOptions,
+    handlers: { create: forwardPorts, get: forwardPorts },
+  },
   log: { verbs: ['get'], handlers: { get: readLog } },
   exec: {
     verbs: ['create', 'get'],
@@ -79,7 +88,11 @@ const subresources: Readonly<Record<string, Subresource>> = {
   },
 };
 
-const proxies: Readonly<Record<string, ResourceHandler>> = { nodes: proxyNode };
+const proxies: Readonly<Record<string, ResourceHandler>> = {
+  nodes: proxyNode,
+  pods: proxyPod,
+  services: proxyService,
+};
 
 /** Undefined when the kind has no such subresource, or nobody serves it yet. */
 export function subresourceOf(kind: KindDefinition, name: string): Subresource | undefined {

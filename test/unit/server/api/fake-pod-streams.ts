@@ -1,9 +1,11 @@
+import { type Duplex, duplexPair } from 'node:stream';
 import { StatusError } from '../../../../protocol/status.ts';
 import type {
   AttachRequest,
   EndpointRequest,
   ExecRequest,
   LogsRequest,
+  PortRequest,
 } from '../../../../protocol/topics/streams.ts';
 import type { EndpointAnswer, ExecSession, PodStreams } from '../../../../server/nodes/pod-streams.ts';
 
@@ -38,6 +40,20 @@ export class FakePodStreams implements PodStreams {
     const session = new FakeExecSession(request, signal);
     this.sessions.push(session);
     return session;
+  }
+
+  /** What a dialled port is: echoes unless the test says otherwise. */
+  answer: (port: number, socket: Duplex) => void = (_port, socket) => void socket.pipe(socket);
+  readonly dialed: PortRequest[] = [];
+
+  async dial(_node: string, request: PortRequest): Promise<Duplex> {
+    this.dialed.push(request);
+    if (this.refusal) throw this.refusal;
+    const [near, far] = duplexPair();
+    far.on('error', () => {});
+    near.once('close', () => far.destroy());
+    this.answer(request.port, far);
+    return near;
   }
 
   async endpoint(node: string, { path, query }: EndpointRequest): Promise<EndpointAnswer> {
