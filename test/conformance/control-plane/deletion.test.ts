@@ -238,9 +238,11 @@ suite('a namespace', () => {
       return (await condition())?.message?.includes('pods has') ?? false;
     });
     assert.ok(refused > 0);
-    await plane.until('the other pods are gone', async () => {
+    await plane.until('the other pods are gone, and the namespace says so', async () => {
       const left = await plane.pods();
-      return left.length > 0 && left.every(({ spec }) => spec?.nodeName === 'a');
+      const said =
+        (await condition())?.message?.includes(`pods has ${left.length} resource instances`) ?? false;
+      return said && left.length > 0 && left.every(({ spec }) => spec?.nodeName === 'a');
     });
     const { revision } = plane.store;
     await plane.clock.advance(50_000);
