@@ -242,6 +242,7 @@ suite('a namespace', () => {
       const left = await plane.pods();
       return left.length > 0 && left.every(({ spec }) => spec?.nodeName === 'a');
     });
+    await plane.untilQuiet();
     const { revision } = plane.store;
     await plane.clock.advance(50_000);
     assert.equal(plane.store.revision, revision, 'waiting writes nothing');
