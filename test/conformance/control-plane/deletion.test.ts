@@ -244,6 +244,7 @@ suite('a namespace', () => {
         (await condition())?.message?.includes(`pods has ${left.length} resource instances`) ?? false;
       return said && left.length > 0 && left.every(({ spec }) => spec?.nodeName === 'a');
     });
+    await plane.untilQuiet();
     const { revision } = plane.store;
     await plane.clock.advance(50_000);
     assert.equal(plane.store.revision, revision, 'waiting writes nothing');
