@@ -43,6 +43,17 @@ const pod = {
   },
 };
 
+/** The size comes a moment after the terminal. */
+const waitForSize =
+  'for try in $(seq 50); do test "$(stty size 2>/dev/null)" = "33 99" && break; sleep 0.2; done';
+
+/** The engine ends a container's input with the session that gave it some, so that each session has a pod of its own. */
+function echoPod(name: string): object {
+  const [main] = pod.spec.containers;
+  const command = ['sh', '-c', 'while read line; do echo "got $line"; done; exec sleep 1000'];
+  return { ...pod, metadata: { name }, spec: { ...pod.spec, containers: [{ ...main, command, ports: [] }] } };
+}
+
 function md5(bytes: Uint8Array): string {
   return createHash('md5').update(bytes).digest('hex');
 }
@@ -67,8 +78,11 @@ describe('streams into containers', { skip, timeout: 300_000 }, () => {
   before(async () => {
     cluster = await Cluster.start({ after: (task) => void ending.push(task) });
     await cluster.addNodes(['one'], { runtime: 'auto' });
-    await cluster.apply(JSON.stringify(pod));
-    await cluster.ok(['wait', '--for=condition=Ready', 'pod/web', '--timeout=60s'], { timeoutMs: 70_000 });
+    const echoes = [...clients.map((client) => `echo-${client}`), 'echo-js'].map(echoPod);
+    await cluster.apply(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [pod, ...echoes] }));
+    await cluster.ok(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'], {
+      timeoutMs: 70_000,
+    });
   });
   after(async () => {
     for (const task of ending) await task();
@@ -110,7 +124,7 @@ describe('streams into containers', { skip, timeout: 300_000 }, () => {
     });
 
     test(`${client}: exec -it has a terminal of our size`, async () => {
-      const command = `stty rows 33 cols 99; ${client} exec -it web -- sh -c 'sleep 1; stty size'`;
+      const command = `stty rows 33 cols 99; ${client} exec -it web -- sh -c '${waitForSize}; stty size'`;
       const { stdout } = await finish('script', ['-qfec', command, '/dev/null'], {
         env: cluster.environment,
       });
@@ -118,7 +132,7 @@ describe('streams into containers', { skip, timeout: 300_000 }, () => {
     });
 
     test(`${client}: attach hands on what it is given, and shows what is said`, async () => {
-      const attached = new Running(client, ['attach', '-i', 'web'], cluster.environment);
+      const attached = new Running(client, ['attach', '-i', `echo-${client}`], cluster.environment);
       await until(
         'an echo',
         () => {
@@ -190,7 +204,7 @@ describe('streams into containers', { skip, timeout: 300_000 }, () => {
 
     const said = new WritableStreamBuffer();
     const input = new PassThrough();
-    const socket = await new Attach(config).attach('default', 'web', 'main', said, null, input, false);
+    const socket = await new Attach(config).attach('default', 'echo-js', 'main', said, null, input, false);
     await until(
       'an echo',
       () => {
