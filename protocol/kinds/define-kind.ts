@@ -33,8 +33,8 @@ export interface KindDefinition<T extends KubernetesObject = KubernetesObject> {
   prepareUpdate?(next: T, old: T, context: PrepareContext): void;
   /** `old` is there when an object is replaced. */
   validate?(object: T, old?: T): StatusCause[];
-  /** Immutable fields and legal transitions. */
-  validateUpdate?(next: T, old: T): StatusCause[];
+  /** Immutable fields and legal transitions; they may differ by the subresource that is written. */
+  validateUpdate?(next: T, old: T, subresource?: string): StatusCause[];
   /** How a delete without options behaves; `immediate` unless said otherwise. */
   deletion?: DeletionStrategy<T>;
   /** What of the object counts towards metadata.generation; `spec` unless said otherwise, false where it has none. */

@@ -7,6 +7,7 @@ import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 import { defaultPodSpec } from './pod-spec/defaults.ts';
+import { takeSubresource, validateEphemeralTargets, validateResize } from './pod-spec/pod-subresources.ts';
 import { defaultRequests, qosClassOf } from './pod-spec/resources.ts';
 import { validatePodSpec } from './pod-spec/validate-pod-spec.ts';
 import { validatePodSpecUpdate } from './pod-spec/validate-update.ts';
@@ -32,6 +33,7 @@ export const podKind = defineKind<Pod>({
     'log',
     'portforward',
     'proxy',
+    'resize',
     'status',
   ],
   columns: [
@@ -86,9 +88,10 @@ export const podKind = defineKind<Pod>({
   },
   prepareUpdate(next, old, context) {
     separateStatus(next, old, context);
-    if (context.subresource === 'ephemeralcontainers') keepAllButEphemeral(next, old);
+    takeSubresource(next, old, context.subresource);
     // By any other way they stay as they are, also for a client that does not know them.
-    else if (next.spec && old.spec) takeEphemeral(next.spec, old.spec);
+    if (context.subresource !== 'ephemeralcontainers' && next.spec && old.spec)
+      takeEphemeral(next.spec, old.spec);
     if (next.status && old.status?.qosClass) next.status.qosClass = old.status.qosClass;
   },
   validate(pod) {
@@ -99,7 +102,11 @@ export const podKind = defineKind<Pod>({
       ...validateNew(pod),
     ];
   },
-  validateUpdate: (next, old) => (next.spec && old.spec ? validatePodSpecUpdate(next.spec, old.spec) : []),
+  validateUpdate(next, old, subresource) {
+    if (!next.spec || !old.spec) return [];
+    if (subresource === 'resize') return validateResize(next.spec, old.spec);
+    return [...validatePodSpecUpdate(next.spec, old.spec), ...validateEphemeralTargets(next.spec)];
+  },
   deletion: {
     gracePeriodSeconds(pod, requestedSeconds) {
       if (!pod.spec?.nodeName || isFinished(pod)) return 0;
@@ -109,13 +116,6 @@ export const podKind = defineKind<Pod>({
     },
   },
 });
-
-function keepAllButEphemeral(next: Pod, old: Pod): void {
-  const spec: PodSpec = { ...(old.spec ?? { containers: [] }) };
-  takeEphemeral(spec, next.spec ?? {});
-  next.spec = spec;
-  if (old.status) next.status = old.status;
-}
 
 function takeEphemeral(
   into: Pick<PodSpec, 'ephemeralContainers'>,

@@ -92,7 +92,7 @@ async function replace<T extends KubernetesObject>(
     ...metadataUpdateCauses(next.metadata ?? {}, old.metadata ?? {}),
     // A status report is not refused because the rules for specs became stricter meanwhile.
     ...(subresource === 'status' ? [] : (kind.validate?.(next, old) ?? [])),
-    ...(kind.validateUpdate?.(next, old) ?? []),
+    ...(kind.validateUpdate?.(next, old, subresource) ?? []),
   ];
   if (causes.length > 0) throw invalid(kind, old.metadata?.name ?? '', causes);
   await allocate(context, kind, { next, old });

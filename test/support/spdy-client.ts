@@ -16,6 +16,7 @@ export class SpdyClient {
   readonly #deflate = createDeflate({ dictionary: spdyDictionary(), level: 9 });
   readonly #inflate = createInflate({ dictionary: spdyDictionary() });
   #nextId = 1;
+  #opening: Promise<unknown> = Promise.resolve();
   #buffered = Buffer.alloc(0);
 
   constructor(transport: Duplex) {
@@ -34,15 +35,20 @@ export class SpdyClient {
     return stream;
   }
 
-  async request(headers: Record<string, string>, { fin = false } = {}): Promise<ClientStream> {
-    const id = this.#nextId;
-    this.#nextId += 2;
-    const stream = new ClientStream(id, this);
-    this.streams.set(id, stream);
-    const fixed = Buffer.alloc(10);
-    fixed.writeUInt32BE(id);
-    this.control(1, fin ? 1 : 0, Buffer.concat([fixed, await this.compress(headers)]));
-    return stream;
+  /** One after the other: the headers of all streams are one deflate stream, in the order of their ids. */
+  request(headers: Record<string, string>, { fin = false } = {}): Promise<ClientStream> {
+    const opening = this.#opening.then(async () => {
+      const id = this.#nextId;
+      this.#nextId += 2;
+      const stream = new ClientStream(id, this);
+      this.streams.set(id, stream);
+      const fixed = Buffer.alloc(10);
+      fixed.writeUInt32BE(id);
+      this.control(1, fin ? 1 : 0, Buffer.concat([fixed, await this.compress(headers)]));
+      return stream;
+    });
+    this.#opening = opening;
+    return opening;
   }
 
   async compress(headers: Record<string, string>): Promise<Buffer> {

@@ -8,9 +8,9 @@ export class ChannelSocket {
   readonly socket: WebSocket;
   readonly #form: ChannelForm;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, protocol: string) {
     this.socket = socket;
-    this.#form = socket.protocol.includes('base64') ? 'base64' : 'binary';
+    this.#form = protocol.includes('base64') ? 'base64' : 'binary';
   }
 
   /** Each message with its channel. A message that has none is dropped. */

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createWebSocketStream, type WebSocket } from 'ws';
+import { createWebSocketStream } from 'ws';
 import { AsyncQueue } from '../../../lib/async-queue.ts';
 import type { Pod } from '../../../protocol/generated/models.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
@@ -39,14 +39,15 @@ export async function forwardPorts(exchange: ResourceExchange): Promise<void> {
     return;
   }
   const ports = query.has('ports') ? portsOf(query) : [];
-  const socket = await acceptWebSocket(exchange, [
+  const accepted = await acceptWebSocket(exchange, [
     tunnelProtocol,
     ...(ports.length > 0 ? channelProtocols : []),
   ]);
-  if (socket.protocol === tunnelProtocol) {
+  const { socket } = accepted;
+  if (accepted.protocol === tunnelProtocol) {
     using _alive = keepAlive(services.clock, () => pingWebSocket(socket));
     await forwarder.serveSpdy(createWebSocketStream(socket));
-  } else await forwarder.serveChannels(socket, ports);
+  } else await forwarder.serveChannels(new ChannelSocket(socket, accepted.protocol), ports);
 }
 
 /** Throws BadRequest. */
@@ -92,9 +93,9 @@ class Forwarder {
   }
 
   /** For each port a channel of data and one for what went wrong; both begin with the port. */
-  async serveChannels(socket: WebSocket, ports: readonly number[]): Promise<void> {
+  async serveChannels(channels: ChannelSocket, ports: readonly number[]): Promise<void> {
     const { abort, services } = this.#exchange;
-    const channels = new ChannelSocket(socket);
+    const { socket } = channels;
     socket.on('error', () => {});
     socket.once('close', () => abort.abort());
     using _open = this.#longRunning(() => channels.closeSoon(1001));

@@ -42,6 +42,10 @@ const subresources: Readonly<Record<string, Subresource>> = {
     verbs: ['get', 'patch', 'update'],
     handlers: { get: getObject, patch: patchObject, update: updateObject },
   },
+  resize: {
+    verbs: ['get', 'patch', 'update'],
+    handlers: { get: getObject, patch: patchObject, update: updateObject },
+  },
   scale: {
     verbs: ['get', 'patch', 'update'],
     responseKind: scaleType,

@@ -20,17 +20,16 @@ export function mayUpgrade(request: IncomingMessage): boolean {
 }
 
 /**
- * Finishes the upgrade with the first of `subprotocols` that the client offers. From then on the exchange has no response,
- * only the socket. Throws BadRequest.
+ * Finishes the upgrade with the first of `subprotocols` that the client offers; '' stands for a client that offers none.
+ * From then on the exchange has no response, only the socket. Throws BadRequest.
  */
 export async function acceptWebSocket(
   { request, response, upgrade }: Exchange,
   subprotocols: readonly string[],
-): Promise<WebSocket> {
+): Promise<{ socket: WebSocket; protocol: string }> {
   const offered = listed(request.headers['sec-websocket-protocol']);
-  const protocol = subprotocols.find((name) => offered.includes(name));
-  const needsNone = offered.length === 0 && subprotocols.includes('');
-  if (!upgrade || (protocol === undefined && !needsNone))
+  const protocol = offered.length === 0 ? '' : subprotocols.find((name) => offered.includes(name));
+  if (!upgrade || protocol === undefined || !subprotocols.includes(protocol))
     throw new StatusError(
       'BadRequest',
       `unable to upgrade: want one of the subprotocols ${subprotocols.filter(Boolean).join(', ')}`,
@@ -40,12 +39,20 @@ export async function acceptWebSocket(
     noServer: true,
     clientTracking: false,
     maxPayload: apiLimits.execMessageBytesMax,
-    handleProtocols: () => protocol ?? false,
+  });
+  // Kubernetes' names have a slash, which the library, as the standard, does not take.
+  delete request.headers['sec-websocket-protocol'];
+  server.on('headers', (headers) => {
+    if (protocol !== '') headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
   });
   response.detachSocket(socket);
   return new Promise((resolve, reject) => {
-    socket.once('close', () => reject(new Error('the client left during the upgrade')));
-    server.handleUpgrade(request, socket, head, resolve);
+    const onClose = () => reject(new Error('the client left during the upgrade'));
+    socket.once('close', onClose);
+    server.handleUpgrade(request, socket, head, (accepted) => {
+      socket.off('close', onClose);
+      resolve({ socket: accepted, protocol });
+    });
   });
 }
 

@@ -30,21 +30,24 @@ export async function acceptWebSocketClient(
   exchange: Exchange,
   wanted: WantedStreams,
 ): Promise<CommandClient> {
-  const client = new WebSocketClient(await acceptWebSocket(exchange, subprotocols));
+  const { socket, protocol } = await acceptWebSocket(exchange, subprotocols);
+  const client = new WebSocketClient(socket, protocol);
   await client.greet(wanted);
   return client;
 }
 
 class WebSocketClient implements CommandClient {
   readonly #socket: WebSocket;
+  readonly #protocol: string;
   readonly #channels: ChannelSocket;
   readonly #size = new LatestSize();
   readonly #input: AsyncQueue<Buffer>;
   #waitingBytes = 0;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, protocol: string) {
     this.#socket = socket;
-    this.#channels = new ChannelSocket(socket);
+    this.#protocol = protocol;
+    this.#channels = new ChannelSocket(socket, protocol);
     this.#input = new AsyncQueue(({ length }) => {
       this.#waitingBytes -= length;
       if (this.#waitingBytes <= apiLimits.inputBytesMax) socket.resume();
@@ -77,7 +80,7 @@ class WebSocketClient implements CommandClient {
   }
 
   async finish(status: EndStatus): Promise<void> {
-    const isText = !/^v[45]\./.test(this.#socket.protocol);
+    const isText = !/^v[45]\./.test(this.#protocol);
     const text = status.status === 'Success' ? '' : (status.message ?? '');
     const last = isText ? text : JSON.stringify(status);
     if (last !== '') await this.#channels.send(channels.error, Buffer.from(last));
@@ -103,7 +106,7 @@ class WebSocketClient implements CommandClient {
       case channels.resize:
         return this.#size.set(terminalSize(data.toString()));
       case channels.close:
-        if (this.#socket.protocol.startsWith('v5.') && data[0] === channels.stdin) this.#input.end();
+        if (this.#protocol.startsWith('v5.') && data[0] === channels.stdin) this.#input.end();
         return;
       default:
     }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -165,7 +166,9 @@ async function switchProtocols(
   socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`);
   if (head.length > 0) socket.write(head);
   if (upgrade.head.length > 0) upgraded.write(upgrade.head);
-  await Promise.allSettled([pipeline(socket, upgraded), pipeline(upgraded, socket)]);
+  upgraded.on('error', () => {});
+  socket.pipe(upgraded).pipe(socket);
+  await Promise.race([once(socket, 'close'), once(upgraded, 'close')]);
   abort.abort();
   socket.destroy();
   upgraded.destroy();
