@@ -46,13 +46,13 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
       await operations.run(() => driver.removeSandbox(handle));
       return { type: 'sandboxRemoved', handle };
     },
-    prepareVolumes: ({ pod, inputs }, signal) =>
-      operations.run(async () => {
-        await volumes.prepare(pod, signal);
-        return { type: 'volumesPrepared', inputs };
-      }),
+    // Both may wait long for somebody else (a token, a file server) and must not hold other pods up meanwhile.
+    async prepareVolumes({ pod, inputs }, signal) {
+      await volumes.prepare(pod, signal);
+      return { type: 'volumesPrepared', inputs };
+    },
     async removeVolumes({ podUid }) {
-      await operations.run(() => volumes.remove(podUid));
+      await volumes.remove(podUid);
       return { type: 'volumesRemoved' };
     },
     async pullImage({ container, image, policy }, signal) {

@@ -12,7 +12,8 @@ import { isVolumesTarget, type Step, type StopContainer, sandboxTarget, targetOf
  */
 export function planTeardown({ pod, state, now }: Omit<PlanInput, 'context'>): Plan {
   const result = emptyPlan();
-  result.abandon.push(...Object.keys(state.underWay).filter((target) => /^(?:image|hook)\//.test(target)));
+  for (const [target, { type }] of Object.entries(state.underWay))
+    if (/^(?:image|hook)\//.test(target) || type === 'prepareVolumes') result.abandon.push(target);
   const graceMs = (pod ? graceSecondsOf(pod) : state.record.graceSeconds) * 1000;
   const steps =
     stopsInOrder({ pod, state, now }, graceMs) ??

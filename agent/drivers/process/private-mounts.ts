@@ -28,7 +28,9 @@ while [ "$__fl_left" -gt 0 ]; do
   __fl_left=$((__fl_left - 1))
 done
 for __fl_point in $__fl_host; do
-  "$__fl_mount" -o remount,bind,ro "$(printf '%b' "$__fl_point")" || exit 128
+  __fl_point=$(printf '%b' "$__fl_point")
+  # One that another program removes meanwhile is gone here too.
+  [ ! -e "$__fl_point" ] || "$__fl_mount" -o remount,bind,ro "$__fl_point" || [ ! -e "$__fl_point" ] || exit 128
 done
 cd "$1" || exit 128
 shift
@@ -72,7 +74,7 @@ export function withMounts(
     systemProgram('unshare'),
     '--mount',
     '--propagation',
-    'slave',
+    mounts.some(({ propagation }) => propagation === 'rslave') ? 'slave' : 'private',
     '/bin/sh',
     '-c',
     mountScript,
