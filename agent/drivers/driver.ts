@@ -68,6 +68,8 @@ export interface SandboxSpec {
   hostNetwork: boolean;
   ports: readonly PortMapping[];
   labels: Readonly<Record<string, string>>;
+  /** Kernel parameters of its namespaces. */
+  sysctls?: Readonly<Record<string, string>>;
 }
 
 export interface PortMapping {

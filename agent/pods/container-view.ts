@@ -115,10 +115,10 @@ export function isFinished(state: PodState, { init, main, policy }: PodContainer
   );
 }
 
-/** Finished, and nothing of it runs any more. */
+/** Finished, and nothing of it runs any more; what was created and never started does not. */
 export function isOver(state: PodState, containers: PodContainers): boolean {
-  return (
-    isFinished(state, containers) &&
-    Object.values(state.record.containers).every(({ exit }) => exit !== undefined)
+  const still = Object.values(state.record.containers).some(
+    ({ exit, handle }) => !exit && state.observed[handle.container]?.state !== 'created',
   );
+  return isFinished(state, containers) && !still;
 }

@@ -4,6 +4,7 @@ import { type PodContainers, viewContainer } from './container-view.ts';
 import type { PartPlan, PlanInput } from './plan-parts.ts';
 import { podHostname } from './pod-names.ts';
 import { type Step, sandboxTarget, targetOf } from './steps.ts';
+import { sysctlsOf } from './sysctls.ts';
 
 /**
  * The sandbox comes first. One that died takes its containers with it: what still runs is stopped, then a new one
@@ -52,6 +53,7 @@ function sandboxSpec(pod: Pod, nodeHostname: string): SandboxSpec {
     hostNetwork: spec?.hostNetwork ?? false,
     ports: spec?.hostNetwork ? [] : publishedPorts(pod),
     labels: metadata?.labels ?? {},
+    ...(spec?.securityContext?.sysctls?.length ? { sysctls: sysctlsOf(spec) } : {}),
   };
 }
 

@@ -10,7 +10,7 @@ import { Prober } from '../probes/prober.ts';
 import type { RunningContainer } from '../stats/usage-meter.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { admit, type NodeAllocatable } from './admission.ts';
-import { containersOf, isFinished } from './container-view.ts';
+import { containersOf, isOver } from './container-view.ts';
 import type { EnvironmentSources } from './environment.ts';
 import { findContainer } from './find-container.ts';
 import { Limiter } from './limiter.ts';
@@ -216,7 +216,7 @@ export class PodRuntime {
     const now = { wallMs: 0, monotonicMs: 0 };
     const holding = records.filter((record) => {
       const pod = this.#desired(record.uid);
-      return !pod || !isFinished(initialState(record, now), containersOf(pod.spec));
+      return !pod || !isOver(initialState(record, now), containersOf(pod.spec));
     });
     return {
       admitted: holding.map(({ reserved }) => reserved),

@@ -1,5 +1,6 @@
 import type { Container, Pod, PodSpec } from '../../protocol/generated/models.ts';
 import { unknownVolume } from '../volumes/pod-volumes.ts';
+import { forbiddenSysctl } from './sysctls.ts';
 
 /**
  * What a pod may ask for and this agent does not do yet. Such a pod is refused in words: it is never run as if it
@@ -45,7 +46,8 @@ function refuseSecurity(
   runtime: string | undefined,
 ): Refusal | undefined {
   const pod = spec.securityContext ?? {};
-  if (pod.sysctls?.length) return unsupportedSecurity('sysctls', 'the pod');
+  const sysctl = forbiddenSysctl(spec, runtime);
+  if (sysctl !== undefined) return refusal('SysctlForbidden', sysctl);
   for (const { name, securityContext: own = {} } of containers) {
     const where = `container "${name}"`;
     if ((own.procMount ?? 'Default') !== 'Default') return unsupportedSecurity('procMount', where);

@@ -15,7 +15,7 @@ interface PodView {
   status: {
     phase: string;
     reason?: string;
-    conditions: { type: string; status: string; reason?: string }[];
+    conditions: { type: string; status: string; reason?: string; lastTransitionTime?: string }[];
     containerStatuses: ContainerView[];
     initContainerStatuses?: ContainerView[];
   };
@@ -231,5 +231,38 @@ describe('the life of a pod', { timeout: 300_000 }, () => {
     assert.match(stderr, /exceeded its progress deadline/);
     const pods = await cluster.pods('roll');
     assert.equal(pods.filter((pod) => pod.ready).length, 2, 'the old ones serve on');
+  });
+
+  test('a killed agent finds probed pods with sidecars as they were: same processes, Ready all the time', async () => {
+    const kept = runtimes.filter(({ skip }) => skip === undefined);
+    const check = { exec: { command: ['true'] }, periodSeconds: 1, timeoutSeconds: 5 };
+    const facts = async (name: string) => {
+      const { status } = await get(name);
+      return {
+        ready: status.conditions.find(({ type }) => type === 'Ready'),
+        containers: [...status.containerStatuses, ...(status.initContainerStatuses ?? [])],
+      };
+    };
+    for (const { runtime, image } of kept) {
+      const base = { image, imagePullPolicy: 'Never', command: ['sh', '-c', stay] };
+      const lifecycle = { postStart: { exec: { command: ['true'] } } };
+      const main = { ...base, name: 'main', lifecycle, readinessProbe: check, livenessProbe: check };
+      const side = { ...base, name: 'side', restartPolicy: 'Always', startupProbe: check };
+      await apply(`kept-${runtime}`, {
+        runtimeClassName: runtime,
+        initContainers: [side],
+        containers: [main],
+      });
+    }
+    for (const { runtime } of kept)
+      await whenPod(`kept-${runtime}`, 'Ready', (pod) => ready(pod)?.status === 'True');
+    const before = await Promise.all(kept.map(({ runtime }) => facts(`kept-${runtime}`)));
+    await cluster.agents.get('one')?.kill('SIGKILL');
+    await cluster.startAgent('one', { runtime: 'auto' });
+    // Once it has brought up and probed another pod, it has also looked at these.
+    const later = { image: 'host', name: 'main', command: ['sh', '-c', stay], readinessProbe: check };
+    await apply('later', { runtimeClassName: 'process', containers: [later] });
+    await whenPod('later', 'Ready', (pod) => ready(pod)?.status === 'True');
+    assert.deepEqual(await Promise.all(kept.map(({ runtime }) => facts(`kept-${runtime}`))), before);
   });
 });

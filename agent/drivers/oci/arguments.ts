@@ -79,6 +79,7 @@ export function runSandboxArguments(
     ...(pod.hostNetwork
       ? ['--network', 'host']
       : ['--hostname', pod.hostname.slice(0, hostnameLengthMax), ...portArguments(pod)]),
+    ...Object.entries(pod.sysctls ?? {}).flatMap(([name, value]) => ['--sysctl', `${name}=${value}`]),
     ...sandboxRest(engine),
     image,
   ];

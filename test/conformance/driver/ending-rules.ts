@@ -78,6 +78,21 @@ export function endingRules(use: () => DriverBench, traits: BenchTraits): void {
     },
   );
 
+  testWhen(isolates)(
+    'a sandbox has the kernel parameters that it is given, in its own namespaces',
+    async () => {
+      const bench = use();
+      const driver = bench.open();
+      const sysctls = { 'net.ipv4.ip_unprivileged_port_start': '77', 'kernel.shm_rmid_forced': '1' };
+      const sandbox = await driver.createSandbox(sandboxSpec({ sysctls }));
+      const script = 'cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced';
+      const handle = await driver.create(containerSpec(bench, sandbox, { script }), sandbox);
+      await driver.start(handle);
+      await exited(driver, handle);
+      assert.equal((await logText(driver, handle)).replaceAll('\r', ''), '77\n1\n');
+    },
+  );
+
   testWhen(isolates)('a container has the names of hosts and the name servers that it is given', async () => {
     const bench = use();
     const driver = bench.open();

@@ -95,7 +95,14 @@ suite('admission', () => {
     const contained = (more: object) => ({ containers: [container('main', more)] });
     const unsupported = 'UnsupportedSecurityContext';
     assert.equal(named({ securityContext: { runAsUser: 1000 } }), undefined);
-    assert.equal(named({ securityContext: { sysctls: [{ name: 'a', value: 'b' }] } }), unsupported);
+    const sysctl = (name: string) => ({ securityContext: { sysctls: [{ name, value: '1' }] } });
+    assert.equal(named(sysctl('kernel.msgmax')), 'SysctlForbidden');
+    assert.equal(named(sysctl('net/ipv4/tcp_syncookies')), undefined);
+    assert.equal(named({ ...sysctl('net.ipv4.tcp_syncookies'), hostNetwork: true }), 'SysctlForbidden');
+    assert.equal(
+      named({ ...sysctl('kernel.shm_rmid_forced'), runtimeClassName: 'process' }),
+      'SysctlForbidden',
+    );
     assert.equal(named(contained({ securityContext: { procMount: 'Unmasked' } })), unsupported);
     const confined = contained({ securityContext: { seccompProfile: { type: 'RuntimeDefault' } } });
     assert.equal(named(confined), undefined);
