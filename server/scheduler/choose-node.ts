@@ -1,29 +1,33 @@
+import type { Fleet } from './fleet.ts';
 import type { NodeState } from './node-state.ts';
-import type { SchedulerPlugin } from './plugin.ts';
 import { affinityReason } from './plugins/node-affinity.ts';
-import type { PodRequest } from './pod-request.ts';
+import type { Judges } from './profiles.ts';
 
 /** Where a pod shall go, or why nowhere. Pure but for the rotation that the caller passes in. */
 export type Choice =
   | { type: 'node'; node: NodeState; examined: number }
-  /** How many nodes gave each reason. */
-  | { type: 'none'; nodes: number; reasons: ReadonlyMap<string, number> };
+  | {
+      type: 'none';
+      nodes: number;
+      /** How many nodes gave each reason. */
+      reasons: ReadonlyMap<string, number>;
+      /** Nodes whose first refusal other pods' going might cure. */
+      curable: readonly NodeState[];
+    };
 
 /** Enough feasible nodes to choose well among; looking at more would make a pod's cost grow with the fleet. */
 const feasibleNodesMax = 100;
+
+type Ring = Pick<Fleet, 'nodes' | 'nodeNamed'>;
 
 /**
  * Looks at nodes from `start` on, around the ring, until enough are feasible, and takes the best; equal scores go
  * to the one seen first, so that moving `start` spreads pods. `none` means that every node was looked at.
  */
-export function chooseNode(
-  pod: PodRequest,
-  nodes: readonly NodeState[],
-  plugins: readonly SchedulerPlugin[],
-  start: number,
-): Choice {
-  const concerned = concernedPlugins(pod, plugins);
+export function chooseNode(judges: Judges, fleet: Ring, start: number): Choice {
+  const nodes = candidates(judges, fleet);
   const reasons = new Map<string, number>();
+  const curable: NodeState[] = [];
   let best: { node: NodeState; score: number } | undefined;
   let feasible = 0;
   let examined = 0;
@@ -31,67 +35,59 @@ export function chooseNode(
     const node = nodes[(start + examined) % nodes.length];
     examined += 1;
     if (!node) continue;
-    const reason = firstReason(pod, node, concerned);
-    if (reason !== undefined) {
-      reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    const refusal = firstRefusal(judges, node);
+    if (refusal) {
+      reasons.set(refusal.reason, (reasons.get(refusal.reason) ?? 0) + 1);
+      if (refusal.curable) curable.push(node);
       continue;
     }
     feasible += 1;
-    const score = totalScore(pod, node, concerned);
+    const score = totalScore(judges, node);
     if (!best || score > best.score) best = { node, score };
   }
-  return best ? { type: 'node', node: best.node, examined } : { type: 'none', nodes: nodes.length, reasons };
+  if (best) return { type: 'node', node: best.node, examined };
+  const notLookedAt = fleet.nodes.length - nodes.length;
+  if (notLookedAt > 0) reasons.set(affinityReason, (reasons.get(affinityReason) ?? 0) + notLookedAt);
+  return { type: 'none', nodes: fleet.nodes.length, reasons, curable };
 }
 
-/**
- * For a pod that names its nodes, as those of a DaemonSet do: only these are looked at, so that such a pod costs the same
- * on any fleet. `fleetSize` is what the explanation counts.
- */
-export function chooseNamedNode(
-  pod: PodRequest,
-  named: readonly NodeState[],
-  plugins: readonly SchedulerPlugin[],
-  fleetSize: number,
-): Choice {
-  const choice = chooseNode(pod, named, plugins, 0);
-  if (choice.type === 'node') return { ...choice, examined: 0 };
-  const reasons = new Map(choice.reasons);
-  const others = fleetSize - named.length;
-  if (others > 0) reasons.set(affinityReason, (reasons.get(affinityReason) ?? 0) + others);
-  return { type: 'none', nodes: fleetSize, reasons };
+export function fitsNode(judges: Judges, node: NodeState): boolean {
+  const isCandidate = judges.every(
+    ({ onlyNodes }) => onlyNodes === undefined || onlyNodes.includes(node.name),
+  );
+  return isCandidate && firstRefusal(judges, node) === undefined;
 }
 
-export function fitsNode(pod: PodRequest, node: NodeState, plugins: readonly SchedulerPlugin[]): boolean {
-  return firstReason(pod, node, concernedPlugins(pod, plugins)) === undefined;
+/** All nodes, or the few that can do at all. */
+function candidates(judges: Judges, fleet: Ring): readonly NodeState[] {
+  const only = judges.flatMap(({ onlyNodes }) => (onlyNodes ? [onlyNodes] : []));
+  const [first, ...others] = only;
+  if (!first) return fleet.nodes;
+  return first.flatMap((name) => {
+    const node = others.every((names) => names.includes(name)) ? fleet.nodeNamed(name) : undefined;
+    return node ? [node] : [];
+  });
 }
 
-function concernedPlugins(pod: PodRequest, plugins: readonly SchedulerPlugin[]): readonly SchedulerPlugin[] {
-  return plugins.filter(({ concerns }) => concerns === undefined || concerns(pod));
-}
-
-function firstReason(
-  pod: PodRequest,
-  node: NodeState,
-  plugins: readonly SchedulerPlugin[],
-): string | undefined {
-  for (const plugin of plugins) {
-    const reason = plugin.filter?.(pod, node);
-    if (reason !== undefined) return reason;
+function firstRefusal(judges: Judges, node: NodeState): { reason: string; curable: boolean } | undefined {
+  for (const judge of judges) {
+    const reason = judge.filter?.(node);
+    if (reason !== undefined) return { reason, curable: judge.yieldsToPreemption ?? false };
   }
   return undefined;
 }
 
-function totalScore(pod: PodRequest, node: NodeState, plugins: readonly SchedulerPlugin[]): number {
+function totalScore(judges: Judges, node: NodeState): number {
   let score = 0;
-  for (const plugin of plugins) {
-    if (plugin.score) score += (plugin.weight ?? 1) * plugin.score(pod, node);
+  for (const judge of judges) {
+    if (judge.score) score += judge.weight * judge.score(node);
   }
   return score;
 }
 
 /** As Kubernetes says it: `0/5 nodes are available: 2 node(s) were unschedulable, 3 Insufficient memory.` */
-export function explainNone(choice: Extract<Choice, { type: 'none' }>): string {
-  if (choice.nodes === 0) return 'no nodes available to schedule pods';
-  const parts = [...choice.reasons].map(([reason, count]) => `${count} ${reason}`).sort();
-  return `0/${choice.nodes} nodes are available: ${parts.join(', ')}.`;
+export function explainNone({ nodes, reasons }: Extract<Choice, { type: 'none' }>): string {
+  if (nodes === 0) return 'no nodes available to schedule pods';
+  const parts = [...reasons].map(([reason, count]) => `${count} ${reason}`).sort();
+  return `0/${nodes} nodes are available: ${parts.join(', ')}.`;
 }

@@ -1,8 +1,25 @@
 import type { Node, Pod } from '../../protocol/generated/models.ts';
+import { sameValue } from '../../protocol/kinds/cause.ts';
 import { storedMeta } from '../../protocol/kinds/stored-object.ts';
 import type { CacheChange } from '../cache/informer.ts';
-import { createNodeState, type NodeState, placePod, removePod, updateNode } from './node-state.ts';
+import {
+  createNodeState,
+  isNewsOfNode,
+  type NodeState,
+  placePod,
+  removePod,
+  updateNode,
+} from './node-state.ts';
 import { type PodRequest, podRequest } from './pod-request.ts';
+
+/** Hears how the fleet changes. Nodes that are not there, and pods on them, are not told of. */
+export interface FleetObserver {
+  podPlaced(pod: PodRequest, node: NodeState): void;
+  podLeft(pod: PodRequest, node: NodeState): void;
+  /** With the pods that are on it. A node whose labels or taints change leaves as it was and joins as it is. */
+  nodeJoined(node: NodeState): void;
+  nodeLeft(node: NodeState): void;
+}
 
 /**
  * All nodes with what is placed on them. Two things are known of a pod: where the cache shows it bound, and where
@@ -16,6 +33,14 @@ export class Fleet {
   readonly #ring: NodeState[] = [];
   readonly #ringIndex = new Map<string, number>();
   readonly #pods = new Map<string, TrackedPod>();
+  readonly #nominations = new Map<string, NodeState>();
+  readonly #observers: FleetObserver[] = [];
+
+  /** What is there already is told at once. */
+  observe(observer: FleetObserver): void {
+    this.#observers.push(observer);
+    for (const node of this.#ring) observer.nodeJoined(node);
+  }
 
   /** The nodes that are there; in no particular order, but stable while none comes or goes. */
   get nodes(): readonly NodeState[] {
@@ -43,8 +68,15 @@ export class Fleet {
     if (!this.#ringIndex.has(name)) {
       this.#ringIndex.set(name, this.#ring.length);
       this.#ring.push(state);
+    } else if (isNewsOfNode(state, object)) {
+      for (const observer of this.#observers) observer.nodeLeft(state);
+    } else {
+      state.node = object;
+      return false;
     }
-    return updateNode(state, object, nowMs);
+    updateNode(state, object, nowMs);
+    for (const observer of this.#observers) observer.nodeJoined(state);
+    return true;
   }
 
   /** Returns the node on which room became free. */
@@ -55,8 +87,11 @@ export class Fleet {
       const seen = Number(resourceVersion);
       const node = isFinished(object) ? undefined : object.spec?.nodeName;
       if (!node) return { seen, placed: isOutdated(placed, seen) ? undefined : placed };
-      // What a pod asks for does not change once it is bound.
-      return { seen, bound: bound?.node === node ? bound : { node, request: podRequest(object) } };
+      if (bound?.node === node && isSameRequest(bound.request, object)) {
+        bound.request.pod = object;
+        return { seen, bound };
+      }
+      return { seen, bound: { node, request: podRequest(object) } };
     });
   }
 
@@ -91,13 +126,55 @@ export class Fleet {
     else this.#pods.delete(uid);
     const from = before.bound ?? before.placed;
     const to = after?.bound ?? after?.placed;
-    if (from?.node === to?.node) return undefined;
-    if (to) placePod(this.#stateOf(to.node), to.request);
-    if (!from) return undefined;
-    const left = this.#stateOf(from.node);
-    removePod(left, uid);
-    this.#dropIfEmpty(left);
-    return from.node;
+    if (from?.node === to?.node && (!from || from.request === to?.request || !to)) return undefined;
+    if (from) this.#remove(from);
+    if (to) this.#add(to);
+    if (from) this.#dropIfEmpty(this.#stateOf(from.node));
+    return from?.node;
+  }
+
+  #add({ node, request }: Placement): void {
+    const state = this.#stateOf(node);
+    if (state.pods.has(request.uid)) return;
+    placePod(state, request);
+    if (this.#ringIndex.has(node)) for (const observer of this.#observers) observer.podPlaced(request, state);
+  }
+
+  #remove({ node, request: { uid } }: Placement): void {
+    const state = this.#stateOf(node);
+    const request = state.pods.get(uid);
+    if (!request) return;
+    removePod(state, uid);
+    if (this.#ringIndex.has(node)) for (const observer of this.#observers) observer.podLeft(request, state);
+  }
+
+  /**
+   * What `look` finds while these pods of a node are not there; it may put some back. Afterwards all are there again:
+   * nothing else happens meanwhile, so nobody else sees the fleet so.
+   */
+  without<R>(node: NodeState, pods: readonly PodRequest[], look: (moving: MovablePods) => R): R {
+    const take = (request: PodRequest) => this.#remove({ node: node.name, request });
+    const putBack = (request: PodRequest) => this.#add({ node: node.name, request });
+    for (const request of pods) take(request);
+    try {
+      return look({ take, putBack });
+    } finally {
+      for (const request of pods) putBack(request);
+    }
+  }
+
+  isNominated(uid: string): boolean {
+    return this.#nominations.has(uid);
+  }
+
+  /** Keeps room on the node for the pod, or on none. */
+  nominate(request: PodRequest, node: string | undefined): void {
+    this.#nominations.get(request.uid)?.nominated.delete(request.uid);
+    this.#nominations.delete(request.uid);
+    const state = node === undefined ? undefined : this.nodeNamed(node);
+    if (!state) return;
+    state.nominated.set(request.uid, request);
+    this.#nominations.set(request.uid, state);
   }
 
   #stateOf(name: string): NodeState {
@@ -119,6 +196,9 @@ export class Fleet {
       this.#ring[index] = last;
       this.#ringIndex.set(last.name, index);
     }
+    for (const observer of this.#observers) observer.nodeLeft(state);
+    for (const uid of state.nominated.keys()) this.#nominations.delete(uid);
+    state.nominated.clear();
     state.node = undefined;
     this.#dropIfEmpty(state);
   }
@@ -126,6 +206,11 @@ export class Fleet {
   #dropIfEmpty({ name, pods }: NodeState): void {
     if (pods.size === 0 && !this.#ringIndex.has(name)) this.#nodes.delete(name);
   }
+}
+
+export interface MovablePods {
+  take: (pod: PodRequest) => void;
+  putBack: (pod: PodRequest) => void;
 }
 
 interface Placement {
@@ -146,6 +231,15 @@ const unknownPod: TrackedPod = { seen: 0 };
 /** The cache has passed the binding without showing it: it was taken back meanwhile. */
 function isOutdated(placed: TrackedPod['placed'], seen: number): boolean {
   return placed?.revision !== undefined && placed.revision <= seen;
+}
+
+/** Of what is bound only its resources (in-place resize), its labels and whether it is being deleted may change. */
+function isSameRequest({ pod, isTerminating }: PodRequest, object: Readonly<Pod>): boolean {
+  return (
+    isTerminating === (object.metadata?.deletionTimestamp !== undefined) &&
+    sameValue(pod.metadata?.labels, object.metadata?.labels) &&
+    (pod.metadata?.generation ?? 0) === (object.metadata?.generation ?? 0)
+  );
 }
 
 function isFinished({ status }: Readonly<Pod>): boolean {

@@ -20,8 +20,14 @@ export interface NodeState {
   changedAtMs: number;
   readonly requested: Amounts;
   readonly pods: Map<string, PodRequest>;
+  /** Pods that shall come here when the pods that make room for them are gone, by uid. */
+  readonly nominated: Map<string, PodRequest>;
+  /** Bytes of the images that the node has, by name. */
+  images: ReadonlyMap<string, number>;
   readonly hostPorts: Map<string, number>;
 }
+
+const noImages: ReadonlyMap<string, number> = new Map();
 
 export function createNodeState(name: string): NodeState {
   return {
@@ -36,15 +42,21 @@ export function createNodeState(name: string): NodeState {
     changedAtMs: Number.NEGATIVE_INFINITY,
     requested: {},
     pods: new Map(),
+    nominated: new Map(),
+    images: noImages,
     hostPorts: new Map(),
   };
 }
 
-/** Takes over what the Node says now; true when that decides placements differently. A heartbeat does not. */
-export function updateNode(state: NodeState, node: Readonly<Node>, nowMs: number): boolean {
+/** Whether what the Node says now decides placements differently. A heartbeat does not. */
+export function isNewsOfNode(state: Readonly<NodeState>, node: Readonly<Node>): boolean {
+  return !state.node || !sameValue(factsOf(state.node), factsOf(node));
+}
+
+/** Takes over what the Node says now. */
+export function updateNode(state: NodeState, node: Readonly<Node>, nowMs: number): void {
   const before = state.node;
   state.node = node;
-  if (before && sameValue(factsOf(before), factsOf(node))) return false;
   const taints = node.spec?.taints ?? [];
   state.labels = node.metadata?.labels ?? {};
   state.ready = readyStatus(node);
@@ -52,13 +64,20 @@ export function updateNode(state: NodeState, node: Readonly<Node>, nowMs: number
   state.hardTaints = taints.filter(({ effect }) => effect !== 'PreferNoSchedule');
   state.softTaints = taints.filter(({ effect }) => effect === 'PreferNoSchedule');
   state.allocatable = amountsOf(node.status?.allocatable);
+  state.images = imagesOf(node);
   if (before) state.changedAtMs = nowMs;
-  return true;
+}
+
+function imagesOf(node: Readonly<Node>): ReadonlyMap<string, number> {
+  const { images = [] } = node.status ?? {};
+  if (images.length === 0) return noImages;
+  return new Map(images.flatMap(({ names = [], sizeBytes = 0 }) => names.map((name) => [name, sizeBytes])));
 }
 
 function factsOf(node: Readonly<Node>): unknown[] {
   const { taints, unschedulable } = node.spec ?? {};
-  return [node.metadata?.labels, taints, unschedulable, readyStatus(node), node.status?.allocatable];
+  const { allocatable, images } = node.status ?? {};
+  return [node.metadata?.labels, taints, unschedulable, readyStatus(node), allocatable, images];
 }
 
 function readyStatus(node: Readonly<Node>): string {

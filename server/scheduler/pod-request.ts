@@ -8,8 +8,15 @@ export type Amounts = Record<string, number>;
 
 /** What the scheduler needs of a pod, worked out once. */
 export interface PodRequest {
-  readonly pod: Readonly<Pod>;
+  /** As the cache showed it last: an older one would be kept in memory for it. */
+  pod: Readonly<Pod>;
   readonly uid: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Of spec.priority; 0 when it has none. */
+  readonly priority: number;
+  /** It is being deleted. */
+  readonly isTerminating: boolean;
   readonly requests: Readonly<Amounts>;
   /** `requests` as pairs, without those of nothing. */
   readonly amounts: readonly (readonly [name: string, amount: number])[];
@@ -27,7 +34,19 @@ export function podRequest(
 ): PodRequest {
   const requests = effectiveRequests(pod);
   const amounts = Object.entries(requests).filter(([, amount]) => amount > 0);
-  return { pod, uid: storedMeta(pod).uid, requests, amounts, hostPorts: hostPortsOf(pod), refusals };
+  const { uid, namespace = '', labels = {}, deletionTimestamp } = storedMeta(pod);
+  return {
+    pod,
+    uid,
+    namespace,
+    labels,
+    priority: pod.spec?.priority ?? 0,
+    isTerminating: deletionTimestamp !== undefined,
+    requests,
+    amounts,
+    hostPorts: hostPortsOf(pod),
+    refusals,
+  };
 }
 
 /** What holds now of a pod's refusals. One from the future was noted by a clock that was wrong. */
@@ -36,10 +55,45 @@ export function liveRefusals(pod: Readonly<Pod>, nowMs: number): ReadonlyMap<str
   return live.length === 0 ? noRefusals : new Map(live.map((refusal) => [refusal.node, refusal]));
 }
 
+/** Labels that tell the replicas of one workload apart; no selector in use is about them. */
+const serialLabels: readonly string[] = [
+  'apps.kubernetes.io/pod-index',
+  'batch.kubernetes.io/job-completion-index',
+  'statefulset.kubernetes.io/pod-name',
+];
+
 /** Equal for pods that fit the same nodes: all that any filter reads. */
-export function shapeOf({ pod: { spec }, amounts, hostPorts, refusals }: PodRequest): string {
-  const { nodeSelector, affinity, tolerations } = spec ?? {};
-  return JSON.stringify([amounts, hostPorts, nodeSelector, affinity, tolerations, [...refusals.keys()]]);
+export function shapeOf({
+  pod,
+  namespace,
+  labels,
+  priority,
+  amounts,
+  hostPorts,
+  refusals,
+}: PodRequest): string {
+  const spec = pod.spec;
+  const own = Object.entries(labels).filter(([name]) => !serialLabels.includes(name));
+  return JSON.stringify([
+    [namespace, own, priority, spec?.preemptionPolicy, spec?.schedulerName],
+    [
+      amounts,
+      hostPorts,
+      spec?.nodeSelector,
+      spec?.affinity,
+      spec?.tolerations,
+      spec?.topologySpreadConstraints,
+    ],
+    [claimsOf(pod), [...refusals.keys()]],
+  ]);
+}
+
+/** Names of the PersistentVolumeClaims that the pod mounts, also of those that are made for it. */
+export function claimsOf({ metadata, spec }: Readonly<Pod>): string[] {
+  return (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
+    if (persistentVolumeClaim) return [persistentVolumeClaim.claimName];
+    return ephemeral ? [`${metadata?.name}-${name}`] : [];
+  });
 }
 
 /**

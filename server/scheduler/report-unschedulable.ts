@@ -6,21 +6,38 @@ import { isStatus } from '../../protocol/status.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
 import type { Registry } from '../registry/registry.ts';
 
-/** Says on the pod, and in an Event, why it fits nowhere; does nothing when the pod says so already. */
+/** Why a pod is not placed. */
+export interface Unplaced {
+  reason: 'Unschedulable' | 'SchedulingGated';
+  message: string;
+}
+
+export function unschedulable(message: string): Unplaced {
+  return { reason: 'Unschedulable', message };
+}
+
+/** In Kubernetes' words. */
+export const gated: Unplaced = {
+  reason: 'SchedulingGated',
+  message: 'Scheduling is blocked due to non-empty scheduling gates',
+};
+
+/** Says on the pod, and in an Event if it fits nowhere, why it waits; does nothing when the pod says so already. */
 export async function reportUnschedulable(
   { registry, events, clock }: { registry: Registry; events: EventRecorder; clock: Clock },
   pod: Readonly<Pod>,
-  message: string,
+  { reason, message }: Unplaced,
 ): Promise<void> {
   const { namespace = '', name, uid } = storedMeta(pod);
   const before = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
   if (before?.status === 'False' && before.message === message) return;
-  events.record(podKind, pod, { type: 'Warning', reason: 'FailedScheduling', message });
+  if (reason === 'Unschedulable')
+    events.record(podKind, pod, { type: 'Warning', reason: 'FailedScheduling', message });
   const since = before?.status === 'False' ? before.lastTransitionTime : undefined;
   const condition = {
     type: 'PodScheduled',
     status: 'False',
-    reason: 'Unschedulable',
+    reason,
     message,
     lastTransitionTime: since ?? timestamp(clock.now()),
   };

@@ -2,21 +2,32 @@ import { backoffMs } from '../../lib/backoff.ts';
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { createMetrics, type Metrics } from '../../lib/metrics.ts';
-import type { Node, Pod } from '../../protocol/generated/models.ts';
+import type { Node, Pod, PodDisruptionBudget } from '../../protocol/generated/models.ts';
 import { sameValue } from '../../protocol/kinds/cause.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
+import { podDisruptionBudgetKind } from '../../protocol/kinds/pod-disruption-budget.ts';
 import { objectKey, splitKey, storedMeta } from '../../protocol/kinds/stored-object.ts';
-import { namedNodes } from '../../protocol/node-selection.ts';
 import type { Cache, CacheChange, Informer } from '../cache/informer.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
 import { refusedByAnnotation } from '../registry/refusals.ts';
 import type { Registry } from '../registry/registry.ts';
-import { chooseNamedNode, chooseNode, explainNone, fitsNode } from './choose-node.ts';
-import { Fleet } from './fleet.ts';
-import type { SchedulerPlugin } from './plugin.ts';
-import { liveRefusals, type PodRequest, podRequest } from './pod-request.ts';
-import { reportUnschedulable } from './report-unschedulable.ts';
+import { type Choice, chooseNode, explainNone, fitsNode } from './choose-node.ts';
+import { evictVictims } from './evict-victims.ts';
+import { Fleet, type FleetObserver } from './fleet.ts';
+import type { NodeState } from './node-state.ts';
+import type { PluginDefinition } from './plugin.ts';
+import { claimsOf, liveRefusals, type PodRequest, podRequest } from './pod-request.ts';
+import { choosePreemption, explainNoPreemption, type Preemption } from './preemption.ts';
+import {
+  defaultProfiles,
+  type Judges,
+  judgesOf,
+  type OpenPlugin,
+  openProfiles,
+  type ProfileSettings,
+} from './profiles.ts';
+import { gated, reportUnschedulable, unschedulable } from './report-unschedulable.ts';
 import { type Attempts, measureAttempts } from './scheduler-metrics.ts';
 import { WaitingPods } from './waiting-pods.ts';
 
@@ -26,11 +37,12 @@ export interface SchedulerOptions {
   clock: Clock;
   log: Logger;
   events: EventRecorder;
-  plugins: readonly SchedulerPlugin[];
+  plugins: readonly PluginDefinition[];
+  profiles?: readonly ProfileSettings[] | undefined;
   metrics?: Metrics;
 }
 
-/** The name pods ask for in spec.schedulerName. */
+/** What speaks in events, and the profile of pods that name none. */
 const schedulerName = 'default-scheduler';
 /** Bindings and reports written side by side; the store commits them in groups. */
 const writesMax = 256;
@@ -38,6 +50,10 @@ const writesMax = 256;
 const sliceMax = 50;
 const sliceMs = 5;
 const retry = { baseMs: 100, capMs: 10_000 };
+/** What has to be done before a binding, e.g. making a volume, may take this long. */
+const beforeBindingMs = 10 * 60_000;
+/** A pod that made room for itself looks again after this long, if nothing tells it that the room is there. */
+const preemptedMs = 30_000;
 /** Waiting pods are tried again this often whatever happens: a net under the events that should have queued them. */
 const retryAllMs = 5 * 60_000;
 
@@ -54,27 +70,43 @@ export async function startScheduler(options: SchedulerOptions): Promise<AsyncDi
 class Scheduler implements AsyncDisposable {
   readonly #options: SchedulerOptions;
   readonly #pods: Informer<Pod>;
+  readonly #budgets: Informer<PodDisruptionBudget>;
   readonly #fleet = new Fleet();
+  readonly #profiles: ReadonlyMap<string, readonly OpenPlugin[]>;
   readonly #attempts: Attempts;
   /** Keys of pods to place, in order of arrival. */
   readonly #queue = new Set<string>();
   readonly #waiting = new WaitingPods();
   /** Nodes that may take pods they did not take before. */
   readonly #helped = new Set<string>();
+  /** Pods for which others were told to go, and from where, by key. */
+  readonly #preempting = new Map<string, string>();
   readonly #failures = new Map<string, number>();
   /** Pods that are tried again at a certain time. */
   readonly #timers = new Map<string, Timer>();
   #retryAll: Timer | undefined;
   readonly #writes = new Set<Promise<void>>();
+  readonly #preparing = new Set<Promise<void>>();
   readonly #subscriptions = new DisposableStack();
   readonly #stop = new AbortController();
   #onWritten: (() => void) | undefined;
   #start = 0;
   #draining = true;
+  /** While pods are only thought away, nobody is helped. */
+  #isImagining = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#pods = options.cache.informer(podKind);
+    const { cache, registry } = options;
+    this.#pods = cache.informer(podKind);
+    this.#budgets = cache.informer(podDisruptionBudgetKind);
+    this.#profiles = openProfiles(options.profiles ?? defaultProfiles, options.plugins, {
+      fleet: this.#fleet,
+      cache,
+      registry,
+      retry: (mayHelp) => this.#queueHopeful(mayHelp),
+    });
+    this.#fleet.observe(this.#helpedElsewhere());
     this.#attempts = measureAttempts(options.metrics ?? createMetrics(), schedulerName, () => ({
       active: this.#queue.size,
       backoff: this.#timers.size,
@@ -100,7 +132,7 @@ class Scheduler implements AsyncDisposable {
     this.#retryAll?.cancel();
     for (const timer of this.#timers.values()) timer.cancel();
     this.#onWritten?.();
-    await Promise.all(this.#writes);
+    await Promise.all([...this.#preparing, ...this.#writes]);
   }
 
   #nodeChanged(change: CacheChange<Node>): void {
@@ -111,18 +143,46 @@ class Scheduler implements AsyncDisposable {
     const { object } = change;
     const key = objectKey(object);
     this.#help(this.#fleet.applyPod(change));
-    if (change.type === 'deleted' || !wantsPlacing(object)) {
+    if (change.type === 'deleted' || !this.#wantsPlacing(object)) {
       this.#failures.delete(key);
+      this.#preempting.delete(key);
+      this.#fleet.nominate(podRequest(object), undefined);
       this.#forget(key);
-    } else if (change.type === 'added' || isNews(change.old, object)) {
+      if (change.type !== 'deleted' && isGated(object) && this.#isOurs(object))
+        this.#track(reportUnschedulable(this.#options, object, gated));
+    } else if (change.type === 'added' || this.#isNews(change.old, object)) {
+      const { nominatedNodeName } = object.status ?? {};
+      if (nominatedNodeName) this.#fleet.nominate(podRequest(object), nominatedNodeName);
       this.#enqueue(key);
     }
   }
 
   #help(node: string | undefined): void {
-    if (node === undefined || this.#waiting.size === 0) return;
+    if (node === undefined || this.#waiting.size + this.#preempting.size === 0) return;
     this.#helped.add(node);
     this.#wake();
+  }
+
+  /** What is placed on one node, or goes from it, may let pods on other nodes: neighbours, spread. */
+  #helpedElsewhere(): FleetObserver {
+    const helped = (other: PodRequest, what: 'placed' | 'gone') => {
+      if (this.#waiting.size === 0 || this.#isImagining) return;
+      this.#queueHopeful((waiting) =>
+        this.#pluginsFor(waiting).some(({ plugin }) => plugin.helpedBy?.(waiting, other, what)),
+      );
+    };
+    return {
+      podPlaced: (pod) => helped(pod, 'placed'),
+      podLeft: (pod) => helped(pod, 'gone'),
+      nodeJoined() {},
+      nodeLeft() {},
+    };
+  }
+
+  #queueHopeful(mayHelp: (waiting: PodRequest) => boolean): void {
+    const hopeful = this.#waiting.takeHopeful(mayHelp);
+    for (const key of hopeful) this.#queue.add(key);
+    if (hopeful.length > 0) this.#wake();
   }
 
   /** To be placed as if it had just come. */
@@ -188,10 +248,7 @@ class Scheduler implements AsyncDisposable {
     const [node] = this.#helped;
     if (node !== undefined) {
       this.#helped.delete(node);
-      const state = this.#fleet.nodeNamed(node);
-      const { plugins } = this.#options;
-      const hopeful = state ? this.#waiting.takeHopeful((sample) => fitsNode(sample, state, plugins)) : [];
-      for (const key of hopeful) this.#queue.add(key);
+      this.#offer(node);
       return true;
     }
     const [key] = this.#queue;
@@ -201,31 +258,120 @@ class Scheduler implements AsyncDisposable {
     return true;
   }
 
+  /** Those that made room for themselves come first. */
+  #offer(name: string): void {
+    for (const [key, node] of this.#preempting) if (node === name) this.#queue.add(key);
+    const state = this.#fleet.nodeNamed(name);
+    if (state) this.#queueHopeful((sample) => fitsNode(this.#judges(sample), state));
+  }
+
+  #pluginsFor({ pod }: PodRequest): readonly OpenPlugin[] {
+    return this.#profiles.get(pod.spec?.schedulerName ?? schedulerName) ?? [];
+  }
+
+  #judges(pod: PodRequest): Judges {
+    return judgesOf(pod, this.#pluginsFor(pod));
+  }
+
   #place(key: string): void {
     const { namespace, name } = splitKey(key);
     const pod = this.#pods.get(namespace, name);
-    if (!pod || !wantsPlacing(pod) || this.#fleet.isPlaced(storedMeta(pod).uid))
+    if (!pod || !this.#wantsPlacing(pod) || this.#fleet.isPlaced(storedMeta(pod).uid))
       return this.#waitNoLonger(key);
-    const { clock, plugins } = this.#options;
+    const { clock } = this.#options;
     const began = clock.monotonic();
     const request = podRequest(pod, liveRefusals(pod, clock.now()));
-    const known = this.#waiting.joinQueue(key, request);
+    const known = this.#fleet.isNominated(request.uid) ? undefined : this.#waiting.joinQueue(key, request);
     if (known !== undefined) return this.#wait(key, request, known);
-    const { nodes } = this.#fleet;
-    const named = namedNodes(pod.spec)?.flatMap((name) => this.#fleet.nodeNamed(name) ?? []);
-    const choice = named
-      ? chooseNamedNode(request, named, plugins, nodes.length)
-      : chooseNode(request, nodes, plugins, this.#start);
+    const judges = this.#judges(request);
+    const choice = chooseNode(judges, this.#fleet, this.#start);
     if (choice.type === 'none') {
-      const explanation = explainNone(choice);
-      this.#waiting.add(key, request, explanation);
       this.#attempts.ended('unschedulable', clock.monotonic() - began);
-      return this.#wait(key, request, explanation);
+      return this.#cannotPlace(key, request, { judges, choice });
     }
     this.#start = (this.#start + choice.examined) % this.#fleet.nodes.length;
+    this.#fleet.nominate(request, undefined);
+    this.#preempting.delete(key);
     this.#fleet.place(choice.node.name, request);
     this.#waitNoLonger(key);
-    this.#track(this.#bind(key, pod, { node: choice.node.name, began }));
+    this.#bindWhenReady(key, request, { node: choice.node, began });
+  }
+
+  #cannotPlace(
+    key: string,
+    request: PodRequest,
+    { judges, choice }: { judges: Judges; choice: Extract<Choice, { type: 'none' }> },
+  ): void {
+    const explanation = explainNone(choice);
+    if (this.#isRoomComing(key)) return this.#enqueueAfter(key, preemptedMs);
+    const preemption = this.#imagine(() => this.#choosePreemption(request, judges, choice.curable));
+    if (preemption) {
+      this.#waitNoLonger(key);
+      this.#fleet.nominate(request, preemption.node.name);
+      this.#preempting.set(key, preemption.node.name);
+      this.#enqueueAfter(key, preemptedMs);
+      this.#track(reportUnschedulable(this.#options, request.pod, unschedulable(explanation)));
+      this.#track(evictVictims(this.#options, request, preemption));
+      return;
+    }
+    this.#preempting.delete(key);
+    this.#fleet.nominate(request, undefined);
+    const told = choice.nodes === 0 ? '' : explainNoPreemption(choice.nodes, choice.curable.length);
+    this.#waiting.add(key, request, explanation + told);
+    this.#wait(key, request, explanation + told);
+  }
+
+  /** Whether those that were told to go are still going. */
+  #isRoomComing(key: string): boolean {
+    const node = this.#fleet.nodeNamed(this.#preempting.get(key) ?? '');
+    return node?.pods.values().some(({ isTerminating }) => isTerminating) ?? false;
+  }
+
+  #imagine<R>(look: () => R): R {
+    this.#isImagining = true;
+    try {
+      return look();
+    } finally {
+      this.#isImagining = false;
+    }
+  }
+
+  #choosePreemption(
+    request: PodRequest,
+    judges: Judges,
+    curable: readonly NodeState[],
+  ): Preemption | undefined {
+    if (request.pod.spec?.preemptionPolicy === 'Never' || curable.length === 0) return undefined;
+    const budgets = [...this.#budgets.list()];
+    return choosePreemption(request, judges, { fleet: this.#fleet, curable, budgets });
+  }
+
+  #bindWhenReady(key: string, request: PodRequest, choice: { node: NodeState; began: number }): void {
+    const before = this.#pluginsFor(request).flatMap(
+      ({ plugin }) => plugin.beforeBinding?.bind(plugin) ?? [],
+    );
+    const bind = () => this.#bind(key, request.pod, { node: choice.node.name, began: choice.began });
+    if (before.length === 0 || claimsOf(request.pod).length === 0) return this.#track(bind());
+    const prepared = this.#prepare(request, choice.node, before)
+      .then(() => this.#track(bind()))
+      .catch((error: unknown) => this.#notBound(key, request.uid, { node: choice.node.name, error }))
+      .finally(() => this.#preparing.delete(prepared));
+    this.#preparing.add(prepared);
+  }
+
+  async #prepare(
+    request: PodRequest,
+    node: NodeState,
+    before: readonly NonNullable<OpenPlugin['plugin']['beforeBinding']>[],
+  ): Promise<void> {
+    const late = new AbortController();
+    const timer = this.#options.clock.after(beforeBindingMs, () => late.abort(), { unref: true });
+    const signal = AbortSignal.any([late.signal, this.#stop.signal]);
+    try {
+      for (const prepare of before) await prepare(request, node, signal);
+    } finally {
+      timer.cancel();
+    }
   }
 
   async #bind(
@@ -233,7 +379,7 @@ class Scheduler implements AsyncDisposable {
     pod: Readonly<Pod>,
     { node, began }: { node: string; began: number },
   ): Promise<void> {
-    const { registry, events, clock, log } = this.#options;
+    const { registry, events, clock } = this.#options;
     const { namespace = '', name, uid } = storedMeta(pod);
     try {
       const revision = await registry.bind({ namespace, name }, uid, node);
@@ -241,12 +387,7 @@ class Scheduler implements AsyncDisposable {
       this.#help(this.#fleet.confirm(uid, Number(revision)));
     } catch (error) {
       this.#attempts.ended('error', clock.monotonic() - began);
-      this.#help(this.#fleet.takeBack(uid));
-      const failures = (this.#failures.get(key) ?? 0) + 1;
-      this.#failures.set(key, failures);
-      // If it is gone or bound by someone else, the next look at it finds that.
-      this.#enqueueAfter(key, backoffMs(failures, retry));
-      log.info('a pod was not bound', { pod: key, node, failures, error });
+      this.#notBound(key, uid, { node, error });
       return;
     }
     this.#failures.delete(key);
@@ -257,8 +398,17 @@ class Scheduler implements AsyncDisposable {
     });
   }
 
+  /** If it is gone or bound by someone else, the next look at it finds that. */
+  #notBound(key: string, uid: string, { node, error }: { node: string; error: unknown }): void {
+    this.#help(this.#fleet.takeBack(uid));
+    const failures = (this.#failures.get(key) ?? 0) + 1;
+    this.#failures.set(key, failures);
+    this.#enqueueAfter(key, backoffMs(failures, retry));
+    this.#options.log.info('a pod was not bound', { pod: key, node, failures, error });
+  }
+
   #wait(key: string, { pod, refusals }: PodRequest, explanation: string): void {
-    this.#track(reportUnschedulable(this.#options, pod, explanation));
+    this.#track(reportUnschedulable(this.#options, pod, unschedulable(explanation)));
     if (refusals.size === 0) return;
     const ends = [...refusals.values()].map(({ untilMs }) => untilMs);
     this.#enqueueAfter(key, Math.max(0, Math.min(...ends) - this.#options.clock.now()));
@@ -292,21 +442,36 @@ class Scheduler implements AsyncDisposable {
     };
     this.#retryAll = this.#options.clock.after(retryAllMs, task, { unref: true });
   }
+
+  #isOurs({ spec }: Readonly<Pod>): boolean {
+    return this.#profiles.has(spec?.schedulerName ?? schedulerName);
+  }
+
+  #wantsPlacing(pod: Readonly<Pod>): boolean {
+    return isUnplaced(pod) && !isGated(pod) && this.#isOurs(pod);
+  }
+
+  /** Whether an unbound pod may fit elsewhere than before. Its own status (our explanation) says nothing new. */
+  #isNews(old: Readonly<Pod>, pod: Readonly<Pod>): boolean {
+    const refusedBy = ({ metadata }: Readonly<Pod>) => metadata?.annotations?.[refusedByAnnotation];
+    return (
+      !this.#wantsPlacing(old) ||
+      refusedBy(old) !== refusedBy(pod) ||
+      !sameValue(old.metadata?.labels, pod.metadata?.labels) ||
+      !sameValue(old.spec, pod.spec)
+    );
+  }
 }
 
-function wantsPlacing(pod: Readonly<Pod>): boolean {
+function isUnplaced({ spec, metadata, status }: Readonly<Pod>): boolean {
   return (
-    !pod.spec?.nodeName &&
-    (pod.spec?.schedulerName ?? schedulerName) === schedulerName &&
-    (pod.spec?.schedulingGates ?? []).length === 0 &&
-    pod.metadata?.deletionTimestamp === undefined &&
-    pod.status?.phase !== 'Failed' &&
-    pod.status?.phase !== 'Succeeded'
+    !spec?.nodeName &&
+    metadata?.deletionTimestamp === undefined &&
+    status?.phase !== 'Failed' &&
+    status?.phase !== 'Succeeded'
   );
 }
 
-/** Whether an unbound pod may fit elsewhere than before. Its own status (our explanation) says nothing new. */
-function isNews(old: Readonly<Pod>, pod: Readonly<Pod>): boolean {
-  const refusedBy = ({ metadata }: Readonly<Pod>) => metadata?.annotations?.[refusedByAnnotation];
-  return !wantsPlacing(old) || refusedBy(old) !== refusedBy(pod) || !sameValue(old.spec, pod.spec);
+function isGated(pod: Readonly<Pod>): boolean {
+  return isUnplaced(pod) && (pod.spec?.schedulingGates ?? []).length > 0;
 }

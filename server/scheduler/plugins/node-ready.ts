@@ -1,4 +1,4 @@
-import { definePlugin } from '../plugin.ts';
+import { definePlugin, pureJudge } from '../plugin.ts';
 import { isTolerated, untolerated } from './taint-toleration.ts';
 
 const unschedulable = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
@@ -12,11 +12,13 @@ const unreachable = { key: 'node.kubernetes.io/unreachable', effect: 'NoSchedule
  */
 export const nodeReady = definePlugin({
   name: 'NodeReady',
-  filter({ pod }, node) {
-    if (node.unschedulable && !isTolerated(pod.spec?.tolerations, unschedulable))
-      return 'node(s) were unschedulable';
-    if (node.ready === 'True') return undefined;
-    const implied = node.ready === 'False' ? notReady : unreachable;
-    return isTolerated(pod.spec?.tolerations, implied) ? undefined : untolerated(implied);
-  },
+  open: pureJudge(({ pod: { spec } }) => ({
+    filter(node) {
+      if (node.unschedulable && !isTolerated(spec?.tolerations, unschedulable))
+        return 'node(s) were unschedulable';
+      if (node.ready === 'True') return undefined;
+      const implied = node.ready === 'False' ? notReady : unreachable;
+      return isTolerated(spec?.tolerations, implied) ? undefined : untolerated(implied);
+    },
+  })),
 });

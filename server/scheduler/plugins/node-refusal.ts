@@ -1,4 +1,4 @@
-import { definePlugin } from '../plugin.ts';
+import { definePlugin, pureJudge } from '../plugin.ts';
 
 /**
  * A device that refused this very pod knows better what it can run: it is not asked again while the refusal holds,
@@ -6,9 +6,13 @@ import { definePlugin } from '../plugin.ts';
  */
 export const nodeRefusal = definePlugin({
   name: 'NodeRefusal',
-  concerns: ({ refusals }) => refusals.size > 0,
-  filter({ refusals }, { name, changedAtMs }) {
-    const refusal = refusals.get(name);
-    return refusal && refusal.sinceMs >= changedAtMs ? 'node(s) refused the pod' : undefined;
-  },
+  open: pureJudge(({ refusals }) => {
+    if (refusals.size === 0) return undefined;
+    return {
+      filter({ name, changedAtMs }) {
+        const refusal = refusals.get(name);
+        return refusal && refusal.sinceMs >= changedAtMs ? 'node(s) refused the pod' : undefined;
+      },
+    };
+  }),
 });

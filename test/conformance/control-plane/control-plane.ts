@@ -131,6 +131,12 @@ export class ControlPlane implements AsyncDisposable {
     });
   }
 
+  async label(node: string, labels: Record<string, string>): Promise<void> {
+    await this.registry.mutate(nodeKind, { name: node }, ({ metadata }) => {
+      if (metadata) metadata.labels = { ...metadata.labels, ...labels };
+    });
+  }
+
   /** The device falls silent, or comes back. */
   async setReady(node: string, status: 'True' | 'Unknown'): Promise<void> {
     if (status === 'True') this.kubelets.connect(node);

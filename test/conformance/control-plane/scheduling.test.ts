@@ -29,7 +29,7 @@ suite('a pod that fits nowhere', () => {
     await plane.until('all say why', async () => (await plane.pods()).filter(unschedulable).length === 3);
     assert.equal(
       unschedulable((await plane.find(podKind, 'third')) ?? {})?.message,
-      '0/1 nodes are available: 1 Insufficient cpu.',
+      '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
     );
     const bound = async () => (await plane.pods()).filter(({ spec }) => spec?.nodeName).length;
     await plane.registry.delete(podKind, { namespace: 'default', name: 'first' });

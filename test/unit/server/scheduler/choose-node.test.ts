@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import type { Node, Pod, PodSpec } from '../../../../protocol/generated/models.ts';
 import { namedNodes } from '../../../../protocol/node-selection.ts';
 import { addRefusal } from '../../../../server/registry/refusals.ts';
-import { chooseNamedNode, chooseNode, explainNone } from '../../../../server/scheduler/choose-node.ts';
+import { chooseNode, explainNone } from '../../../../server/scheduler/choose-node.ts';
 import {
   createNodeState,
   type NodeState,
@@ -12,7 +12,7 @@ import {
   updateNode,
 } from '../../../../server/scheduler/node-state.ts';
 import { liveRefusals, podRequest } from '../../../../server/scheduler/pod-request.ts';
-import { schedulerPlugins } from '../../../../server/scheduler/registry.ts';
+import { schedulingWorld } from './scheduling-world.ts';
 
 interface NodeFacts {
   cpu?: string;
@@ -50,8 +50,14 @@ function pod(requests: Record<string, string> = {}, spec: Partial<PodSpec> = {})
   };
 }
 
-const choose = (object: Pod, nodes: NodeState[], start = 0) =>
-  chooseNode(podRequest(object), nodes, schedulerPlugins, start);
+const world = await schedulingWorld();
+after(() => world[Symbol.asyncDispose]());
+const ring = (nodes: NodeState[]) => ({
+  nodes,
+  nodeNamed: (name: string) => nodes.find((state) => state.name === name),
+});
+const choose = (object: Pod, nodes: NodeState[], start = 0, nowMs = 0) =>
+  chooseNode(world.judges(podRequest(object, liveRefusals(object, nowMs))), ring(nodes), start);
 const chosen = (object: Pod, nodes: NodeState[], start = 0) => {
   const choice = choose(object, nodes, start);
   return choice.type === 'node' ? choice.node.name : explainNone(choice);
@@ -129,8 +135,7 @@ test('a pod goes to a node that is not ready, cordoned or silent only when it to
 test('a device that refused the pod is asked again when the refusal has ended or the device has changed', () => {
   const refused = pod();
   addRefusal(refused, 'a', 1_000);
-  const placed = (nodes: NodeState[], nowMs: number) =>
-    chooseNode(podRequest(refused, liveRefusals(refused, nowMs)), nodes, schedulerPlugins, 0);
+  const placed = (nodes: NodeState[], nowMs: number) => choose(refused, nodes, 0, nowMs);
   const [a, b] = [node('a'), node('b', { unschedulable: true })];
   const choice = placed([a, b], 2_000);
   assert.equal(choice.type === 'none' && choice.reasons.get('node(s) refused the pod'), 1);
@@ -193,10 +198,19 @@ test('a pod that names its nodes is tried on these alone, with the words of a lo
   const anywhere = { matchExpressions: [{ key: 'k', operator: 'Exists' }] };
   assert.equal(namedNodes(pod({}, affine(term('b'), anywhere)).spec), undefined);
   const fleet = [node('a'), node('b', { cpu: '1' }), node('c')];
-  for (const cpu of ['1', '2']) {
-    const object = pod({ cpu }, affine(term('b')));
-    const named = chooseNamedNode(podRequest(object), fleet.slice(1, 2), schedulerPlugins, fleet.length);
-    const told = named.type === 'node' ? named.node.name : explainNone(named);
-    assert.equal(told, chosen(object, fleet));
-  }
+  const looked: string[] = [];
+  const watched = {
+    nodes: fleet,
+    nodeNamed: (name: string) => (looked.push(name), ring(fleet).nodeNamed(name)),
+  };
+  const told = (cpu: string) => {
+    const choice = chooseNode(world.judges(podRequest(pod({ cpu }, affine(term('b'))))), watched, 0);
+    return choice.type === 'node' ? choice.node.name : explainNone(choice);
+  };
+  assert.equal(told('1'), 'b');
+  assert.equal(
+    told('2'),
+    "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match Pod's node affinity/selector.",
+  );
+  assert.deepEqual(looked, ['b', 'b']);
 });
