@@ -137,8 +137,9 @@ async function startParts(
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
   const place = placeOf(api.port);
   const { usage } = devices;
+  const { schedulerProfiles } = config;
   const work = { registry, cache, kinds: served, bus, identity, access, usage, metrics, place, quotas };
-  await startWork(context, work, parts);
+  await startWork(context, { ...work, schedulerProfiles }, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
 }

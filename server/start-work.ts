@@ -8,6 +8,7 @@ import type { QuotaLedger } from './admission/quota/quota-ledger.ts';
 import type { ApiAccess } from './api/access/access.ts';
 import type { Bus } from './bus/bus.ts';
 import type { Cache } from './cache/informer.ts';
+import { ConfigError } from './config/server-config.ts';
 import {
   type CertificateApprover,
   certificateApprovingController,
@@ -26,6 +27,7 @@ import type { IssuePodToken } from './nodes/pod-tokens.ts';
 import { startNodes } from './nodes/start-nodes.ts';
 import { createEventRecorder } from './registry/event-recorder.ts';
 import type { Registry } from './registry/registry.ts';
+import { type ProfileSettings, unknownPlugins } from './scheduler/profiles.ts';
 import { schedulerPlugins } from './scheduler/registry.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 
@@ -33,6 +35,7 @@ import { startScheduler } from './scheduler/scheduler.ts';
 const lastingTokenSeconds = 20 * 365 * 24 * 3600;
 
 export interface WorkParts {
+  schedulerProfiles: readonly ProfileSettings[] | undefined;
   registry: Registry;
   kinds: KindSet;
   cache: Cache;
@@ -48,7 +51,7 @@ export interface WorkParts {
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 export async function startWork(
   { clock, random, log }: { clock: Clock; random: Random; log: Logger },
-  { registry, cache, kinds, bus, identity, access, usage, metrics, place, quotas }: WorkParts,
+  { registry, cache, kinds, bus, identity, access, usage, metrics, place, quotas, ...settings }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
@@ -85,7 +88,8 @@ export async function startWork(
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
   const plugins = schedulerPlugins;
-  parts.use(await startScheduler({ registry, cache, clock, log, events, plugins, metrics }));
+  const profiles = profilesOf(settings.schedulerProfiles);
+  parts.use(await startScheduler({ registry, cache, clock, log, events, plugins, profiles, metrics }));
 }
 
 function mayHaveCertificate({ authorize }: ApiAccess): CertificateApprover['may'] {
@@ -98,4 +102,13 @@ function mayHaveCertificate({ authorize }: ApiAccess): CertificateApprover['may'
     name: undefined,
   } as const;
   return async (user, subresource) => (await authorize(user, { ...asked, subresource })).allowed;
+}
+
+function profilesOf(
+  settings: readonly ProfileSettings[] | undefined,
+): readonly ProfileSettings[] | undefined {
+  const [unknown] = unknownPlugins(settings ?? [], schedulerPlugins);
+  if (unknown === undefined) return settings;
+  const names = schedulerPlugins.map(({ name }) => name).join(', ');
+  throw new ConfigError(`schedulerProfiles: there is no plugin ${unknown}; there are ${names}`);
 }

@@ -56,6 +56,16 @@ const schema = v.strictObject({
   serviceCidr: v.optional(v.string(), '10.96.0.0/12'),
   /** Ports that services open on every node, both ends among them. */
   serviceNodePortRange: v.optional(v.string(), '30000-32767'),
+  /** What pods may name in spec.schedulerName: which of the scheduler's plugins have a say, and how much (0 to 100). */
+  schedulerProfiles: v.optional(
+    v.array(
+      v.strictObject({
+        schedulerName: v.pipe(v.string(), v.minLength(1)),
+        disabled: v.optional(v.array(v.string())),
+        weights: v.optional(v.record(v.string(), v.pipe(v.number(), v.minValue(0), v.maxValue(100)))),
+      }),
+    ),
+  ),
   logLevel: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
   logFormat: v.optional(v.picklist(['json', 'text']), 'text'),
 });

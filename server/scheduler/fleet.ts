@@ -163,8 +163,9 @@ export class Fleet {
     }
   }
 
-  isNominated(uid: string): boolean {
-    return this.#nominations.has(uid);
+  /** Where room is kept for the pod. */
+  nominated(uid: string): NodeState | undefined {
+    return this.#nominations.get(uid);
   }
 
   /** Keeps room on the node for the pod, or on none. */

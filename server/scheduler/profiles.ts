@@ -25,6 +25,17 @@ export interface OpenJudge extends Judge {
 /** What all that concern a pod have to say of it, in the order of the plugins. */
 export type Judges = readonly OpenJudge[];
 
+/** Names in the settings that no plugin has. */
+export function unknownPlugins(
+  profiles: readonly ProfileSettings[],
+  definitions: readonly PluginDefinition[],
+): string[] {
+  const known = definitions.map(({ name }) => name);
+  return profiles
+    .flatMap(({ disabled = [], weights = {} }) => [...disabled, ...Object.keys(weights)])
+    .filter((name) => !known.includes(name));
+}
+
 export function openProfiles(
   profiles: readonly ProfileSettings[],
   definitions: readonly PluginDefinition[],

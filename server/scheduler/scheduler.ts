@@ -15,7 +15,9 @@ import type { Registry } from '../registry/registry.ts';
 import { type Choice, chooseNode, explainNone, fitsNode } from './choose-node.ts';
 import { evictVictims } from './evict-victims.ts';
 import { Fleet, type FleetObserver } from './fleet.ts';
+import { HopelessShapes } from './hopeless-shapes.ts';
 import type { NodeState } from './node-state.ts';
+import { PendingWrites } from './pending-writes.ts';
 import type { PluginDefinition } from './plugin.ts';
 import { claimsOf, liveRefusals, type PodRequest, podRequest } from './pod-request.ts';
 import { choosePreemption, explainNoPreemption, type Preemption } from './preemption.ts';
@@ -44,8 +46,6 @@ export interface SchedulerOptions {
 
 /** What speaks in events, and the profile of pods that name none. */
 const schedulerName = 'default-scheduler';
-/** Bindings and reports written side by side; the store commits them in groups. */
-const writesMax = 256;
 /** After so many placements, or so long, the event loop gets its turn. */
 const sliceMax = 50;
 const sliceMs = 5;
@@ -81,15 +81,15 @@ class Scheduler implements AsyncDisposable {
   readonly #helped = new Set<string>();
   /** Pods for which others were told to go, and from where, by key. */
   readonly #preempting = new Map<string, string>();
+  readonly #hopeless = new HopelessShapes();
   readonly #failures = new Map<string, number>();
   /** Pods that are tried again at a certain time. */
   readonly #timers = new Map<string, Timer>();
   #retryAll: Timer | undefined;
-  readonly #writes = new Set<Promise<void>>();
+  readonly #writes: PendingWrites;
   readonly #preparing = new Set<Promise<void>>();
   readonly #subscriptions = new DisposableStack();
   readonly #stop = new AbortController();
-  #onWritten: (() => void) | undefined;
   #start = 0;
   #draining = true;
   /** While pods are only thought away, nobody is helped. */
@@ -97,6 +97,7 @@ class Scheduler implements AsyncDisposable {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#writes = new PendingWrites(options.log);
     const { cache, registry } = options;
     this.#pods = cache.informer(podKind);
     this.#budgets = cache.informer(podDisruptionBudgetKind);
@@ -104,7 +105,10 @@ class Scheduler implements AsyncDisposable {
       fleet: this.#fleet,
       cache,
       registry,
-      retry: (mayHelp) => this.#queueHopeful(mayHelp),
+      retry: (mayHelp) => {
+        this.#hopeless.forget(mayHelp);
+        this.#queueHopeful(mayHelp);
+      },
     });
     this.#fleet.observe(this.#helpedElsewhere());
     this.#attempts = measureAttempts(options.metrics ?? createMetrics(), schedulerName, () => ({
@@ -131,12 +135,14 @@ class Scheduler implements AsyncDisposable {
     this.#subscriptions.dispose();
     this.#retryAll?.cancel();
     for (const timer of this.#timers.values()) timer.cancel();
-    this.#onWritten?.();
-    await Promise.all([...this.#preparing, ...this.#writes]);
+    await Promise.all(this.#preparing);
+    await this.#writes.ended();
   }
 
   #nodeChanged(change: CacheChange<Node>): void {
-    if (this.#fleet.applyNode(change, this.#options.clock.now())) this.#help(storedMeta(change.object).name);
+    const isNews = this.#fleet.applyNode(change, this.#options.clock.now());
+    if (isNews || change.type === 'deleted') this.#hopeless.forget(() => true);
+    if (isNews) this.#help(storedMeta(change.object).name);
   }
 
   #podChanged(change: CacheChange<Pod>): void {
@@ -149,7 +155,7 @@ class Scheduler implements AsyncDisposable {
       this.#fleet.nominate(podRequest(object), undefined);
       this.#forget(key);
       if (change.type !== 'deleted' && isGated(object) && this.#isOurs(object))
-        this.#track(reportUnschedulable(this.#options, object, gated));
+        this.#writes.track(reportUnschedulable(this.#options, object, gated));
     } else if (change.type === 'added' || this.#isNews(change.old, object)) {
       const { nominatedNodeName } = object.status ?? {};
       if (nominatedNodeName) this.#fleet.nominate(podRequest(object), nominatedNodeName);
@@ -158,7 +164,8 @@ class Scheduler implements AsyncDisposable {
   }
 
   #help(node: string | undefined): void {
-    if (node === undefined || this.#waiting.size + this.#preempting.size === 0) return;
+    if (node === undefined) return;
+    if (this.#waiting.size + this.#preempting.size + this.#hopeless.size === 0) return;
     this.#helped.add(node);
     this.#wake();
   }
@@ -166,10 +173,11 @@ class Scheduler implements AsyncDisposable {
   /** What is placed on one node, or goes from it, may let pods on other nodes: neighbours, spread. */
   #helpedElsewhere(): FleetObserver {
     const helped = (other: PodRequest, what: 'placed' | 'gone') => {
-      if (this.#waiting.size === 0 || this.#isImagining) return;
-      this.#queueHopeful((waiting) =>
-        this.#pluginsFor(waiting).some(({ plugin }) => plugin.helpedBy?.(waiting, other, what)),
-      );
+      if (this.#isImagining) return;
+      const mayHelp = (waiting: PodRequest) =>
+        this.#pluginsFor(waiting).some(({ plugin }) => plugin.helpedBy?.(waiting, other, what));
+      this.#hopeless.forget(mayHelp);
+      if (this.#waiting.size > 0) this.#queueHopeful(mayHelp);
     };
     return {
       podPlaced: (pod) => helped(pod, 'placed'),
@@ -229,7 +237,7 @@ class Scheduler implements AsyncDisposable {
       while (this.#queue.size > 0 || this.#helped.size > 0) {
         const until = clock.monotonic() + sliceMs;
         for (let done = 0; done < sliceMax && clock.monotonic() <= until; done += 1) {
-          while (this.#writes.size >= writesMax) await this.#written();
+          await this.#writes.room();
           if (this.#stop.signal.aborted) return;
           if (!this.#step()) break;
         }
@@ -262,7 +270,10 @@ class Scheduler implements AsyncDisposable {
   #offer(name: string): void {
     for (const [key, node] of this.#preempting) if (node === name) this.#queue.add(key);
     const state = this.#fleet.nodeNamed(name);
-    if (state) this.#queueHopeful((sample) => fitsNode(this.#judges(sample), state));
+    if (!state) return;
+    const mayHelp = (sample: PodRequest) => fitsNode(this.#judges(sample), state);
+    this.#hopeless.forget(mayHelp);
+    this.#queueHopeful(mayHelp);
   }
 
   #pluginsFor({ pod }: PodRequest): readonly OpenPlugin[] {
@@ -281,10 +292,11 @@ class Scheduler implements AsyncDisposable {
     const { clock } = this.#options;
     const began = clock.monotonic();
     const request = podRequest(pod, liveRefusals(pod, clock.now()));
-    const known = this.#fleet.isNominated(request.uid) ? undefined : this.#waiting.joinQueue(key, request);
+    const kept = this.#fleet.nominated(request.uid);
+    const known = kept ? undefined : this.#waiting.joinQueue(key, request);
     if (known !== undefined) return this.#wait(key, request, known);
     const judges = this.#judges(request);
-    const choice = chooseNode(judges, this.#fleet, this.#start);
+    const choice = this.#choose(request, judges, kept);
     if (choice.type === 'none') {
       this.#attempts.ended('unschedulable', clock.monotonic() - began);
       return this.#cannotPlace(key, request, { judges, choice });
@@ -297,6 +309,13 @@ class Scheduler implements AsyncDisposable {
     this.#bindWhenReady(key, request, { node: choice.node, began });
   }
 
+  /** Where room is kept for it alone, if it is there by now; else the best of all. */
+  #choose(request: PodRequest, judges: Judges, kept: NodeState | undefined): Choice {
+    if (kept && fitsNode(judges, kept)) return { type: 'node', node: kept, examined: 0 };
+    const found = kept ? undefined : this.#hopeless.recall(request);
+    return found ?? chooseNode(judges, this.#fleet, this.#start);
+  }
+
   #cannotPlace(
     key: string,
     request: PodRequest,
@@ -306,12 +325,14 @@ class Scheduler implements AsyncDisposable {
     if (this.#isRoomComing(key)) return this.#enqueueAfter(key, preemptedMs);
     const preemption = this.#imagine(() => this.#choosePreemption(request, judges, choice.curable));
     if (preemption) {
+      this.#hopeless.remember(request, choice);
+      this.#hopeless.spend(request, preemption.node);
       this.#waitNoLonger(key);
       this.#fleet.nominate(request, preemption.node.name);
       this.#preempting.set(key, preemption.node.name);
       this.#enqueueAfter(key, preemptedMs);
-      this.#track(reportUnschedulable(this.#options, request.pod, unschedulable(explanation)));
-      this.#track(evictVictims(this.#options, request, preemption));
+      this.#writes.track(reportUnschedulable(this.#options, request.pod, unschedulable(explanation)));
+      this.#writes.track(evictVictims(this.#options, request, preemption));
       return;
     }
     this.#preempting.delete(key);
@@ -351,9 +372,9 @@ class Scheduler implements AsyncDisposable {
       ({ plugin }) => plugin.beforeBinding?.bind(plugin) ?? [],
     );
     const bind = () => this.#bind(key, request.pod, { node: choice.node.name, began: choice.began });
-    if (before.length === 0 || claimsOf(request.pod).length === 0) return this.#track(bind());
+    if (before.length === 0 || claimsOf(request.pod).length === 0) return this.#writes.track(bind());
     const prepared = this.#prepare(request, choice.node, before)
-      .then(() => this.#track(bind()))
+      .then(() => this.#writes.track(bind()))
       .catch((error: unknown) => this.#notBound(key, request.uid, { node: choice.node.name, error }))
       .finally(() => this.#preparing.delete(prepared));
     this.#preparing.add(prepared);
@@ -408,30 +429,10 @@ class Scheduler implements AsyncDisposable {
   }
 
   #wait(key: string, { pod, refusals }: PodRequest, explanation: string): void {
-    this.#track(reportUnschedulable(this.#options, pod, unschedulable(explanation)));
+    this.#writes.track(reportUnschedulable(this.#options, pod, unschedulable(explanation)));
     if (refusals.size === 0) return;
     const ends = [...refusals.values()].map(({ untilMs }) => untilMs);
     this.#enqueueAfter(key, Math.max(0, Math.min(...ends) - this.#options.clock.now()));
-  }
-
-  #track(work: Promise<void>): void {
-    const tracked = work
-      .catch((error: unknown) => this.#options.log.warn('a scheduling step failed', { error }))
-      .finally(() => {
-        this.#writes.delete(tracked);
-        this.#onWritten?.();
-      });
-    this.#writes.add(tracked);
-  }
-
-  #written(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onWritten = () => {
-        this.#onWritten = undefined;
-        resolve();
-      };
-      if (this.#stop.signal.aborted) resolve();
-    });
   }
 
   #retryAllLater(): void {
