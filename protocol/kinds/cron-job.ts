@@ -99,7 +99,7 @@ function validateSpec(spec: CronJobSpec): StatusCause[] {
   ];
 }
 
-function validateSchedule(schedule: string, field: string): StatusCause[] {
+export function validateSchedule(schedule: string, field: string): StatusCause[] {
   if (schedule.includes('TZ')) {
     const detail = 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead';
     return [invalid(field, schedule, detail)];
@@ -115,7 +115,7 @@ function validateSchedule(schedule: string, field: string): StatusCause[] {
 
 const zonePart = /^[A-Za-z.\-_0-9+]{1,14}$/;
 
-function validateTimeZone(zone: string | undefined, field: string): StatusCause[] {
+export function validateTimeZone(zone: string | undefined, field: string): StatusCause[] {
   if (zone === undefined) return [];
   if (zone === '') return [invalid(field, zone, 'timeZone must be nil or non-empty string')];
   const parts = zone.split('/');

@@ -45,6 +45,7 @@ import { resourceQuotaKind } from './resource-quota.ts';
 import { resourceSliceKind } from './resource-slice.ts';
 import { roleKind } from './role.ts';
 import { roleBindingKind } from './role-binding.ts';
+import { rolloutPolicyKind } from './rollout-policy.ts';
 import { runtimeClassKind } from './runtime-class.ts';
 import { secretKind } from './secret.ts';
 import { serviceKind } from './service.ts';
@@ -118,6 +119,7 @@ export const kinds: readonly KindDefinition[] = [
   resourceSliceKind,
   customResourceDefinitionKind,
   apiServiceKind,
+  rolloutPolicyKind,
 ];
 
 /** The kind that a request's path names, or undefined. */

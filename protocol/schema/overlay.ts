@@ -1,3 +1,4 @@
+import { fleetSchemas } from './fleet-schemas.ts';
 import { metricsSchemas } from './metrics-schemas.ts';
 import type { Schema } from './schema.ts';
 import { intOrStringName, metaPrefix, microTimeName, quantityName, timeName } from './well-known.ts';
@@ -53,6 +54,7 @@ export const coreModels = [
 ];
 
 export const nativeSchemas: Record<string, Schema> = {
+  ...fleetSchemas,
   ...metricsSchemas,
   [timeName]: {
     type: 'string',

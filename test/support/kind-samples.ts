@@ -172,6 +172,9 @@ const samples: Readonly<Record<string, object>> = {
       devices: [{ name: 'gpu' }],
     },
   },
+  'fleet.flotilla.dev/v1alpha1 RolloutPolicy': {
+    spec: { batches: [{ name: 'canary', selector }, { percent: 20 }] },
+  },
   'scheduling.k8s.io/v1 PriorityClass': { value: 1000 },
   'storage.k8s.io/v1 CSIDriver': {},
   'storage.k8s.io/v1 CSINode': { spec: { drivers: [{ name: 'example.com', nodeID: 'n1' }] } },

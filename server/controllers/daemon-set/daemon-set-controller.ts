@@ -1,11 +1,17 @@
-import type { DaemonSet, DaemonSetStatus, Node, Pod } from '../../../protocol/generated/models.ts';
+import type {
+  ControllerRevision,
+  DaemonSet,
+  DaemonSetStatus,
+  Node,
+  Pod,
+} from '../../../protocol/generated/models.ts';
 import { sameValue } from '../../../protocol/kinds/cause.ts';
 import { daemonSetKind } from '../../../protocol/kinds/daemon-set.ts';
 import { nodeKind } from '../../../protocol/kinds/node.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { objectKey, splitKey, storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { adoptAndRelease } from '../adoption.ts';
-import { RevisionHistory, type Revisions, revisionHashLabel } from '../controller-revisions.ts';
+import { RevisionHistory, revisionHashLabel } from '../controller-revisions.ts';
 import { type ControllerContext, defineController } from '../define-controller.ts';
 import { ignoreGone } from '../expected-failures.ts';
 import { FailureBackoff } from '../failure-backoff.ts';
@@ -14,9 +20,12 @@ import { byControllerUid, orphansByNamespace } from '../indexes.ts';
 import { nameOf } from '../object-name.ts';
 import { Pacing } from '../pacing.ts';
 import { createPods, type PodWork, removePods } from '../pod-control.ts';
+import { PolicyBook } from '../rollout-policy/policy-book.ts';
 import { WriteFence } from '../write-fence.ts';
+
 import { buildPod, daemonTolerations, fitOf, isSilent, targetNode } from './node-fit.ts';
 import { type DaemonSetPlan, planDaemonSet } from './plan.ts';
+import { findRevision, hashOf, liveNames, rollBack, rulesOf, withTemplate } from './revisions.ts';
 
 /** Between two replacements of a pod that fails on a node. */
 const failedPodBackoff = { baseMs: 1_000, capMs: 15 * 60_000 };
@@ -34,6 +43,7 @@ export const daemonSetController = defineController({
     const history = new RevisionHistory<DaemonSet>(context, { kind: daemonSetKind, hashLabel });
     const backoff = new FailureBackoff(clock, failedPodBackoff);
     const pacing = new Pacing(clock);
+    const policies = new PolicyBook(context, { kind: daemonSetKind, owners: daemonSets, enqueue });
     const selectorOf = ({ spec }: Readonly<DaemonSet>) => spec?.selector;
     followControlled(context, { owners: daemonSets, controlled: pods, selectorOf, enqueue });
     followControlled(context, { owners: daemonSets, controlled: history.informer, selectorOf, enqueue });
@@ -50,8 +60,11 @@ export const daemonSetController = defineController({
     return async (key) => {
       const { namespace = '', name } = splitKey(key);
       const daemonSet = daemonSets.get(namespace, name);
-      if (!daemonSet) return [fence, history, pacing, backoff].forEach((part) => part.forget(key));
-      if (!fence.isOpen(key) || !history.isSettled(key)) return WriteFence.retry;
+      if (!daemonSet) {
+        [fence, history, pacing, backoff].forEach((part) => part.forget(key));
+        return policies.clean(key);
+      }
+      if (!fence.isOpen(key) || !history.isSettled(key) || !policies.isSettled(key)) return WriteFence.retry;
       const restMs = pacing.restMs(key);
       if (restMs > 0) return { requeueAfterMs: restMs };
       const work: PodWork<DaemonSet> = { context, kind: daemonSetKind, owner: daemonSet, fence, key };
@@ -68,17 +81,28 @@ export const daemonSetController = defineController({
       if (revisions === 'collided') return countCollision(context, daemonSet);
       const hash = revisions.newest.metadata?.labels?.[hashLabel] ?? '';
       const nowMs = clock.now();
+      await policies.clean(key, daemonSet);
+      const policy = policies.policyOf(daemonSet);
+      const rollout = rulesOf({ policy, policies, daemonSet, revisions, owned });
       const plan = pacing.run(key, () =>
-        planDaemonSet(daemonSet, { nodes: nodes.list(), pods: owned, hash, nowMs }),
+        planDaemonSet(daemonSet, { nodes: nodes.list(), pods: owned, hash, nowMs, rollout }),
       );
+      if (typeof policy !== 'string' && plan.rollout)
+        await policies.save(key, daemonSet, { policy, rollout: plan.rollout });
+      if (plan.rollBackTo !== undefined) return rollBack(context, daemonSet, revisions, plan.rollBackTo);
       const ended = dueOf(plan, backoff, key);
-      await execute(work, { plan, hash, ended: ended.due });
-      await history.truncate(key, daemonSet, revisions, liveNames(revisions, owned));
-      const waits = [plan.wakeAfterMs, ended.waitMs].filter((wait) => wait !== undefined);
-      return waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : undefined;
+      const stable = plan.rollout?.stableRevision;
+      await execute(work, { plan, hash, ended: ended.due, stable: findRevision(revisions, stable) });
+      await history.truncate(key, daemonSet, revisions, liveNames(revisions, owned, stable));
+      return soonest([plan.wakeAfterMs, ended.waitMs]);
     };
   },
 });
+
+function soonest(waits: readonly (number | undefined)[]): { requeueAfterMs: number } | undefined {
+  const known = waits.filter((wait) => wait !== undefined);
+  return known.length > 0 ? { requeueAfterMs: Math.min(...known) } : undefined;
+}
 
 function fits({ spec }: Readonly<DaemonSet>, node: Readonly<Node>): boolean {
   return fitOf({ template: spec?.template }, node, daemonTolerations(spec?.template?.spec)).mayStay;
@@ -110,13 +134,23 @@ function dueOf(
   return { due, waitMs };
 }
 
-async function execute(
-  work: PodWork<DaemonSet>,
-  { plan, hash, ended }: { plan: DaemonSetPlan; hash: string; ended: readonly Readonly<Pod>[] },
-): Promise<void> {
+interface Execution {
+  plan: DaemonSetPlan;
+  hash: string;
+  ended: readonly Readonly<Pod>[];
+  /** What nodes get that a rollout has not come to. */
+  stable: Readonly<ControllerRevision> | undefined;
+}
+
+async function execute(work: PodWork<DaemonSet>, { plan, hash, ended, stable }: Execution): Promise<void> {
   const { owner, context } = work;
   for (const pod of ended) tellEnded(work, pod);
   const wanted = plan.create.map((node) => buildPod(owner, node, hash));
+  if (plan.createStable.length > 0) {
+    const before = stable ? withTemplate(owner, stable) : owner;
+    const stableHash = stable ? hashOf(stable) : hash;
+    wanted.push(...plan.createStable.map((node) => buildPod(before, node, stableHash)));
+  }
   const failure = (await createPods(work, wanted)) ?? (await removePods(work, [...plan.remove, ...ended]));
   await writeStatus(context, owner, plan.status);
   if (failure) throw new Error(failure.message);
@@ -133,12 +167,6 @@ function tellEnded({ context, owner }: PodWork<DaemonSet>, pod: Readonly<Pod>): 
       ? `Found failed daemon pod ${where}, will try to kill it`
       : `Found succeeded daemon pod ${where}, will try to delete it`,
   });
-}
-
-function liveNames({ old }: Revisions, pods: readonly Readonly<Pod>[]): ReadonlySet<string> {
-  const hashes = new Set(pods.map(({ metadata }) => metadata?.labels?.[revisionHashLabel]));
-  const live = old.filter(({ metadata }) => hashes.has(metadata?.labels?.[revisionHashLabel]));
-  return new Set(live.map((revision) => storedMeta(revision).name));
 }
 
 async function countCollision(context: ControllerContext, daemonSet: Readonly<DaemonSet>): Promise<void> {

@@ -51,6 +51,13 @@ export function isSilent(node: Readonly<Node>): boolean {
   return node.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown';
 }
 
+/** Since when, milliseconds since 1970; undefined for a device that is heard. */
+export function silentSinceMs(node: Readonly<Node>): number | undefined {
+  if (!isSilent(node)) return undefined;
+  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
+  return Date.parse(ready?.lastTransitionTime ?? '') || 0;
+}
+
 /** `tolerations`: as `daemonTolerations` gives them for the template; worked out once for all nodes. */
 export function fitOf(
   { template }: { template: Readonly<PodTemplateSpec> | undefined },

@@ -5,7 +5,10 @@ import type { NodeFit } from './node-fit.ts';
 export interface NodeRecord {
   name: string;
   fit: NodeFit;
+  labels: Readonly<Record<string, string>>;
   silent: boolean;
+  /** Since when, milliseconds since 1970; undefined when it is heard. */
+  silentSinceMs: number | undefined;
   /** The oldest first, bound ones before others. */
   pods: readonly Readonly<Pod>[];
 }

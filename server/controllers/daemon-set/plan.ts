@@ -1,10 +1,12 @@
 import type { DaemonSet, DaemonSetStatus, Node, Pod } from '../../../protocol/generated/models.ts';
+import type { WorkloadRollout } from '../../../protocol/kinds/rollout-policy.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { revisionHashLabel } from '../controller-revisions.ts';
 import { isPodAvailable, isPodReady, readySinceMs } from '../pod-state.ts';
-import { daemonTolerations, fitOf, isSilent, targetNode } from './node-fit.ts';
+import { daemonTolerations, fitOf, silentSinceMs, targetNode } from './node-fit.ts';
 import { failedSilently, isGoing, type NodeRecord, type PodJudge } from './node-record.ts';
 import { planRollingUpdate } from './rolling-update.ts';
+import { gateOf, openGate, type RolloutGate, type RolloutRules } from './rollout-gate.ts';
 
 /**
  * What to do for one DaemonSet, given the nodes, the pods it controls and the time. Pure. Rules: one pod on each node
@@ -14,14 +16,20 @@ import { planRollingUpdate } from './rolling-update.ts';
  * unless it took the newest pod and fell silent before that was available, which is a failure.
  */
 export interface DaemonSetPlan {
-  /** Names of the nodes that get a pod. */
+  /** Names of the nodes that get a pod of the newest revision. */
   create: string[];
+  /** Of those that get one of the revision before, for a rollout has not come to them yet. */
+  createStable: string[];
   remove: Readonly<Pod>[];
   /** Pods that ended by themselves; they go too, those that failed not at once again and again. */
   ended: Readonly<Pod>[];
   status: DaemonSetStatus;
   /** When the plan changes by time alone. */
   wakeAfterMs: number | undefined;
+  /** Of the rollout, where a policy is followed; to be written before anything else is done. */
+  rollout: WorkloadRollout | undefined;
+  /** Hash of the revision that the DaemonSet shall get back. */
+  rollBackTo: string | undefined;
 }
 
 export interface DaemonSetFacts {
@@ -31,6 +39,8 @@ export interface DaemonSetFacts {
   /** Of the template as it is now, as pods bear it. */
   hash: string;
   nowMs: number;
+  /** Whose policy says what may be updated; 'held' when that policy cannot be had. */
+  rollout?: RolloutRules | 'held' | undefined;
 }
 
 /** One round never makes or removes more than this (Kubernetes' burst). */
@@ -44,26 +54,50 @@ export function planDaemonSet(daemonSet: Readonly<DaemonSet>, facts: DaemonSetFa
   };
   const { records, strays } = recordsOf(daemonSet, facts);
   const status = statusOf(daemonSet, records, judge);
+  const gate = findGate(daemonSet, facts, { records, judge });
   const plan: DaemonSetPlan = {
     create: [],
+    createStable: [],
     remove: [],
     ended: [],
     status,
-    wakeAfterMs: nextAvailability(facts, minReadySeconds),
+    wakeAfterMs: earliest(nextAvailability(facts, minReadySeconds), gate.changesAtMs - facts.nowMs),
+    rollout: gate.rollout,
+    rollBackTo: gate.rollBackTo,
   };
   if (daemonSet.metadata?.deletionTimestamp !== undefined) return plan;
   const surges = surgeOf(daemonSet);
   plan.remove.push(...strays);
-  for (const record of records) manageNode(plan, record, judge, surges);
-  const settled = plan.create.length + plan.remove.length + plan.ended.length === 0;
+  for (const record of records) manageNode(plan, record, { judge, gate, surges });
+  const made = plan.create.length + plan.createStable.length;
+  const settled = made + plan.remove.length + plan.ended.length === 0;
   if (settled && daemonSet.spec?.updateStrategy?.type !== 'OnDelete') {
-    const update = planRollingUpdate(daemonSet, records, judge, status.desiredNumberScheduled);
+    const update = planRollingUpdate(daemonSet, records, {
+      judge,
+      gate,
+      desired: status.desiredNumberScheduled,
+    });
     plan.create.push(...update.create);
     plan.remove.push(...update.remove);
   }
   plan.create.length = Math.min(plan.create.length, burstReplicas);
+  plan.createStable.length = Math.min(plan.createStable.length, burstReplicas - plan.create.length);
   plan.remove.length = Math.min(plan.remove.length, burstReplicas);
   return plan;
+}
+
+function findGate(
+  daemonSet: Readonly<DaemonSet>,
+  { rollout, hash, nowMs }: DaemonSetFacts,
+  { records, judge }: { records: readonly NodeRecord[]; judge: PodJudge },
+): RolloutGate {
+  if (rollout === undefined || rollout === 'held') return openGate(rollout === 'held');
+  return gateOf(daemonSet, rollout, { records, judge, hash, nowMs });
+}
+
+function earliest(waitMs: number | undefined, otherMs: number): number | undefined {
+  const least = Math.min(waitMs ?? Number.POSITIVE_INFINITY, otherMs);
+  return Number.isFinite(least) ? Math.max(1, least) : undefined;
 }
 
 /** `strays`: unbound pods for nodes that are not there (bound ones are the node lifecycle's to remove). */
@@ -82,12 +116,14 @@ function recordsOf(
   }
   const records: NodeRecord[] = [];
   for (const node of nodes) {
-    const { name } = storedMeta(node);
+    const { name, labels = {} } = storedMeta(node);
     const there = byNode.get(name) ?? [];
     byNode.delete(name);
     const fit = fitOf({ template }, node, tolerations);
     if (!fit.shouldRun && there.length === 0) continue;
-    records.push({ name, fit, silent: isSilent(node), pods: there.sort(byAge) });
+    const silentSince = silentSinceMs(node);
+    const silent = silentSince !== undefined;
+    records.push({ name, labels, fit, silent, silentSinceMs: silentSince, pods: there.sort(byAge) });
   }
   const homeless = [...byNode.values()].flat();
   const strays = homeless.filter((pod) => !pod.spec?.nodeName && !isGoing(pod));
@@ -108,14 +144,18 @@ function surgeOf({ spec }: Readonly<DaemonSet>): boolean {
 }
 
 /** Brings one node to one pod, whatever revision it is of (source: pkg/controller/daemon, podsShouldBeOnNode). */
-function manageNode(plan: DaemonSetPlan, record: NodeRecord, judge: PodJudge, surges: boolean): void {
+function manageNode(
+  plan: DaemonSetPlan,
+  record: NodeRecord,
+  { judge, gate, surges }: { judge: PodJudge; gate: RolloutGate; surges: boolean },
+): void {
   const { name, fit, silent, pods } = record;
   if (!fit.mayStay && !fit.shouldRun) {
     plan.remove.push(...pods.filter((pod) => !isGoing(pod)));
     return;
   }
   if (pods.length === 0) {
-    if (fit.shouldRun && !silent) plan.create.push(name);
+    if (fit.shouldRun && !silent) (gate.getsNewest(name) ? plan.create : plan.createStable).push(name);
     return;
   }
   const staying = pods.filter((pod) => !isGoing(pod));
@@ -124,17 +164,22 @@ function manageNode(plan: DaemonSetPlan, record: NodeRecord, judge: PodJudge, su
   const running = staying.filter((pod) => !ended.includes(pod));
   if (running.length < 2) return;
   if (!surges) plan.remove.push(...running.slice(1));
-  else plan.remove.push(...surplusOfSurge(running, judge));
+  else plan.remove.push(...surplusOfSurge(running, judge, gate.mayReplace(name)));
 }
 
 /** Of each revision the oldest stays, and the old one only until the new one is available. */
-function surplusOfSurge(running: readonly Readonly<Pod>[], judge: PodJudge): Readonly<Pod>[] {
+function surplusOfSurge(
+  running: readonly Readonly<Pod>[],
+  judge: PodJudge,
+  mayReplace: boolean,
+): Readonly<Pod>[] {
   const updated = running.filter(judge.isUpdated);
   const outdated = running.filter((pod) => !judge.isUpdated(pod));
   const surplus = [...updated.slice(1), ...outdated.slice(1)];
   const [oldest] = outdated;
   const [newer] = updated;
-  if (oldest && newer && (!isPodReady(oldest) || judge.isAvailable(newer))) surplus.push(oldest);
+  if (mayReplace && oldest && newer && (!isPodReady(oldest) || judge.isAvailable(newer)))
+    surplus.push(oldest);
   return surplus;
 }
 

@@ -1,6 +1,7 @@
 import type { DaemonSet, Pod } from '../../../protocol/generated/models.ts';
 import { resolveIntOrPercent } from '../../../protocol/kinds/int-or-percent.ts';
 import { failedSilently, isGoing, type NodeRecord, type PodJudge } from './node-record.ts';
+import type { RolloutGate } from './rollout-gate.ts';
 
 /**
  * One step of an update of pods that stand one on each node. Without surge old pods are deleted, and making the new
@@ -15,11 +16,11 @@ export interface UpdateStep {
 export function planRollingUpdate(
   daemonSet: Readonly<DaemonSet>,
   records: readonly NodeRecord[],
-  judge: PodJudge,
-  desired: number,
+  { judge, gate, desired }: { judge: PodJudge; gate: RolloutGate; desired: number },
 ): UpdateStep {
   const { maxSurge, maxUnavailable } = boundsOf(daemonSet, desired);
-  return maxSurge > 0 ? surge(records, judge, maxSurge) : replace(records, judge, maxUnavailable);
+  const parts = { judge, gate };
+  return maxSurge > 0 ? surge(records, parts, maxSurge) : replace(records, parts, maxUnavailable);
 }
 
 function boundsOf(
@@ -42,7 +43,16 @@ function pairOf({ pods }: NodeRecord, judge: PodJudge) {
   return { updated: updated[0], outdated: outdated[0] };
 }
 
-function replace(records: readonly NodeRecord[], judge: PodJudge, maxUnavailable: number): UpdateStep {
+interface UpdateParts {
+  judge: PodJudge;
+  gate: RolloutGate;
+}
+
+function replace(
+  records: readonly NodeRecord[],
+  { judge, gate }: UpdateParts,
+  maxUnavailable: number,
+): UpdateStep {
   let unavailable = 0;
   const free: Readonly<Pod>[] = [];
   const candidates: Readonly<Pod>[] = [];
@@ -55,14 +65,18 @@ function replace(records: readonly NodeRecord[], judge: PodJudge, maxUnavailable
     const pair = pairOf(record, judge);
     if (!pair || Boolean(pair.updated) === Boolean(pair.outdated)) unavailable += 1;
     else if (pair.updated) unavailable += judge.isAvailable(pair.updated) ? 0 : 1;
-    else if (pair.outdated) (judge.isAvailable(pair.outdated) ? candidates : free).push(pair.outdated);
+    else if (pair.outdated) {
+      const isAvailable = judge.isAvailable(pair.outdated);
+      if (gate.mayReplace(record.name)) (isAvailable ? candidates : free).push(pair.outdated);
+      else unavailable += isAvailable ? 0 : 1;
+    }
   }
   // What is broken already is missing too, though replacing it costs nothing (Kubernetes does not count it).
   const room = Math.max(0, maxUnavailable - unavailable - free.length);
   return { create: [], remove: [...free, ...candidates.slice(0, room)] };
 }
 
-function surge(records: readonly NodeRecord[], judge: PodJudge, maxSurge: number): UpdateStep {
+function surge(records: readonly NodeRecord[], { judge, gate }: UpdateParts, maxSurge: number): UpdateStep {
   let surging = 0;
   const free: string[] = [];
   const candidates: string[] = [];
@@ -77,8 +91,9 @@ function surge(records: readonly NodeRecord[], judge: PodJudge, maxSurge: number
     if (!outdated) {
       surging += failedSilently(record, judge) ? 1 : 0;
     } else if (!updated) {
-      if (record.fit.shouldRun) (judge.isAvailable(outdated) ? candidates : free).push(record.name);
-    } else if (judge.isAvailable(updated)) {
+      if (record.fit.shouldRun && gate.mayReplace(record.name))
+        (judge.isAvailable(outdated) ? candidates : free).push(record.name);
+    } else if (judge.isAvailable(updated) && gate.mayReplace(record.name)) {
       remove.push(outdated);
     } else {
       surging += 1;

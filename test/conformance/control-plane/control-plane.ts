@@ -8,6 +8,7 @@ import { namespaceKind } from '../../../protocol/kinds/namespace.ts';
 import { nodeKind } from '../../../protocol/kinds/node.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { kinds } from '../../../protocol/kinds/registry.ts';
+import { timestamp } from '../../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../../protocol/status.ts';
 import { createAdmission } from '../../../server/admission/create-admission.ts';
 import { toleratingSilence } from '../../../server/admission/plugins/default-toleration-seconds.ts';
@@ -142,7 +143,8 @@ export class ControlPlane implements AsyncDisposable {
     if (status === 'True') this.kubelets.connect(node);
     else this.kubelets.disconnect(node);
     const change = (draft: Node) => {
-      draft.status = { ...draft.status, conditions: [{ type: 'Ready', status }] };
+      const lastTransitionTime = timestamp(this.clock.now());
+      draft.status = { ...draft.status, conditions: [{ type: 'Ready', status, lastTransitionTime }] };
     };
     await this.registry.mutate(nodeKind, { name: node }, change, { subresource: 'status' });
   }

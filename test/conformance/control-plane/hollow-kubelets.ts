@@ -94,7 +94,8 @@ export class HollowKubelets {
       const scheduled = (draft.status.conditions ?? []).filter(({ type }) => type === 'PodScheduled');
       const lastTransitionTime = timestamp(this.#clock.now());
       const readiness = { type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime };
-      draft.status = { ...draft.status, phase: 'Running', conditions: [...scheduled, readiness] };
+      const startTime = lastTransitionTime;
+      draft.status = { ...draft.status, phase: 'Running', startTime, conditions: [...scheduled, readiness] };
     };
     await this.#registry.mutate(podKind, { namespace, name }, change, { subresource: 'status' });
   }

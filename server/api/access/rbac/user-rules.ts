@@ -72,6 +72,7 @@ export const viewRules: readonly PolicyRule[] = [
   rule(read, ['autoscaling'], ['horizontalpodautoscalers', 'horizontalpodautoscalers/status']),
   rule(read, ['batch'], ['jobs', 'cronjobs', 'cronjobs/status', 'jobs/status']),
   rule(read, ['policy'], ['poddisruptionbudgets', 'poddisruptionbudgets/status']),
+  rule(read, ['fleet.flotilla.dev'], ['rolloutpolicies', 'rolloutpolicies/status']),
   rule(read, ['networking.k8s.io'], ['networkpolicies', 'ingresses', 'ingresses/status']),
 ];
 
@@ -104,6 +105,7 @@ export const editRules: readonly PolicyRule[] = [
   rule(write, ['autoscaling'], ['horizontalpodautoscalers']),
   rule(write, ['batch'], ['jobs', 'cronjobs']),
   rule(write, ['policy'], ['poddisruptionbudgets']),
+  rule(write, ['fleet.flotilla.dev'], ['rolloutpolicies']),
   rule(write, ['networking.k8s.io'], ['networkpolicies', 'ingresses']),
   rule(readWrite, ['coordination.k8s.io'], ['leases']),
 ];

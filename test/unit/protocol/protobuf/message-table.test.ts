@@ -9,7 +9,7 @@ import { metaPrefix } from '../../../../protocol/schema/well-known.ts';
 const typeMeta = ['apiVersion', 'kind'];
 
 /** Groups outside k8s.io/api, whose clients send JSON or nothing. */
-const withoutMessages = /^io\.k8s\.(?:apiextensions-apiserver|kube-aggregator|metrics)\./;
+const withoutMessages = /^(?:io\.k8s\.(?:apiextensions-apiserver|kube-aggregator|metrics)|dev\.flotilla)\./;
 
 test('the message of every schema has the fields of the schema, of the same types', () => {
   const structs = Object.entries(schemas).filter(
