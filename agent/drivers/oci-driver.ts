@@ -11,7 +11,9 @@ import type {
   ExecOptions,
   ExecProcess,
   LogOptions,
-  PullPolicy,
+  PulledImage,
+  PullOptions,
+  RegistryCredential,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -52,9 +54,10 @@ import {
   findEngine,
 } from './oci/engine.ts';
 import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
-import { parseContainerState, parseImageId, parseSandboxState } from './oci/inspect-output.ts';
+import { parseContainerState, parseImage, parseSandboxState } from './oci/inspect-output.ts';
 import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
 import { pauseArchitecture } from './oci/pause-program.ts';
+import { openPullFiles, type PullFiles, removePullFiles } from './oci/pull-files.ts';
 import { createPidWatch, type PidWatch } from './pid-watch.ts';
 
 /**
@@ -79,6 +82,7 @@ const exitLookMs = 500;
 /** For engines whose processes cannot be seen from here. */
 const unseenLookMs = 10_000;
 const rememberedImagesMax = 256;
+const arrivalLookMs = 10_000;
 
 export function createOciDriver(options: OciDriverOptions): RuntimeDriver {
   return new OciDriver(options);
@@ -111,6 +115,7 @@ class OciDriver implements RuntimeDriver {
       const finding = await findEngine(command);
       if (finding.engine) {
         this.#engine = Promise.resolve(finding.engine);
+        await removePullFiles(this.#pullFolder);
         const version = `${command}://${finding.engine.version}`;
         return { available: true, version, message: describeEngine(finding.engine) };
       }
@@ -134,7 +139,7 @@ class OciDriver implements RuntimeDriver {
     const args = runSandboxArguments(engine, pod, { ...this.#options, image: pauseImage });
     let answer = await this.#call(args);
     if (answer.exitCode !== 0 && (await this.#exists(name))) answer = await this.#call(['start', name]);
-    else if (answer.exitCode !== 0 && (await this.#imageId(pauseImage)) === undefined) {
+    else if (answer.exitCode !== 0 && !(await this.#image(pauseImage))) {
       await this.#loadPauseImage(engine);
       answer = await this.#call(args);
     }
@@ -221,7 +226,7 @@ class OciDriver implements RuntimeDriver {
     if (state === 'created') await this.#removeAll([name]);
     if (answer.exitCode === 126 || answer.exitCode === 127)
       throw new DriverError('RunContainerError', answer.message);
-    if ((await this.#imageId(spec.image)) === undefined)
+    if (!(await this.#image(spec.image)))
       throw new DriverError(
         'ErrImageNeverPull',
         `image ${spec.image} is not on this device: ${answer.message}`,
@@ -256,6 +261,10 @@ class OciDriver implements RuntimeDriver {
     return join(this.#options.stateDir, 'oci');
   }
 
+  get #pullFolder(): { folder: string; owner: string } {
+    return { folder: this.#filesRoot, owner: this.#options.owner };
+  }
+
   async inspect(handle: ContainerHandle): Promise<ContainerState> {
     const name = containerName(handle);
     if (this.#created.has(name)) return { state: 'created' };
@@ -271,14 +280,12 @@ class OciDriver implements RuntimeDriver {
     return { [Symbol.dispose]: () => void this.#hints.delete(onHint) };
   }
 
-  async pull(
-    image: string,
-    { policy, signal }: { policy: PullPolicy; signal: AbortSignal },
-  ): Promise<{ imageId: string }> {
+  async pull(image: string, options: PullOptions): Promise<PulledImage> {
+    const { policy, signal } = options;
     if (!isImageReference(image)) throw invalidName(image);
-    const present =
-      policy === 'Always' && !isLocalOnly(image) ? undefined : await this.#imageId(image, signal);
-    if (present !== undefined) return { imageId: present };
+    const asksAlways = policy === 'Always' && !isLocalOnly(image);
+    const present = asksAlways ? undefined : await this.#image(image, signal);
+    if (present) return present;
     if (policy === 'Never')
       throw new DriverError(
         'ErrImageNeverPull',
@@ -286,12 +293,49 @@ class OciDriver implements RuntimeDriver {
       );
     if (isLocalOnly(image))
       throw new DriverError('ErrImagePull', `${image} is not on this device, and localhost/ is no registry`);
-    const args = ['pull', '--quiet', qualifiedReference(image)];
-    const answer = await this.#call(args, { timeoutMs: engineTimeoutMs.pull, signal });
-    if (answer.exitCode !== 0) throw new DriverError('ErrImagePull', answer.message);
-    const imageId = await this.#imageId(image, signal);
-    if (imageId === undefined) throw new DriverError('ErrImagePull', `${image} was pulled and is not there`);
-    return { imageId };
+    const fetching = options.fetching ?? ((fetch) => fetch());
+    return fetching(async () => {
+      // Another pod may have fetched it while this one waited for its turn.
+      const fetched = asksAlways ? undefined : await this.#image(image, signal);
+      return fetched ?? this.#fetch(image, options);
+    });
+  }
+
+  async #fetch(image: string, options: PullOptions): Promise<PulledImage> {
+    const { credentials = [], signal } = options;
+    const failures: string[] = [];
+    for (const credential of credentials.length > 0 ? credentials : [undefined]) {
+      const answer = await this.#fetchOnce(image, credential, options);
+      if (answer.exitCode === 0) {
+        const found = await this.#image(image, signal);
+        if (found) return found;
+        throw new DriverError('ErrImagePull', `${image} was pulled and is not there`);
+      }
+      failures.push(answer.message);
+    }
+    throw new DriverError('ErrImagePull', [...new Set(failures)].join('; '));
+  }
+
+  async #fetchOnce(
+    image: string,
+    credential: RegistryCredential | undefined,
+    { signal, onArrived }: PullOptions,
+  ): Promise<EngineAnswer> {
+    const engine = await this.#findEngine();
+    await using files = await openPullFiles({ ...this.#pullFolder, engine, credential });
+    using _measuring = onArrived && this.#measure(files, onArrived);
+    const call = { timeoutMs: engineTimeoutMs.pull, signal, environment: files.environment };
+    return await this.#call(['pull', '--quiet', qualifiedReference(image)], call);
+  }
+
+  #measure(files: PullFiles, onArrived: (bytes: number) => void): Disposable {
+    const { clock } = this.#options;
+    const look = () => {
+      void files.arrivedBytes().then(onArrived);
+      timer = clock.after(arrivalLookMs, look, { unref: true });
+    };
+    let timer = clock.after(arrivalLookMs, look, { unref: true });
+    return { [Symbol.dispose]: () => timer.cancel() };
   }
 
   async *logs(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array> {
@@ -392,18 +436,19 @@ class OciDriver implements RuntimeDriver {
   }
 
   /** Undefined when it is not on this device. Under the name as given an engine also finds what was built here. */
-  async #imageId(image: string, signal?: AbortSignal): Promise<string | undefined> {
+  async #image(image: string, signal?: AbortSignal): Promise<PulledImage | undefined> {
     const names = [...new Set([image, qualifiedReference(image)])];
     const call = { timeoutMs: engineTimeoutMs.query, ...(signal ? { signal } : {}) };
-    const imageId = parseImageId((await this.#call(['image', 'inspect', ...names], call)).stdout);
+    const { stdout } = await this.#call(['image', 'inspect', ...names], call);
+    const found = parseImage(stdout, qualifiedReference(image));
     this.#imageIds.delete(image);
-    if (imageId === undefined) return undefined;
+    if (!found) return undefined;
     for (const oldest of this.#imageIds.keys()) {
       if (this.#imageIds.size < rememberedImagesMax) break;
       this.#imageIds.delete(oldest);
     }
-    this.#imageIds.set(image, imageId);
-    return imageId;
+    this.#imageIds.set(image, found.imageId);
+    return found;
   }
 
   async #removeAll(names: readonly string[]): Promise<void> {
@@ -418,7 +463,11 @@ class OciDriver implements RuntimeDriver {
 }
 
 function invalidName(image: string): DriverError {
-  return new DriverError('InvalidImageName', `${JSON.stringify(image)} is not an image's name`);
+  const name = JSON.stringify(image);
+  return new DriverError(
+    'InvalidImageName',
+    `Failed to apply default image tag ${name}: couldn't parse image name ${name}: invalid reference format`,
+  );
 }
 
 function logArguments(options: LogOptions): string[] {

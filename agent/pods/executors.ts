@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { ContainerHandle, ContainerState, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
+import { fetchImage, type ImageFetching } from '../images/fetch-image.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import type { Limiter } from './limiter.ts';
 import { leastGraceMs } from './plan-ending.ts';
@@ -17,7 +18,7 @@ export interface ExecutorOptions {
    * wait.
    */
   operations: Limiter;
-  pulls: Limiter;
+  images: ImageFetching;
   volumes: PodVolumes;
 }
 
@@ -35,7 +36,7 @@ export async function execute(
 }
 
 export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
-  const { driver, clock, operations, pulls, volumes } = options;
+  const { driver, clock, operations, images, volumes } = options;
   return {
     createSandbox: ({ spec }) =>
       operations.run(async () => {
@@ -55,12 +56,10 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
       await volumes.remove(podUid);
       return { type: 'volumesRemoved' };
     },
-    async pullImage({ container, image, policy }, signal) {
-      const { imageId } = await pulls.run(
-        async () => (await driver.pull?.(image, { policy, signal })) ?? { imageId: '' },
-        signal,
-      );
-      return { type: 'imagePulled', container, image, imageId };
+    async pullImage(step, signal) {
+      const { container, image } = step;
+      const found = await fetchImage(driver, step, images, signal);
+      return { type: 'imagePulled', container, image, ...found };
     },
     runContainer: (details) =>
       operations.run(async () => {

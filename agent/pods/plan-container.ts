@@ -17,7 +17,7 @@ import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
 import type { Failure, Now, PodState } from './pod-state.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
-import { containerTarget, hookTarget, imageTarget } from './steps.ts';
+import { containerTarget, hookTarget, imageTarget, type PullImage } from './steps.ts';
 import { terminationMessagePathDefault } from './termination-message.ts';
 
 export type ContainerRole = 'init' | 'main' | 'ephemeral';
@@ -224,9 +224,14 @@ export function planImage(input: RunInput, container: Container): PartPlan & { p
   const policy = pullPolicy(container, state.record.containers[container.name]?.image === image);
   return {
     present: false,
-    steps: [{ type: 'pullImage', container: container.name, image, policy }],
+    steps: [{ type: 'pullImage', container: container.name, image, policy, ...pulledWith(input.pod) }],
     ...shown,
   };
+}
+
+function pulledWith({ metadata, spec }: Pod): Pick<PullImage, 'podUid' | 'namespace' | 'secrets'> {
+  const secrets = (spec?.imagePullSecrets ?? []).flatMap(({ name }) => (name ? [name] : []));
+  return { podUid: metadata?.uid ?? '', namespace: metadata?.namespace ?? '', secrets };
 }
 
 function pullProblem(failure: Failure, image: string, now: Now): Reason {

@@ -1,4 +1,5 @@
 import type { PodEvent as ReportedEvent } from '../../protocol/topics/sync.ts';
+import { durationWords } from '../images/words.ts';
 import type { ProbeTarget } from '../probes/prober.ts';
 import type { Outcome } from '../probes/take-action.ts';
 import type { Reason } from './plan-parts.ts';
@@ -16,8 +17,7 @@ export function announce(event: PodEvent): Announcement | undefined {
     return { type: 'Normal', reason: 'Killing', message, container };
   }
   if (event.type === 'imagePulled') {
-    const message = `Container image "${event.image}" is present on machine`;
-    return { type: 'Normal', reason: 'Pulled', message, container: event.container };
+    return { type: 'Normal', reason: 'Pulled', message: pulled(event), container: event.container };
   }
   if (event.type === 'containerStarted') {
     const { container } = event.handle;
@@ -34,6 +34,13 @@ export function announce(event: PodEvent): Announcement | undefined {
   return undefined;
 }
 
+function pulled({ image, fetched }: Extract<PodEvent, { type: 'imagePulled' }>): string {
+  if (!fetched) return `Container image "${image}" already present on machine`;
+  const { durationMs, waitedMs, sizeBytes } = fetched;
+  const [took, withWaiting] = [durationMs, durationMs + waitedMs].map(durationWords);
+  return `Successfully pulled image "${image}" in ${took} (${withWaiting} including waiting). Image size: ${sizeBytes} bytes.`;
+}
+
 /** What a probe found, as kubelet says it. */
 export function announceProbe(
   { container, kind }: Pick<ProbeTarget, 'container' | 'kind'>,
@@ -45,14 +52,18 @@ export function announceProbe(
   return warning('Unhealthy', `${probe} ${what}: ${message}`, container);
 }
 
-function announceFailure({ step, message }: Extract<PodEvent, { type: 'failed' }>): Announcement | undefined {
+function announceFailure({
+  step,
+  code,
+  message,
+}: Extract<PodEvent, { type: 'failed' }>): Announcement | undefined {
   switch (step.type) {
     case 'createSandbox':
       return warning('FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
     case 'prepareVolumes':
       return warning('FailedMount', message);
     case 'pullImage':
-      return warning('Failed', `Failed to pull image "${step.image}": ${message}`, step.container);
+      return warning(...pullFailure(step.image, code, message), step.container);
     case 'runContainer':
       return warning('Failed', `Error: ${message}`, step.spec.container);
     case 'postStart':
@@ -67,22 +78,37 @@ function announceFailure({ step, message }: Extract<PodEvent, { type: 'failed' }
   }
 }
 
+function pullFailure(image: string, code: string, message: string): [reason: string, message: string] {
+  if (code === 'ErrImageNeverPull') return [code, message];
+  if (code === 'InvalidImageName') return ['InspectFailed', message];
+  return ['Failed', `Failed to pull image "${image}": ${message}`];
+}
+
 /** Of a container that has come to wait for a new reason. */
 export function announceWaiting(
   record: PodRecord,
   container: string,
   { reason, message }: Reason,
-): Announcement | undefined {
+): Announcement[] {
   const pod = `${record.name}_${record.namespace}(${record.uid})`;
   switch (reason) {
     case 'CrashLoopBackOff':
-      return warning('BackOff', `Back-off restarting failed container ${container} in pod ${pod}`, container);
-    case 'ImagePullBackOff':
-      return warning('BackOff', (message ?? '').split(': ErrImagePull')[0] ?? '', container);
+      return [
+        warning('BackOff', `Back-off restarting failed container ${container} in pod ${pod}`, container),
+      ];
+    case 'ImagePullBackOff': {
+      const backOff = (message ?? '').split(': ErrImagePull')[0] ?? '';
+      const why = warning('Failed', `Error: ${reason}`, container);
+      return [{ type: 'Normal', reason: 'BackOff', message: backOff, container }, why];
+    }
+    case 'ErrImagePull':
+    case 'ErrImageNeverPull':
+    case 'InvalidImageName':
+      return [warning('Failed', `Error: ${reason}`, container)];
     case 'CreateContainerConfigError':
-      return warning('Failed', `Error: ${message ?? ''}`, container);
+      return [warning('Failed', `Error: ${message ?? ''}`, container)];
     default:
-      return undefined;
+      return [];
   }
 }
 

@@ -5,6 +5,7 @@ import type { Pod } from '../../protocol/generated/models.ts';
 import type { DesiredSet } from '../desired/desired-set.ts';
 import type { Journal } from '../desired/journal.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
+import { PullQueue } from '../images/pull-queue.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
 import { Prober } from '../probes/prober.ts';
 import type { RunningContainer } from '../stats/usage-meter.ts';
@@ -85,7 +86,12 @@ export class PodRuntime {
     this.#slots = runtimeSlots(options.drivers, {
       clock: options.clock,
       operations: new Limiter(operationsAtOnceMax),
-      pulls: new Limiter(pullsAtOnceMax),
+      images: {
+        clock: options.clock,
+        queue: new PullQueue(pullsAtOnceMax),
+        secret: (namespace, name) => options.desired.entries.get(`Secret/${namespace}/${name}`)?.object,
+        announce: (uid, announcement) => options.outbox.reportEvent({ uid, ...announcement }),
+      },
       volumes: options.volumes,
     });
     this.#queue = new WorkQueue({

@@ -1,5 +1,6 @@
 import { backoffMs } from '../../lib/backoff.ts';
 import type { ContainerHandle, ContainerState, SandboxHandle, SandboxState } from '../drivers/driver.ts';
+import type { FoundImage } from '../images/fetch-image.ts';
 import type { ProbeVerdict } from '../probes/prober.ts';
 import type { ContainerExit, ContainerRecord, PodRecord } from './pod-record.ts';
 import {
@@ -70,7 +71,7 @@ export type PodEvent =
   | { type: 'sandboxRemoved'; handle: SandboxHandle }
   | { type: 'volumesPrepared'; inputs: string }
   | { type: 'volumesRemoved' }
-  | { type: 'imagePulled'; container: string; image: string; imageId: string }
+  | ({ type: 'imagePulled'; container: string; image: string } & FoundImage)
   | { type: 'containerStarted'; handle: ContainerHandle; image: string; state: ContainerState | undefined }
   | { type: 'containerStopped'; handle: ContainerHandle; state: ContainerState; hookProblem?: string }
   | { type: 'hookEnded'; step: Extract<Step, { type: 'postStart' }>; problem?: string }
@@ -360,7 +361,8 @@ function withSeen(
   container: ContainerRecord,
   { startedAtMs, imageId, engineId }: Extract<ContainerState, { state: 'running' | 'exited' }>,
 ): ContainerRecord {
-  const known = { ...container, startedAtMs, imageId: imageId || container.imageId };
+  // What the pull said tells more: it names the registry.
+  const known = { ...container, startedAtMs, imageId: container.imageId || imageId };
   return engineId ? { ...known, engineId } : known;
 }
 

@@ -323,7 +323,8 @@ export class PodWorker {
   #announceWaiting(waiting: Plan['waiting']): void {
     for (const [container, reason] of Object.entries(waiting)) {
       if (this.#waiting[container]?.reason === reason.reason) continue;
-      this.#announce(announceWaiting(this.#state.record, container, reason));
+      for (const announcement of announceWaiting(this.#state.record, container, reason))
+        this.#announce(announcement);
     }
   }
 

@@ -2,9 +2,7 @@ import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ContainerHandle, DriverProbe, RuntimeDriver, SandboxHandle } from '../drivers/driver.ts';
-import type { PodVolumes } from '../volumes/pod-volumes.ts';
-import { createExecutors } from './executors.ts';
-import type { Limiter } from './limiter.ts';
+import { createExecutors, type ExecutorOptions } from './executors.ts';
 import type { PodEvent } from './pod-state.ts';
 import type { Executors } from './steps.ts';
 
@@ -25,7 +23,7 @@ export interface RuntimeSlot extends ActiveDriver {
 
 export function runtimeSlots(
   drivers: readonly ActiveDriver[],
-  shared: { clock: Clock; operations: Limiter; pulls: Limiter; volumes: PodVolumes },
+  shared: Omit<ExecutorOptions, 'driver'>,
 ): ReadonlyMap<string, RuntimeSlot> {
   return new Map(
     drivers.map(({ driver, probe }) => [

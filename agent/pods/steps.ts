@@ -20,7 +20,7 @@ export interface StepDetails {
   /** Makes the pod's volumes or brings them up to date; `inputs` tells what they are made of. */
   prepareVolumes: { pod: Pod; inputs: string };
   removeVolumes: { podUid: string };
-  pullImage: { container: string; image: string; policy: PullPolicy };
+  pullImage: PullImage;
   /** Creates (unless `created` is there already) and starts. */
   runContainer: {
     /** Without mounts: where volumes are is found out when it is taken. */
@@ -35,6 +35,16 @@ export interface StepDetails {
   removeContainer: { handle: ContainerHandle };
   /** Of a pod that has ended: it gives back its address and ports, its logs stay. */
   stopSandbox: { handle: SandboxHandle };
+}
+
+export interface PullImage {
+  container: string;
+  image: string;
+  policy: PullPolicy;
+  podUid: string;
+  /** The namespace of `secrets`, which are those that the pod pulls with. */
+  namespace: string;
+  secrets: readonly string[];
 }
 
 export interface StopContainer {

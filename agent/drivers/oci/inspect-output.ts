@@ -1,4 +1,5 @@
-import type { ContainerState, SandboxState } from '../driver.ts';
+import type { ContainerState, PulledImage, SandboxState } from '../driver.ts';
+import { qualifiedReference } from './image-reference.ts';
 
 /** The parts of `container inspect` that podman, docker and nerdctl share. */
 interface Inspected {
@@ -73,11 +74,28 @@ export function parseSandboxState(text: string, hostAddresses: () => string[]): 
   return { state: 'ready', podIps: [...new Set(addresses)] };
 }
 
-/** From the text of `image inspect`, which names what it found also when it did not find all. */
-export function parseImageId(text: string): string | undefined {
+/**
+ * From the text of `image inspect`, which names what it found also when it did not find all. Of several registries that it
+ * is known to come from, that of `reference` is the one.
+ */
+export function parseImage(text: string, reference: string): PulledImage | undefined {
   try {
-    const [image] = JSON.parse(text) as { Id?: string }[];
-    return image?.Id === undefined ? undefined : normalImageId(image.Id);
+    const [image] = JSON.parse(text) as { Id?: string; Size?: number; RepoDigests?: string[] | null }[];
+    if (image?.Id === undefined) return undefined;
+    const imageId = normalImageId(image.Id);
+    const repository = reference.replace(/@.*$/, '').replace(/:[^/:]+$/, '');
+    const digests = (image.RepoDigests ?? []).filter(
+      (digest) => qualifiedReference(digest).split('@')[0] === repository,
+    );
+    const exact = digests.find((digest) => qualifiedReference(digest) === reference);
+    // Made on this device: what an engine says it would be in a registry is no use to anybody.
+    const local = repository.startsWith('localhost/');
+    const known = local ? undefined : (exact ?? digests[0]);
+    return {
+      imageId,
+      reference: known === undefined ? imageId : qualifiedReference(known),
+      sizeBytes: image.Size ?? 0,
+    };
   } catch {
     return undefined;
   }

@@ -6,6 +6,9 @@ import { type Finished, finish, freePort, launcher, Running, until } from './pro
 export interface AgentOptions {
   labels?: string;
   runtime?: 'auto' | 'oci' | 'process';
+  /** Beside this process's own. */
+  environment?: Readonly<Record<string, string>>;
+  flags?: readonly string[];
 }
 
 /**
@@ -78,7 +81,7 @@ export class Cluster {
   async startAgent(name: string, options: AgentOptions = {}): Promise<Running> {
     const data = join(this.directory, name);
     const joining = this.agents.has(name) ? [] : ['--join', await this.createToken()];
-    const agent = new Running(launcher, [
+    const args = [
       'agent',
       '--data',
       data,
@@ -89,8 +92,10 @@ export class Cluster {
       '--runtime',
       options.runtime ?? 'process',
       ...(options.labels === undefined ? [] : ['--labels', options.labels]),
+      ...(options.flags ?? []),
       ...joining,
-    ]);
+    ];
+    const agent = new Running(launcher, args, { ...process.env, ...options.environment });
     this.agents.set(name, agent);
     return agent;
   }

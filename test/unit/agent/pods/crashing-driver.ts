@@ -2,7 +2,7 @@ import type {
   ContainerHandle,
   ContainerSpec,
   ExecProcess,
-  PullPolicy,
+  PullOptions,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -86,7 +86,7 @@ export class CrashingDriver implements RuntimeDriver {
     return this.#call(() => this.#engine.remove(handle));
   }
 
-  pull(image: string, options: { policy: PullPolicy; signal: AbortSignal }) {
+  pull(image: string, options: PullOptions) {
     return this.#call(() => this.#engine.pull(image, options));
   }
 

@@ -2,7 +2,8 @@ import type {
   ContainerHandle,
   ContainerSpec,
   ContainerState,
-  PullPolicy,
+  PulledImage,
+  PullOptions,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -28,6 +29,8 @@ export class FakeEngine implements RuntimeDriver {
   /** Stops resolve only through this, when set. */
   holdStop: Promise<void> | undefined;
   holdPull: Promise<void> | undefined;
+  /** Images that a registry has to be asked for. */
+  readonly absent = new Set<string>();
   /** Called between an operation's work and its answer. */
   afterStart: (() => void) | undefined;
 
@@ -151,18 +154,27 @@ export class FakeEngine implements RuntimeDriver {
     return { [Symbol.dispose]: () => this.#hints.delete(onHint) };
   }
 
-  async pull(
-    image: string,
-    { signal }: { policy: PullPolicy; signal: AbortSignal },
-  ): Promise<{ imageId: string }> {
+  async pull(image: string, options: PullOptions): Promise<PulledImage> {
+    const { signal, credentials = [], fetching = (fetch) => fetch() } = options;
+    const found = { imageId: 'sha256:1', reference: 'sha256:1', sizeBytes: 1234 };
     this.#called(`pull ${image}`);
+    if (!this.absent.has(image)) return this.#pulled(signal, found);
+    return fetching(async () => {
+      this.#called(`fetch ${[image, ...credentials.map(({ auth }) => auth)].join(' ')}`);
+      const pulled = await this.#pulled(signal, found);
+      this.absent.delete(image);
+      return pulled;
+    });
+  }
+
+  async #pulled(signal: AbortSignal, found: PulledImage): Promise<PulledImage> {
     if (this.holdPull) {
       const aborted = new Promise<never>((_resolve, reject) => {
         signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
       });
       await Promise.race([this.holdPull, aborted]);
     }
-    return { imageId: 'sha256:1' };
+    return found;
   }
 
   #called(call: string): void {

@@ -175,10 +175,9 @@ suite('images', () => {
       life.advance(delay);
       life.begin();
       assert.equal(life.waiting('app')?.reason, 'ImagePullBackOff');
-      life.on({
-        type: 'abandoned',
-        step: { type: 'pullImage', container: 'app', image: 'app:1', policy: 'IfNotPresent' },
-      });
+      const pull = life.state.underWay['image/app/app:1'];
+      assert.ok(pull);
+      life.on({ type: 'abandoned', step: pull });
     }
     assert.deepEqual(delays, [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
   });

@@ -21,7 +21,7 @@ suite('a pod on a device', () => {
     assert.deepEqual(device.engine.running, ['p1-app-0']);
     assert.equal(device.status('p1').phase, 'Running');
     assert.deepEqual(device.events, [
-      'Pulled: Container image "app:1" is present on machine',
+      'Pulled: Container image "app:1" already present on machine',
       'Started: Started container app',
     ]);
     await device.stopAgent();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import {
   parseContainerState,
-  parseImageId,
+  parseImage,
   parseSandboxState,
 } from '../../../../../agent/drivers/oci/inspect-output.ts';
 
@@ -84,8 +84,20 @@ suite('sandboxes', () => {
 });
 
 test("an image's id is the same in every engine's words", () => {
-  assert.equal(parseImageId(JSON.stringify([{ Id: hex }])), `sha256:${hex}`);
-  assert.equal(parseImageId(JSON.stringify([{ Id: `sha256:${hex}` }])), `sha256:${hex}`);
-  assert.equal(parseImageId('[]'), undefined);
-  assert.equal(parseImageId(''), undefined);
+  const idOf = (text: string) => parseImage(text, 'docker.io/library/app:1')?.imageId;
+  assert.equal(idOf(JSON.stringify([{ Id: hex }])), `sha256:${hex}`);
+  assert.equal(idOf(JSON.stringify([{ Id: `sha256:${hex}` }])), `sha256:${hex}`);
+  assert.equal(idOf('[]'), undefined);
+  assert.equal(idOf(''), undefined);
+});
+
+test('an image is referred to by its digest in the registry that it was asked of, else by its id', () => {
+  const [one, other] = [`sha256:${'1'.repeat(64)}`, `sha256:${'2'.repeat(64)}`];
+  const RepoDigests = [`r.example/app@${one}`, `app@${one}`, `r.example/app@${other}`];
+  const referenceOf = (reference: string) =>
+    parseImage(JSON.stringify([{ Id: hex, RepoDigests, Size: 5 }]), reference)?.reference;
+  assert.equal(referenceOf('docker.io/library/app:1'), `docker.io/library/app@${one}`);
+  assert.equal(referenceOf('r.example/app:1'), `r.example/app@${one}`);
+  assert.equal(referenceOf(`r.example/app@${other}`), `r.example/app@${other}`);
+  assert.equal(referenceOf('elsewhere.example/app'), `sha256:${hex}`);
 });
