@@ -25,6 +25,15 @@ const labelValue = v.pipe(
   ),
 );
 
+const resourceName = v.pipe(
+  v.string(),
+  v.regex(
+    /^(?!(?:[^/]*\.)?kubernetes\.io\/)(?!flotilla\.dev\/)[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/,
+    'is no name for a resource of your own: write DOMAIN/NAME, as in example.com/modem',
+  ),
+);
+const devicePath = v.pipe(v.string(), v.regex(/^\/dev\/[^,]+$/, 'must be a path below /dev'));
+
 const schema = v.strictObject({
   dataDir: v.pipe(v.string(), v.minLength(1, 'must name a folder')),
   server: v.strictObject({
@@ -48,6 +57,10 @@ const schema = v.strictObject({
   reserve: v.optional(v.string(), ''),
   /** Below which pods are evicted, `memory.available<100Mi,nodefs.available<10%`. */
   evictionHard: v.optional(v.string(), ''),
+  /** Device files that count as a resource each, `{"example.com/modem": ["/dev/serial/by-id/…"]}`. */
+  devices: v.optional(v.record(resourceName, v.array(devicePath)), {}),
+  /** Where /sys and /dev are looked for; a tree of a test's own, that looks like another machine. */
+  hostRoot: v.optional(v.pipe(v.string(), v.startsWith('/', 'must be an absolute path')), '/'),
   /** Whether a stopping agent stops its workloads too. */
   stopWorkloads: v.optional(v.boolean(), false),
 });
@@ -81,6 +94,21 @@ export function parseLabels(text: string | undefined): Record<string, string> {
     return [key, value];
   });
   return Object.fromEntries(labels);
+}
+
+/** `example.com/modem=/dev/ttyUSB0,example.com/modem=/dev/ttyUSB1`. Throws an AgentError. */
+export function parseDevices(text: string | undefined): Record<string, string[]> {
+  const devices: Record<string, string[]> = {};
+  for (const pair of (text ?? '').split(',').filter((one) => one.trim() !== '')) {
+    const [resource = '', ...path] = pair.trim().split('=');
+    if (path.length === 0)
+      throw new AgentError(
+        'BadConfig',
+        `devices are written RESOURCE=/dev/…,RESOURCE=/dev/…; this is not one: ${JSON.stringify(pair)}`,
+      );
+    (devices[resource] ??= []).push(path.join('='));
+  }
+  return devices;
 }
 
 /** `host`, `host:port`, `[2001:db8::1]:port` or a bare IPv6 address. */

@@ -9,6 +9,8 @@ import { countBoot } from './desired/boot-counter.ts';
 import { type DesiredSet, openDesiredSet } from './desired/desired-set.ts';
 import type { Disk } from './desired/disk.ts';
 import { openJournal } from './desired/journal.ts';
+import { deviceFiles } from './devices/device-files.ts';
+import { DeviceMonitor } from './devices/device-monitor.ts';
 import { currentBootId } from './drivers/process-identity.ts';
 import type { DriverDefinition } from './drivers/registry.ts';
 import { Evictor } from './eviction/evictor.ts';
@@ -95,11 +97,16 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
     }),
   );
   const { outbox } = sync;
+  const healthFiles = deviceFiles(config.hostRoot);
+  const devices = stack.use(new DeviceMonitor({ files: healthFiles, own: config.devices, clock, log }));
+  await devices.start();
   const node = {
     ...config,
     ...facts,
     outbox,
     version,
+    devices,
+    healthFiles,
     host: dependencies.host ?? systemHost(systemFiles, hostname()),
   };
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());

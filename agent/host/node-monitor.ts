@@ -5,6 +5,8 @@ import type { Logger } from '../../lib/log.ts';
 import { goArchitecture } from '../../protocol/go-architecture.ts';
 import type { NodeReport } from '../../protocol/topics/sync.ts';
 import type { Journal } from '../desired/journal.ts';
+import { countedDevices, deviceLabels, reportedDevices } from '../devices/describe-devices.ts';
+import type { FoundDevice } from '../devices/found-device.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
 import { addressFacing, type NetworkInterfaces, nodeIps } from './addresses.ts';
 import { type NodeResources, nodeAllocatable, nodeCapacity, resourceQuantities } from './capacity.ts';
@@ -23,6 +25,16 @@ import {
   parseHardware,
   readHostDescription,
 } from './host-description.ts';
+import {
+  type Ailments,
+  ailmentsOf,
+  type Health,
+  type HealthFiles,
+  healthAnnotations,
+  healthConditions,
+  healthLabels,
+  readHealth,
+} from './health.ts';
 import type { HostFiles } from './host-files.ts';
 import { type HostLoad, readHostLoad } from './host-load.ts';
 import { nodeLabels } from './node-labels.ts';
@@ -51,6 +63,10 @@ export interface NodeMonitorOptions {
   journal: Journal;
   outbox: Pick<StatusOutbox, 'reportNode'>;
   host: Host;
+  /** Where the machine's own health is read. */
+  healthFiles: HealthFiles;
+  /** What the machine has that containers may claim. */
+  devices: { readonly devices: readonly FoundDevice[]; onChange(handler: () => void): Disposable };
 }
 
 /** The machine, so that a test can be another one. */
@@ -96,6 +112,9 @@ export class NodeMonitor {
   #looking = false;
   #ips: readonly string[] = [];
   #pressures: Pressures = {};
+  #health: Health | undefined;
+  #ailments: Ailments = new Map();
+  #devices: Disposable | undefined;
   readonly #shortageHandlers = new Set<(shortages: readonly Shortage[]) => void>();
   #shortageTimer: Timer | undefined;
   #reported: NodeReport | undefined;
@@ -111,6 +130,7 @@ export class NodeMonitor {
     const known = this.#rememberedHardware();
     if (known) this.#learn(known);
     await this.#check();
+    this.#devices = this.#options.devices.onChange(() => this.#report());
     if (!known) void this.#describeHardware();
     this.#watchShortages();
   }
@@ -128,6 +148,7 @@ export class NodeMonitor {
 
   stop(): void {
     this.#stopping.abort(new Error('the agent is stopping'));
+    this.#devices?.[Symbol.dispose]();
     this.#timer?.cancel();
     this.#shortageTimer?.cancel();
   }
@@ -157,12 +178,15 @@ export class NodeMonitor {
   }
 
   async #check(): Promise<void> {
-    const { host, dataDir, clock } = this.#options;
-    const [load, routes] = await Promise.all([
+    const { host, dataDir, clock, healthFiles } = this.#options;
+    const [load, routes, health] = await Promise.all([
       readHostLoad(host.files, dataDir),
       host.files.read('/proc/net/route'),
+      readHealth(healthFiles),
     ]);
     this.#load = load;
+    this.#health = health;
+    this.#ailments = ailmentsOf(health, this.#ailments, clock.monotonic());
     this.#routes = routes ?? '';
     const shortages = shortagesOf(load, this.#options.thresholds);
     this.#pressures = pressuresAt(shortages, this.#pressures, clock.monotonic());
@@ -232,9 +256,15 @@ export class NodeMonitor {
       model = '',
     } = this.#description ?? {};
     const architecture = goArchitecture(host.architecture);
+    const { devices } = this.#options.devices;
+    const counted = [...countedDevices(devices)].map(([name, found]) => [name, String(found.length)]);
+    const extended = Object.fromEntries(counted) as Record<string, string>;
+    const annotations = this.#health ? healthAnnotations(this.#health) : {};
+    const reported = reportedDevices(devices);
+    const own = { ...deviceLabels(devices), ...(this.#health ? healthLabels(this.#health) : {}), ...labels };
     return {
-      capacity: resourceQuantities(this.#capacity),
-      allocatable: resourceQuantities(this.allocatable),
+      capacity: { ...resourceQuantities(this.#capacity), ...extended },
+      allocatable: { ...resourceQuantities(this.allocatable), ...extended },
       addresses: [
         ...this.ips.map((address) => ({ type: 'InternalIP', address })),
         { type: 'Hostname', address: host.hostname },
@@ -251,9 +281,14 @@ export class NodeMonitor {
         operatingSystem: 'linux',
         architecture,
       },
-      labels: nodeLabels({ name, architecture, model, own: labels }),
-      conditions: nodeConditions(this.#pressures, runtimeProblem()),
+      labels: nodeLabels({ name, architecture, model, own }),
+      conditions: [
+        ...nodeConditions(this.#pressures, runtimeProblem()),
+        ...(this.#health ? healthConditions(this.#health, this.#ailments) : []),
+      ],
       runtimes: [...runtimes],
+      ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
+      ...(reported.length > 0 ? { devices: reported } : {}),
     };
   }
 

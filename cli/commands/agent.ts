@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { parseLabels, parseServer } from '../../agent/config.ts';
+import { parseDevices, parseLabels, parseServer } from '../../agent/config.ts';
 import { identifyDevice } from '../../agent/identify-device.ts';
 import { startAgent } from '../../agent/main.ts';
 import type { LogLevel } from '../../lib/log.ts';
@@ -44,6 +44,11 @@ export const command = defineCommand({
       placeholder: 'NUMBER',
       description: 'processes and threads that one container may have (1024)',
     },
+    devices: {
+      type: 'string',
+      placeholder: 'RESOURCE=/dev/…,…',
+      description: 'device files that pods may ask for as a resource each',
+    },
     'stop-workloads': { type: 'boolean', description: 'stop the workloads too when the agent stops' },
     'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warn or error (info)' },
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
@@ -52,6 +57,8 @@ export const command = defineCommand({
     const dataDir = required(options.data, 'say where the agent keeps its state: --data DIR');
     const server = required(options.server, 'say where the server is: --server HOST');
     const { clock, random, signal } = context;
+    // For tests: a tree with /sys and /dev of another machine. docs/guide.md tells.
+    const hostRoot = process.env['FLOTILLA_HOST_ROOT'];
     const log = context.log(
       parseLogLevel(options['log-level']),
       options['log-format'] === 'json' ? 'json' : 'text',
@@ -67,6 +74,8 @@ export const command = defineCommand({
         ...(options.reserve === undefined ? {} : { reserve: options.reserve }),
         ...(options['eviction-hard'] === undefined ? {} : { evictionHard: options['eviction-hard'] }),
         ...(options['pod-pids-max'] === undefined ? {} : { podPidsMax: Number(options['pod-pids-max']) }),
+        devices: parseDevices(options.devices),
+        ...(hostRoot === undefined ? {} : { hostRoot }),
         stopWorkloads: options['stop-workloads'] ?? false,
       };
       await using _agent = await startAgent(config, {

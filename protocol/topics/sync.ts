@@ -28,6 +28,18 @@ const nodeReport = v.object({
   ),
   /** Names of the runtime drivers that work on this device, the default first. */
   runtimes: v.array(text),
+  /** Of the few that a device may say of itself; see server/nodes/node-writer.ts. */
+  annotations: v.optional(v.record(text, text)),
+  /** What containers may claim; becomes the node's ResourceSlices. */
+  devices: v.optional(
+    v.array(
+      v.object({
+        driver: text,
+        name: text,
+        attributes: v.record(text, v.union([text, v.number(), v.boolean()])),
+      }),
+    ),
+  ),
 });
 export type NodeReport = v.InferOutput<typeof nodeReport>;
 

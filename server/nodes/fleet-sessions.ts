@@ -5,6 +5,8 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  ResourceResourceClaim,
+  ResourceSlice,
   Secret,
 } from '../../protocol/generated/models.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
@@ -26,6 +28,7 @@ import { judgeHello, judgeStatus, type NodeSession } from './node-sessions.ts';
 import { type NodeSets, trackNodeSets } from './node-sets.ts';
 import { type NodeFacts, reportAnnotation, writeNode } from './node-writer.ts';
 import { createSetFeed, type SetFeed } from './set-feed.ts';
+import { writeSlices } from './slice-writer.ts';
 import type { NodesOptions } from './start-nodes.ts';
 import { createStatusInbox, type StatusInbox } from './status-inbox.ts';
 
@@ -36,6 +39,8 @@ interface FleetOptions extends NodesOptions {
   secrets: Informer<Secret>;
   claims: Informer<PersistentVolumeClaim>;
   volumes: Informer<PersistentVolume>;
+  slices: Informer<ResourceSlice>;
+  resourceClaims: Informer<ResourceResourceClaim>;
   events: EventRecorder;
 }
 
@@ -274,7 +279,8 @@ export class FleetSessions {
 
   async #writeNode(name: string, facts: NodeFacts, report: NodeReport | undefined): Promise<void> {
     const { events, nodes } = this.#options;
-    const { rebooted } = await writeNode(this.#options, name, facts, report);
+    const { rebooted, node } = await writeNode(this.#options, name, facts, report);
+    if (report && node) await writeSlices(this.#options, node, report.devices);
     const object = nodes.get(undefined, name);
     if (!rebooted || !object) return;
     const message = `Node ${name} has been rebooted, boot id: ${facts.bootId ?? ''}`;

@@ -3,6 +3,7 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  ResourceResourceClaim,
   Secret,
 } from '../../protocol/generated/models.ts';
 import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
@@ -16,6 +17,7 @@ import {
   namedObjects,
   podEntry,
   reclaimEntry,
+  resourceClaimEntry,
   secretEntry,
 } from './set-entries.ts';
 
@@ -35,6 +37,7 @@ export interface NodeSetsOptions {
   secrets: Informer<Secret>;
   claims: Informer<PersistentVolumeClaim>;
   volumes: Informer<PersistentVolume>;
+  resourceClaims: Informer<ResourceResourceClaim>;
   /** Revision that a set made now begins at. */
   firstRevision: () => number;
   /** The node's set may have changed. */
@@ -66,7 +69,10 @@ class Tracker implements NodeSets {
       configMaps.onChange((change) => this.#onNamed('ConfigMap', change, configMapEntry)),
     );
     this.#subscriptions.use(secrets.onChange((change) => this.#onNamed('Secret', change, secretEntry)));
-    const { claims, volumes } = this.#options;
+    const { claims, volumes, resourceClaims } = this.#options;
+    this.#subscriptions.use(
+      resourceClaims.onChange((change) => this.#onNamed('ResourceClaim', change, resourceClaimEntry)),
+    );
     this.#subscriptions.use(volumes.onChange((change) => this.#onVolume(change)));
     const toEntry = (claim: Readonly<PersistentVolumeClaim>) => this.#claimEntry(claim);
     this.#subscriptions.use(
@@ -111,7 +117,7 @@ class Tracker implements NodeSets {
   }
 
   #onNamed<T extends KubernetesObject>(
-    kind: 'ConfigMap' | 'Secret' | 'PersistentVolumeClaim',
+    kind: 'ConfigMap' | 'Secret' | 'PersistentVolumeClaim' | 'ResourceClaim',
     change: CacheChange<T>,
     toEntry: (object: Readonly<T>) => SetEntry,
   ): void {
@@ -184,6 +190,10 @@ class Tracker implements NodeSets {
       const claim = this.#options.claims.get(namespace, name);
       return claim && this.#claimEntry(claim);
     }
+    if (kind === 'ResourceClaim') {
+      const claim = this.#options.resourceClaims.get(namespace, name);
+      return claim && resourceClaimEntry(claim);
+    }
     const configMap = configMaps.get(namespace, name);
     return configMap && configMapEntry(configMap);
   }
@@ -201,6 +211,7 @@ function concernsNoDevice(old: Readonly<Pod>, pod: Readonly<Pod>): boolean {
     after?.generation !== undefined &&
     before?.generation === after.generation &&
     old.spec?.nodeName === pod.spec?.nodeName &&
+    old.status?.resourceClaimStatuses?.length === pod.status?.resourceClaimStatuses?.length &&
     before?.deletionTimestamp === after.deletionTimestamp &&
     before?.deletionGracePeriodSeconds === after.deletionGracePeriodSeconds &&
     sameRecord(before?.labels, after.labels) &&

@@ -20,6 +20,8 @@ export const reportAnnotation = 'flotilla.dev/report-digest';
 const bootIdAnnotation = 'flotilla.dev/boot-id';
 const ownLabelsAnnotation = 'flotilla.dev/device-labels';
 const runtimesAnnotation = 'flotilla.dev/runtimes';
+/** What a device may say of itself in annotations; anything else it says is left out. */
+const reportedAnnotations = ['flotilla.dev/flash-life-used'];
 
 export interface NodeWriterOptions {
   registry: Registry;
@@ -29,6 +31,8 @@ export interface NodeWriterOptions {
 export interface WrittenNode {
   /** The machine restarted since its Node was last written. */
   rebooted: boolean;
+  /** Undefined when it is missing and there was no report to make it of. */
+  node?: Node;
 }
 
 /**
@@ -59,8 +63,8 @@ export async function writeNode(
   const change = (draft: Node) => {
     draft.status = statusOf(draft.status ?? {}, { facts, report, now });
   };
-  await registry.mutate<Node>(nodeKind, { name }, change, { subresource: 'status' });
-  return { rebooted };
+  const node = await registry.mutate<Node>(nodeKind, { name }, change, { subresource: 'status' });
+  return { rebooted, node };
 }
 
 function describe(draft: Node, facts: NodeFacts, report: NodeReport | undefined): void {
@@ -73,6 +77,11 @@ function describe(draft: Node, facts: NodeFacts, report: NodeReport | undefined)
   metadata.labels = mergeLabels(metadata.labels ?? {}, before, labels);
   annotations[ownLabelsAnnotation] = JSON.stringify(labels);
   annotations[runtimesAnnotation] = report.runtimes.join(',');
+  for (const name of reportedAnnotations) {
+    const value = report.annotations?.[name];
+    if (value === undefined) delete annotations[name];
+    else annotations[name] = value;
+  }
   annotations[reportAnnotation] = entryDigest(report);
 }
 

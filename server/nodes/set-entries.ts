@@ -5,9 +5,11 @@ import type {
   PersistentVolumeClaim,
   Pod,
   PodSpec,
+  ResourceResourceClaim,
   Secret,
   Volume,
 } from '../../protocol/generated/models.ts';
+import { podClaimNames } from '../../protocol/kinds/pod-claims.ts';
 import { entryDigest } from '../../protocol/sync-hash.ts';
 import type { SetEntry } from '../../protocol/topics/sync.ts';
 
@@ -19,6 +21,7 @@ export function podEntry(pod: Readonly<Pod>): SetEntry {
   const { name, namespace, uid, labels, annotations, creationTimestamp } = pod.metadata ?? {};
   const { deletionTimestamp, deletionGracePeriodSeconds, generation } = pod.metadata ?? {};
   const conditions = gateConditions(pod);
+  const { resourceClaimStatuses } = pod.status ?? {};
   return entry(`Pod/${uid}`, {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -34,7 +37,14 @@ export function podEntry(pod: Readonly<Pod>): SetEntry {
       deletionGracePeriodSeconds,
     }),
     spec: pod.spec,
-    ...(conditions.length > 0 ? { status: { conditions } } : {}),
+    ...(conditions.length > 0 || resourceClaimStatuses
+      ? {
+          status: {
+            ...(conditions.length > 0 ? { conditions } : {}),
+            ...(resourceClaimStatuses ? { resourceClaimStatuses } : {}),
+          },
+        }
+      : {}),
   });
 }
 
@@ -82,6 +92,26 @@ export function claimEntry(
   });
 }
 
+/** A claim of devices: what it holds here, and for which pods. */
+export function resourceClaimEntry({ metadata, status }: Readonly<ResourceResourceClaim>): SetEntry {
+  const { namespace, name, uid } = metadata ?? {};
+  const results = (status?.allocation?.devices?.results ?? []).map(({ request, driver, pool, device }) => ({
+    request,
+    driver,
+    pool,
+    device,
+  }));
+  return entry(`ResourceClaim/${namespace}/${name}`, {
+    apiVersion: 'resource.k8s.io/v1',
+    kind: 'ResourceClaim',
+    metadata: { name, namespace, uid },
+    status: {
+      ...(status?.allocation ? { allocation: { devices: { results } } } : {}),
+      reservedFor: (status?.reservedFor ?? []).map((consumer) => ({ uid: consumer.uid })),
+    },
+  });
+}
+
 /** Tells a device that a folder of its own is nobody's any more. */
 export function reclaimEntry({ metadata, spec }: Readonly<PersistentVolume>): SetEntry {
   const { name, uid } = metadata ?? {};
@@ -93,7 +123,7 @@ export function reclaimEntry({ metadata, spec }: Readonly<PersistentVolume>): Se
   });
 }
 
-/** Keys of the ConfigMaps, Secrets and claims that a pod names, each once. */
+/** Keys of the ConfigMaps, Secrets and claims (of volumes and of devices) that a pod names, each once. */
 export function namedObjects(pod: Readonly<Pod>): ReadonlySet<string> {
   const namespace = pod.metadata?.namespace ?? '';
   const spec: Partial<PodSpec> = pod.spec ?? {};
@@ -102,6 +132,7 @@ export function namedObjects(pod: Readonly<Pod>): ReadonlySet<string> {
     ephemeral ? `${pod.metadata?.name ?? ''}-${name}` : persistentVolumeClaim?.claimName,
   );
   return new Set([
+    ...podClaimNames(pod).map(({ claim }) => `ResourceClaim/${namespace}/${claim}`),
     ...claims.filter(isName).map((name) => `PersistentVolumeClaim/${namespace}/${name}`),
     ...configMaps.filter(isName).map((name) => `ConfigMap/${namespace}/${name}`),
     ...secrets.filter(isName).map((name) => `Secret/${namespace}/${name}`),

@@ -6,6 +6,8 @@ import { nodeKind } from '../../protocol/kinds/node.ts';
 import { persistentVolumeKind } from '../../protocol/kinds/persistent-volume.ts';
 import { persistentVolumeClaimKind } from '../../protocol/kinds/persistent-volume-claim.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
+import { resourceClaimKind } from '../../protocol/kinds/resource-claim.ts';
+import { resourceSliceKind } from '../../protocol/kinds/resource-slice.ts';
 import { secretKind } from '../../protocol/kinds/secret.ts';
 import { serviceAccountKind } from '../../protocol/kinds/service-account.ts';
 import type { Bus } from '../bus/bus.ts';
@@ -44,6 +46,8 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     secrets: cache.informer(secretKind),
     claims: cache.informer(persistentVolumeClaimKind),
     volumes: cache.informer(persistentVolumeKind),
+    slices: cache.informer(resourceSliceKind),
+    resourceClaims: cache.informer(resourceClaimKind),
   };
   const accounts = cache.informer(serviceAccountKind);
   await cache.synced();

@@ -79,6 +79,8 @@ class Board {
       journal: await openJournal({ path: '/journal', log: silentLogger, disk: this.disk }),
       outbox: { reportNode: (report) => this.reports.push(report) },
       host,
+      healthFiles: { read: async (path) => this.files.get(path), names: async () => [] },
+      devices: { devices: [], onChange: () => ({ [Symbol.dispose]() {} }) },
     });
     await this.monitor.start();
     await settle();

@@ -1,0 +1,16 @@
+import type { Pod } from '../generated/models.ts';
+
+/** A pod's claim of devices: how its containers call it, and the ResourceClaim; one not made yet is left out. */
+export interface PodClaim {
+  name: string;
+  claim: string;
+}
+
+/** Claims that came of a template are told by the pod's status. */
+export function podClaimNames({ spec, status }: Readonly<Pod>): PodClaim[] {
+  return (spec?.resourceClaims ?? []).flatMap(({ name, resourceClaimName }) => {
+    const made = status?.resourceClaimStatuses?.find((one) => one.name === name)?.resourceClaimName;
+    const claim = resourceClaimName ?? made;
+    return claim === undefined ? [] : [{ name, claim }];
+  });
+}
