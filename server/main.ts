@@ -137,7 +137,7 @@ async function startParts(
   await writeFileAtomic(kubeconfig, identity.kubeconfig({ server: apiUrl, cluster: config.cluster }), 0o600);
   const place = placeOf(api.port);
   const { usage } = devices;
-  const work = { registry, cache, kinds: served, bus, identity, access, usage, metrics, place, quotas };
+  const work = { ...known, bus, access, usage, metrics, place, quotas, aggregated };
   await startWork(context, work, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
