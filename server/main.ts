@@ -138,8 +138,8 @@ async function startParts(
   const place = placeOf(api.port);
   const { usage } = devices;
   const { schedulerProfiles } = config;
-  const work = { registry, cache, kinds: served, bus, identity, access, usage, metrics, place, quotas };
-  await startWork(context, { ...work, schedulerProfiles }, parts);
+  const work = { ...known, bus, access, usage, metrics, place, quotas, aggregated, schedulerProfiles };
+  await startWork(context, work, parts);
   working.informers = true;
   return { apiUrl, mqttPort: bus.port, kubeconfig };
 }

@@ -5,6 +5,8 @@ import { createQueueMetrics } from '../lib/queue-metrics.ts';
 import type { Random } from '../lib/random.ts';
 import type { KindSet } from '../protocol/kinds/kind-set.ts';
 import type { QuotaLedger } from './admission/quota/quota-ledger.ts';
+import type { AggregatedApis } from './aggregation/aggregated-apis.ts';
+import { createMetricsServers } from './aggregation/metrics-servers.ts';
 import type { ApiAccess } from './api/access/access.ts';
 import type { Bus } from './bus/bus.ts';
 import type { Cache } from './cache/informer.ts';
@@ -15,6 +17,7 @@ import {
 } from './controllers/certificates/approving-controller.ts';
 import { certificateSigningController } from './controllers/certificates/signing-controller.ts';
 import { horizontalPodAutoscalerController } from './controllers/horizontal-pod-autoscaler/horizontal-pod-autoscaler-controller.ts';
+import { createServedMetrics } from './controllers/horizontal-pod-autoscaler/served-metrics.ts';
 import { kubernetesServiceController, type ServerPlace } from './controllers/kubernetes-service.ts';
 import { controllers } from './controllers/registry.ts';
 import { resourceQuotaController } from './controllers/resource-quota-controller.ts';
@@ -46,12 +49,26 @@ export interface WorkParts {
   metrics: Metrics;
   place: ServerPlace;
   quotas: QuotaLedger;
+  aggregated: AggregatedApis;
 }
 
 /** What acts on its own: controllers, the scheduler, the devices' sessions, all over one cache. */
 export async function startWork(
   { clock, random, log }: { clock: Clock; random: Random; log: Logger },
-  { registry, cache, kinds, bus, identity, access, usage, metrics, place, quotas, ...settings }: WorkParts,
+  {
+    registry,
+    cache,
+    kinds,
+    bus,
+    identity,
+    access,
+    usage,
+    metrics,
+    place,
+    quotas,
+    aggregated,
+    ...settings
+  }: WorkParts,
   parts: AsyncDisposableStack,
 ): Promise<void> {
   const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
@@ -83,7 +100,10 @@ export async function startWork(
     kubernetesServiceController(place),
     rootCaPublisher(identity),
     resourceQuotaController(quotas),
-    horizontalPodAutoscalerController({ usage }),
+    horizontalPodAutoscalerController({
+      usage,
+      others: createServedMetrics(createMetricsServers(aggregated), kinds),
+    }),
   ];
   const queueMetrics = createQueueMetrics(metrics);
   parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));

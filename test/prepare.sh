@@ -66,14 +66,18 @@ install_old_kubectl() {
   PATH="$program_cache/usr/bin:$PATH"
 }
 
+# Debian 12's is built without discovery by Kubernetes' API.
+prometheus_discovers() { have prometheus && have promtool && grep -q discovery/kubernetes "$(command -v prometheus)"; }
+
 # Unpacked only: the package would start a service.
 install_prometheus() {
-  have prometheus && return 0
-  if ! [ -x "$program_cache/usr/bin/prometheus" ] && have apt-get; then
-    echo "prepare: fetching prometheus from Debian bookworm" >&2
-    unpack_package bookworm prometheus "$program_cache" || echo "prepare: not to be had; its test is skipped" >&2
-  fi
+  prometheus_discovers && return 0
   PATH="$program_cache/usr/bin:$PATH"
+  prometheus_discovers && return 0
+  have apt-get || return 0
+  echo "prepare: fetching prometheus from Debian trixie" >&2
+  { unpack_package trixie prometheus "$program_cache" && unpack_package trixie promtool "$program_cache"; } ||
+    echo "prepare: not to be had; its test is skipped" >&2
 }
 
 # Unpacked only, for the same reason.

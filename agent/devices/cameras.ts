@@ -58,7 +58,10 @@ async function boardCameras(files: DeviceFiles, nodes: readonly VideoNode[]): Pr
   const [media, heaps] = await Promise.all([mediaOf(files), files.names('/dev/dma_heap')]);
   const used = nodes.filter(
     ({ title, name, device }) =>
-      receivers.test(title) || receivers.test(device) || processors.test(title) || name.startsWith('v4l-subdev'),
+      receivers.test(title) ||
+      receivers.test(device) ||
+      processors.test(title) ||
+      name.startsWith('v4l-subdev'),
   );
   const all = [
     ...used.map(({ name }) => `/dev/${name}`),

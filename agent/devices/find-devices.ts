@@ -33,7 +33,9 @@ export async function findDevices(files: DeviceFiles, own: OwnDevices): Promise<
 
 /** Named by the path that the owner wrote, so that a link such as /dev/serial/by-id/… is followed anew each time. */
 async function findOwnDevices(files: DeviceFiles, own: OwnDevices): Promise<Sighting[]> {
-  const wanted = Object.entries(own).flatMap(([resource, paths]) => paths.map((path) => ({ resource, path })));
+  const wanted = Object.entries(own).flatMap(([resource, paths]) =>
+    paths.map((path) => ({ resource, path })),
+  );
   const found = await Promise.all(
     wanted.map(async ({ resource, path }): Promise<Sighting[]> => {
       const node = await files.resolve(path);

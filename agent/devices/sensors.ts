@@ -20,7 +20,13 @@ async function iioDevices(files: DeviceFiles): Promise<Sighting[]> {
       ]);
       const place = parentName(device);
       const attributes = attributesOf({ interface: 'iio', model: tidy(title), place });
-      return { kind: 'sensor', id: `iio-${tidy(title)}-${place}`, place: name, attributes, nodes: [`/dev/${name}`] };
+      return {
+        kind: 'sensor',
+        id: `iio-${tidy(title)}-${place}`,
+        place: name,
+        attributes,
+        nodes: [`/dev/${name}`],
+      };
     }),
   );
 }

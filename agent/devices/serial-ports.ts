@@ -41,10 +41,18 @@ async function onBoard(
   { name, device, node }: { name: string; device: string; node: string },
 ): Promise<Sighting[]> {
   if (tidy(await files.read(`/sys/class/tty/${name}/type`)) === '0') return [];
-  const parent = /serial8250|serial-base|:\d/.test(basename(device)) ? basename(dirname(device)) : basename(device);
+  const parent = /serial8250|serial-base|:\d/.test(basename(device))
+    ? basename(dirname(device))
+    : basename(device);
   // Some machines have several ports below one device.
   return [
-    { kind: 'serial', id: name, place: parent, attributes: attributesOf({ bus: 'board', id: name }), nodes: [node] },
+    {
+      kind: 'serial',
+      id: name,
+      place: parent,
+      attributes: attributesOf({ bus: 'board', id: name }),
+      nodes: [node],
+    },
   ];
 }
 

@@ -144,7 +144,11 @@ export function ailmentsOf(health: Health, before: Ailments, nowMs: number): Ail
   }
   note('Throttled', throttled === true, isRecent('Throttled'));
   note('UnderVoltage', underVoltage === true, isRecent('UnderVoltage'));
-  note('StorageWornOut', storage?.worn === true || (storage?.lifeUsed ?? 0) >= wornShare, storage !== undefined);
+  note(
+    'StorageWornOut',
+    storage?.worn === true || (storage?.lifeUsed ?? 0) >= wornShare,
+    storage !== undefined,
+  );
   if (battery?.percent !== undefined) {
     const { percent, discharging } = battery;
     note('BatteryLow', discharging && percent <= batteryLowPercent, percent < batteryFinePercent);

@@ -19,13 +19,6 @@ import {
   shortagesOf,
 } from './conditions.ts';
 import {
-  describeHardware,
-  type HardwareDescription,
-  type HostDescription,
-  parseHardware,
-  readHostDescription,
-} from './host-description.ts';
-import {
   type Ailments,
   ailmentsOf,
   type Health,
@@ -35,6 +28,13 @@ import {
   healthLabels,
   readHealth,
 } from './health.ts';
+import {
+  describeHardware,
+  type HardwareDescription,
+  type HostDescription,
+  parseHardware,
+  readHostDescription,
+} from './host-description.ts';
 import type { HostFiles } from './host-files.ts';
 import { type HostLoad, readHostLoad } from './host-load.ts';
 import { nodeLabels } from './node-labels.ts';

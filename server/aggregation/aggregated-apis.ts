@@ -1,4 +1,5 @@
 import type { ClientRequest } from 'node:http';
+import type { HttpsAnswer } from '../outgoing/https-client.ts';
 
 /** The group versions that other servers answer for. What is in here is passed on to them. */
 export interface AggregatedApis {
@@ -22,8 +23,15 @@ export interface AggregatedApi extends GroupVersionName {
   readonly openApi: AggregatedOpenApi;
   /** A request to that server as whoever the headers name. Throws ServiceAddressError. */
   open(request: PassedRequest): ClientRequest;
+  /** A whole answer for this server itself, asked as `user`. Throws ServiceAddressError, rejects with HttpsCallError. */
+  read(path: string, user: AskingUser): Promise<HttpsAnswer>;
   /** Says that it did not answer, so that its condition is looked at now. */
   suspect(): void;
+}
+
+export interface AskingUser {
+  name: string;
+  groups: readonly string[];
 }
 
 export interface PassedRequest {

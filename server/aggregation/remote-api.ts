@@ -6,6 +6,7 @@ import { ServiceAddressError } from '../outgoing/service-address.ts';
 import type {
   AggregatedApi,
   AggregatedOpenApi,
+  AskingUser,
   ListedResource,
   OpenApiPart,
   PassedRequest,
@@ -30,6 +31,7 @@ const discoveryBytesMax = 4 * 1024 * 1024;
 const openApiTimeoutMs = 20_000;
 const openApiBytesMax = 16 * 1024 * 1024;
 const openApiEveryMs = 60_000;
+const readBounds = { timeoutMs: 10_000, answerBytesMax: 4 * 1024 * 1024 };
 
 /** One group version that another server answers for, and what that server last said of it. */
 export class RemoteApi implements AggregatedApi {
@@ -66,6 +68,10 @@ export class RemoteApi implements AggregatedApi {
 
   open(request: PassedRequest) {
     return this.#context.outgoing.client.open(this.#target(), request);
+  }
+
+  read(path: string, user: AskingUser): Promise<HttpsAnswer> {
+    return this.#get(this.#target(), path, { ...readBounds, headers: userHeaders(user) });
   }
 
   suspect(): void {
@@ -148,13 +154,13 @@ export class RemoteApi implements AggregatedApi {
   #get(
     target: HttpsTarget,
     path: string,
-    { headers, ...bounds }: { timeoutMs: number; answerBytesMax: number; headers?: Record<string, string> },
+    { headers, ...bounds }: { timeoutMs: number; answerBytesMax: number; headers?: HttpsHeaders },
   ): Promise<HttpsAnswer> {
     return this.#context.outgoing.client.call({
       target,
       method: 'GET',
       url: urlOf(target, path),
-      headers: { Accept: 'application/json', ...aggregatorHeaders, ...headers },
+      headers: { Accept: 'application/json', ...userHeaders(aggregator), ...headers },
       ...bounds,
     });
   }
@@ -162,8 +168,14 @@ export class RemoteApi implements AggregatedApi {
 
 const openApiBounds = { timeoutMs: openApiTimeoutMs, answerBytesMax: openApiBytesMax };
 
-/** As whom the server itself asks. */
-const aggregatorHeaders = { 'X-Remote-User': 'system:kube-aggregator', 'X-Remote-Group': 'system:masters' };
+/** As whom the server itself asks what the other one is. */
+const aggregator: AskingUser = { name: 'system:kube-aggregator', groups: ['system:masters'] };
+
+type HttpsHeaders = Record<string, string | readonly string[]>;
+
+function userHeaders({ name, groups }: AskingUser): HttpsHeaders {
+  return { 'X-Remote-User': name, 'X-Remote-Group': groups };
+}
 
 function urlOf({ host, port }: HttpsTarget, path: string): string {
   return `https://${host.includes(':') ? `[${host}]` : host}:${port}${path}`;

@@ -49,11 +49,15 @@ async function writeSlice(
     if (known) await registry.delete(resourceSliceKind, { name }).catch(unless('NotFound'));
     return;
   }
-  if (known && sameValue(known.spec.devices, devices) && known.metadata?.ownerReferences?.[0]?.uid === uid) return;
+  if (known && sameValue(known.spec.devices, devices) && known.metadata?.ownerReferences?.[0]?.uid === uid)
+    return;
   const fresh: ResourceSlice = {
     apiVersion: 'resource.k8s.io/v1',
     kind: 'ResourceSlice',
-    metadata: { name, ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid, controller: true }] },
+    metadata: {
+      name,
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid, controller: true }],
+    },
     spec: { driver, nodeName, pool: { name: nodeName, generation: 1, resourceSliceCount: 1 }, devices },
   };
   try {
@@ -78,7 +82,9 @@ function unless(reason: 'NotFound'): (error: unknown) => void {
 
 function attributesOf(values: DeviceAttributes): Record<string, DeviceAttribute> {
   const entries = Object.entries(values).filter(([name]) => attributePattern.test(name));
-  return Object.fromEntries(entries.slice(0, attributesMax).map(([name, value]) => [name, attributeOf(value)]));
+  return Object.fromEntries(
+    entries.slice(0, attributesMax).map(([name, value]) => [name, attributeOf(value)]),
+  );
 }
 
 function attributeOf(value: string | number | boolean): DeviceAttribute {

@@ -22,7 +22,7 @@ export interface HttpsCall {
   method: 'GET' | 'POST';
   /** As it is told in errors; its path and query are asked for. */
   url: string;
-  headers?: Readonly<Record<string, string>>;
+  headers?: Readonly<Record<string, string | readonly string[]>>;
   body?: Buffer;
   timeoutMs: number;
   /** A longer answer is a failure. */

@@ -16,7 +16,7 @@ import { ignoreGone } from '../expected-failures.ts';
 import { addOnce, byNamespace } from '../indexes.ts';
 import { nameOf } from '../object-name.ts';
 import { noteChange, type ScalingHistory } from './limit-change.ts';
-import { noOtherMetrics, type OtherMetrics } from './metric-reading.ts';
+import type { OtherMetrics } from './metric-reading.ts';
 import {
   type AutoscalerPlan,
   type ConditionChange,
@@ -28,7 +28,7 @@ import { readMetrics, type UsageSource } from './read-metrics.ts';
 
 export interface HorizontalPodAutoscalerOptions {
   usage: UsageSource;
-  others?: OtherMetrics;
+  others: OtherMetrics;
 }
 
 /** Kubernetes' `--horizontal-pod-autoscaler-sync-period`. */
@@ -107,7 +107,7 @@ async function reconcile(
   const readings = measured
     ? await readMetrics(autoscaler.spec.metrics ?? [], {
         usage: work.usage,
-        others: work.others ?? noOtherMetrics,
+        others: work.others,
         namespace,
         labelSelector: target.selector,
         pods,

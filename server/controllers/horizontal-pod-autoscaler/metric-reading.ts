@@ -32,16 +32,6 @@ export interface MetricPlace {
   labelSelector: string;
 }
 
-export const noOtherMetrics: OtherMetrics = {
-  ofPods: () => Promise.reject(new Error(notRegistered('custom'))),
-  ofObject: () => Promise.reject(new Error(notRegistered('custom'))),
-  external: () => Promise.reject(new Error(notRegistered('external'))),
-};
-
-function notRegistered(which: 'custom' | 'external'): string {
-  return `unable to fetch metrics from ${which} metrics API: no ${which} metrics API (${which}.metrics.k8s.io) registered`;
-}
-
 /** How a metric is called in messages. */
 export function metricName(spec: MetricSpec): string {
   switch (spec.type) {
