@@ -8,6 +8,8 @@ suite('agent configuration', () => {
   test('what is not said gets its usual value', () => {
     assert.deepEqual(parseAgentConfig(good), {
       ...good,
+      devices: {},
+      hostRoot: '/',
       labels: {},
       runtime: 'auto',
       podPidsMax: 1024,
