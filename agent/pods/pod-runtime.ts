@@ -257,6 +257,7 @@ export class PodRuntime {
         outbox,
         driver: slot.driver,
         prober: this.#prober,
+        volumes: this.#options.volumes,
         executors: slot.executors,
         idScheme: slot.idScheme,
         log: this.#options.log.child({ pod: `${record.namespace}/${record.name}`, uid }),

@@ -18,6 +18,8 @@ export interface PodStatusOptions {
   wallMs: number;
   idScheme: string;
   hostIps: readonly string[];
+  /** What the app says of being updated, where it was asked. */
+  lock?: PodCondition | undefined;
 }
 
 /** What the server shows of the pod, and since when each condition is as it is (to be kept in the record). */
@@ -51,7 +53,7 @@ export function podStatus(options: PodStatusOptions): {
   const status: PodStatus = {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     phase,
-    conditions,
+    conditions: options.lock ? [...conditions, options.lock] : conditions,
     ...(endPhase && state.record.failed ? state.record.failed : (plan.notice ?? {})),
     ...(hostIps[0] === undefined ? {} : { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) }),
     ...(podIps[0] === undefined ? {} : { podIP: podIps[0], podIPs: podIps.map((ip) => ({ ip })) }),

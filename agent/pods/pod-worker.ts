@@ -9,6 +9,7 @@ import { DriverError } from '../drivers/errors.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
 import { podAddress } from '../probes/pod-address.ts';
 import type { ProbeListener, Prober } from '../probes/prober.ts';
+import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { probeTargets } from './container-health.ts';
 import { containersOf, isOver } from './container-view.ts';
 import { execute } from './executors.ts';
@@ -25,6 +26,7 @@ import { podStatus } from './pod-status.ts';
 import { containerTarget, type Executors, type Step, sandboxTarget, type Target, targetOf } from './steps.ts';
 import { execIn } from './take-hook.ts';
 import { inspectWithMessage } from './termination-message.ts';
+import { UpdateLock } from './update-lock.ts';
 
 export interface PodWorkerOptions {
   record: PodRecord;
@@ -35,6 +37,7 @@ export interface PodWorkerOptions {
   journal: Journal;
   outbox: StatusOutbox;
   prober: Prober;
+  volumes: Pick<PodVolumes, 'hasFile'>;
   /** `podman` in `podman://<id>`. */
   idScheme: string;
   hostIps: () => readonly string[];
@@ -60,12 +63,14 @@ export class PodWorker {
   #waiting: Plan['waiting'] = {};
   readonly #underWay = new Map<Step, { abort: AbortController; end: Promise<void> }>();
   #removed = false;
+  readonly #lock: UpdateLock;
 
   /** `written` tells that the record is in the journal as it is. */
   constructor(options: PodWorkerOptions, { written }: { written: boolean }) {
     this.#options = options;
     this.#state = initialState(options.record, this.#now());
     this.#written = written ? options.record : undefined;
+    this.#lock = new UpdateLock(options);
   }
 
   get record(): PodRecord {
@@ -139,6 +144,7 @@ export class PodWorker {
   async sync(): Promise<{ wakeAfterMs: number | undefined }> {
     if (this.#removed) return { wakeAfterMs: undefined };
     if (this.#stale !== 'no') await this.#observe();
+    const lookAfterMs = await this.#lock.look(this.#options.desired());
     const { planned, pod, status } = await this.#planDurably();
     this.#announceWaiting(planned.waiting);
     this.#waiting = planned.waiting;
@@ -153,8 +159,9 @@ export class PodWorker {
     this.#report(pod, status);
     this.#probe(pod);
     const { wakeAtMs } = planned;
-    const wakeAfterMs = wakeAtMs === undefined ? undefined : Math.max(0, wakeAtMs - this.#now().monotonicMs);
-    return { wakeAfterMs };
+    const planAfterMs = wakeAtMs === undefined ? undefined : Math.max(0, wakeAtMs - this.#now().monotonicMs);
+    const waits = [planAfterMs, lookAfterMs].filter((wait) => wait !== undefined);
+    return { wakeAfterMs: waits.length > 0 ? Math.min(...waits) : undefined };
   }
 
   /** A stop that is overtaken by a shorter one must not go on waiting for its hook. */
@@ -266,6 +273,7 @@ export class PodWorker {
       wallMs: this.#options.clock.now(),
       idScheme: this.#options.idScheme,
       hostIps: this.#options.hostIps(),
+      lock: this.#lock.condition,
     });
     this.#state = { ...this.#state, record: { ...next, transitions } };
     return status;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../lib/log.ts';
 import type { Pod, Volume } from '../../protocol/generated/models.ts';
@@ -25,6 +25,8 @@ export interface PodVolumes {
   prepare(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Of a pod whose volumes are prepared. Rejects with an Error when one cannot be had. */
   mounts(podUid: string, wanted: readonly WantedMount[]): Promise<ContainerMount[]>;
+  /** Whether there is such a file in a volume; undefined when that cannot be told. */
+  hasFile(podUid: string, place: { volume: string; file: string }): Promise<boolean | undefined>;
   /** Nothing of the pod runs any more. */
   remove(podUid: string): Promise<void>;
   /** Removes what belongs to pods that nobody knows. */
@@ -113,6 +115,18 @@ class DiskVolumes implements PodVolumes {
     const resolved = await Promise.all(mounts);
     // What is mounted inside of another mount comes after it.
     return resolved.sort((one, other) => one.target.length - other.target.length);
+  }
+
+  async hasFile(
+    podUid: string,
+    { volume, file }: { volume: string; file: string },
+  ): Promise<boolean | undefined> {
+    const found = this.#prepared.get(podUid)?.get(volume);
+    if (!found) return undefined;
+    return lstat(join(found.path, safePart(file))).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? false : undefined),
+    );
   }
 
   async remove(podUid: string): Promise<void> {

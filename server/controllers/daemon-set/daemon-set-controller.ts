@@ -17,13 +17,13 @@ import { ignoreGone } from '../expected-failures.ts';
 import { FailureBackoff } from '../failure-backoff.ts';
 import { followControlled } from '../follow-controlled.ts';
 import { byControllerUid, orphansByNamespace } from '../indexes.ts';
+import { isSilent } from '../node-silence.ts';
 import { nameOf } from '../object-name.ts';
 import { Pacing } from '../pacing.ts';
 import { createPods, type PodWork, removePods } from '../pod-control.ts';
 import { PolicyBook } from '../rollout-policy/policy-book.ts';
 import { WriteFence } from '../write-fence.ts';
-
-import { buildPod, daemonTolerations, fitOf, isSilent, targetNode } from './node-fit.ts';
+import { buildPod, daemonTolerations, fitOf, targetNode } from './node-fit.ts';
 import { type DaemonSetPlan, planDaemonSet } from './plan.ts';
 import { findRevision, hashOf, liveNames, rollBack, rulesOf, withTemplate } from './revisions.ts';
 

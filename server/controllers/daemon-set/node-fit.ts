@@ -46,18 +46,6 @@ export function daemonTolerations(spec: Readonly<PodSpec> | undefined): Tolerati
   return [...given, ...own.filter((toleration) => !given.some((one) => same(one, toleration)))];
 }
 
-/** Whether the device is out of reach: nothing can be told to it, and what it runs it runs on. */
-export function isSilent(node: Readonly<Node>): boolean {
-  return node.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown';
-}
-
-/** Since when, milliseconds since 1970; undefined for a device that is heard. */
-export function silentSinceMs(node: Readonly<Node>): number | undefined {
-  if (!isSilent(node)) return undefined;
-  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
-  return Date.parse(ready?.lastTransitionTime ?? '') || 0;
-}
-
 /** `tolerations`: as `daemonTolerations` gives them for the template; worked out once for all nodes. */
 export function fitOf(
   { template }: { template: Readonly<PodTemplateSpec> | undefined },

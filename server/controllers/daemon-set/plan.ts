@@ -2,8 +2,9 @@ import type { DaemonSet, DaemonSetStatus, Node, Pod } from '../../../protocol/ge
 import type { WorkloadRollout } from '../../../protocol/kinds/rollout-policy.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { revisionHashLabel } from '../controller-revisions.ts';
+import { silentSinceMs } from '../node-silence.ts';
 import { isPodAvailable, isPodReady, readySinceMs } from '../pod-state.ts';
-import { daemonTolerations, fitOf, silentSinceMs, targetNode } from './node-fit.ts';
+import { daemonTolerations, fitOf, targetNode } from './node-fit.ts';
 import { failedSilently, isGoing, type NodeRecord, type PodJudge } from './node-record.ts';
 import { planRollingUpdate } from './rolling-update.ts';
 import { gateOf, openGate, type RolloutGate, type RolloutRules } from './rollout-gate.ts';

@@ -1,4 +1,4 @@
-import type { Deployment, ReplicaSet } from '../../../protocol/generated/models.ts';
+import type { Deployment, LabelSelector, ReplicaSet } from '../../../protocol/generated/models.ts';
 import { deploymentKind } from '../../../protocol/kinds/deployment.ts';
 import { replicaSetKind } from '../../../protocol/kinds/replica-set.ts';
 import { controllerOf, storedMeta } from '../../../protocol/kinds/stored-object.ts';
@@ -6,6 +6,7 @@ import { isStatus } from '../../../protocol/status.ts';
 import type { ControllerContext } from '../define-controller.ts';
 import { ignoreGone, isNamespaceEnding, messageOf } from '../expected-failures.ts';
 import { nameOf } from '../object-name.ts';
+import { writeBatchNodes } from '../rollout-policy/batch-nodes.ts';
 import { canonicalTemplate } from '../template-hash.ts';
 import { bringInStep, buildSet, revisionAnnotation, revisionOf } from './new-set.ts';
 import type { DeploymentStep } from './plan.ts';
@@ -16,6 +17,8 @@ export interface StepWork {
   deployment: Readonly<Deployment>;
   /** Told of each ReplicaSet that was made or changed. */
   wrote: (set: Readonly<ReplicaSet>) => void;
+  /** Where a rollout in batches by label is. */
+  nodes?: readonly LabelSelector[] | undefined;
 }
 
 /** What a step found out that the Deployment's status tells. */
@@ -52,6 +55,8 @@ export async function executeStep(work: StepWork, step: DeploymentStep): Promise
 async function createSet(work: StepWork, step: { replicas: number; revision: number }): Promise<StepResult> {
   const { context, deployment, wrote } = work;
   const set = buildSet(deployment, step);
+  const annotations = writeBatchNodes(set.metadata?.annotations ?? {}, work.nodes);
+  set.metadata = { ...set.metadata, annotations };
   try {
     const created = await context.registry.create(replicaSetKind, set);
     wrote(created);
@@ -85,7 +90,8 @@ async function scale(work: StepWork, set: Readonly<ReplicaSet>, replicas: number
     if (!draft.spec) return;
     draft.spec.replicas = replicas;
     const meta = storedMeta(draft);
-    meta.annotations = { ...meta.annotations, ...sizeAnnotations(boundsOf(work.deployment)) };
+    const sizes = sizeAnnotations(boundsOf(work.deployment));
+    meta.annotations = writeBatchNodes({ ...meta.annotations, ...sizes }, work.nodes);
   });
   if (written) recordScaling(work, set, { before: set.spec?.replicas ?? 0, after: replicas });
 }

@@ -3,8 +3,15 @@ import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { canonicalTemplate } from '../template-hash.ts';
 import { isInStep, revisionOf } from './new-set.ts';
 import {
+  type DeploymentGate,
+  type DeploymentRules,
+  type DeploymentSets,
+  deploymentGate,
+} from './rollout-gate.ts';
+import {
   type Bounds,
   boundsOf,
+  capNewest,
   createdAt,
   isResized,
   newSetReplicas,
@@ -31,15 +38,19 @@ export interface DeploymentPlan {
   newSet: Readonly<ReplicaSet> | undefined;
   oldSets: readonly Readonly<ReplicaSet>[];
   steps: DeploymentStep[];
+  gate: DeploymentGate;
 }
 
+/** `rules`: whose policy says what may be updated; 'held' when that policy cannot be had. */
 export function planDeployment(
   deployment: Readonly<Deployment>,
   sets: readonly Readonly<ReplicaSet>[],
+  rules?: DeploymentRules | 'held',
 ): DeploymentPlan {
   const newSet = findNewSet(deployment, sets);
   const oldSets = sets.filter((set) => set !== newSet);
-  return { newSet, oldSets, steps: stepsFor(deployment, newSet, oldSets) };
+  const gate = deploymentGate(deployment, { newSet, oldSets }, rules);
+  return { newSet, oldSets, steps: stepsFor(deployment, { newSet, oldSets }, gate), gate };
 }
 
 /** The set whose template is the Deployment's; the oldest when there are several, so that all observers agree. */
@@ -56,8 +67,8 @@ function findNewSet(
 
 function stepsFor(
   deployment: Readonly<Deployment>,
-  newSet: Readonly<ReplicaSet> | undefined,
-  oldSets: readonly Readonly<ReplicaSet>[],
+  { newSet, oldSets }: DeploymentSets,
+  { newestMax }: DeploymentGate,
 ): DeploymentStep[] {
   if (deployment.metadata?.deletionTimestamp !== undefined) return [];
   const bounds = boundsOf(deployment);
@@ -66,14 +77,22 @@ function stepsFor(
   const sync: DeploymentStep[] =
     newSet && !isInStep(deployment, newSet, revision) ? [{ type: 'syncSet', set: newSet, revision }] : [];
   if (deployment.spec?.paused) {
-    return [...sync, ...resizeSteps(bounds, newSet, oldSets), ...historySteps(deployment, oldSets)];
+    return [
+      ...sync,
+      ...resizeSteps(bounds, { newSet, oldSets }, newestMax),
+      ...historySteps(deployment, oldSets),
+    ];
   }
-  if (isResized(bounds, sets)) return [...sync, ...resizeSteps(bounds, newSet, oldSets)];
+  if (isResized(bounds, sets)) return [...sync, ...resizeSteps(bounds, { newSet, oldSets }, newestMax)];
   if (deployment.spec?.strategy?.type === 'Recreate' && oldSets.some(mayHavePods)) {
+    if (newestMax < bounds.replicas) return sync;
     return [...sync, ...scaleSteps(oldSets, new Map(oldSets.map((set) => [storedMeta(set).uid, 0])))];
   }
-  if (!newSet) return [{ type: 'createSet', replicas: newSetReplicas(bounds, 0, oldSets), revision }];
-  const scaling = scaleSteps(sets, planRollingUpdate(bounds, newSet, oldSets));
+  if (!newSet) {
+    const replicas = Math.min(newSetReplicas(bounds, 0, oldSets), newestMax);
+    return [{ type: 'createSet', replicas, revision }];
+  }
+  const scaling = scaleSteps(sets, planRollingUpdate(bounds, { newSet, oldSets, newestMax }));
   const complete = isComplete(deployment, countReplicas(deployment, { newSet, oldSets }));
   return [...sync, ...scaling, ...(complete ? historySteps(deployment, oldSets) : [])];
 }
@@ -81,10 +100,11 @@ function stepsFor(
 /** Also writes the sets that keep their count, so that each remembers the new size and the resize is seen once. */
 function resizeSteps(
   bounds: Bounds,
-  newSet: Readonly<ReplicaSet> | undefined,
-  oldSets: readonly Readonly<ReplicaSet>[],
+  { newSet, oldSets }: DeploymentSets,
+  newestMax: number,
 ): DeploymentStep[] {
-  const changes = planResize(bounds, newSet, oldSets);
+  const capped = { oldSets, newestMax, ...(newSet ? { newSet } : {}) };
+  const changes = capNewest(planResize(bounds, newSet, oldSets), capped);
   return (newSet ? [newSet, ...oldSets] : oldSets).flatMap((set) => {
     const replicas = changes.get(storedMeta(set).uid) ?? wantedReplicas(set);
     const changed = replicas !== wantedReplicas(set) || isResized(bounds, [set]);

@@ -60,27 +60,34 @@ export function newSetReplicas(
   return room <= 0 ? current : current + Math.min(room, Math.max(0, bounds.replicas - current));
 }
 
-/** One step of a rolling update: grow the new set if there is room, otherwise shrink old ones. */
-export function planRollingUpdate(
-  bounds: Bounds,
-  newSet: Readonly<ReplicaSet>,
-  oldSets: readonly Readonly<ReplicaSet>[],
-): ScaleChanges {
+/**
+ * One step of a rolling update: grow the new set if there is room, otherwise shrink old ones. `newestMax`: how many
+ * replicas may be of the newest template now; as many others stay as are then missing.
+ */
+export function planRollingUpdate(bounds: Bounds, { newSet, oldSets, newestMax }: UpdatedSets): ScaleChanges {
   const current = wantedReplicas(newSet);
-  const grown = current > bounds.replicas ? bounds.replicas : newSetReplicas(bounds, current, oldSets);
+  const room = Math.max(current, newestMax);
+  const grown =
+    current > bounds.replicas ? bounds.replicas : Math.min(newSetReplicas(bounds, current, oldSets), room);
   if (grown !== current) return new Map([[storedMeta(newSet).uid, grown]]);
-  return shrinkOldSets(bounds, newSet, oldSets);
+  return shrinkOldSets(bounds, { newSet, oldSets, newestMax: room });
 }
 
-function shrinkOldSets(
-  bounds: Bounds,
-  newSet: Readonly<ReplicaSet>,
-  oldSets: readonly Readonly<ReplicaSet>[],
-): ScaleChanges {
+interface UpdatedSets {
+  newSet: Readonly<ReplicaSet>;
+  oldSets: readonly Readonly<ReplicaSet>[];
+  newestMax: number;
+}
+
+function shrinkOldSets(bounds: Bounds, { newSet, oldSets, newestMax }: UpdatedSets): ScaleChanges {
   const changes: ScaleChanges = new Map();
   const minAvailable = bounds.replicas - bounds.maxUnavailable;
   const newUnavailable = wantedReplicas(newSet) - available(newSet);
-  let budget = total([newSet, ...oldSets]) - minAvailable - newUnavailable;
+  const staying = Math.max(0, bounds.replicas - newestMax);
+  let budget = Math.min(
+    total([newSet, ...oldSets]) - minAvailable - newUnavailable,
+    total(oldSets) - staying,
+  );
   const left = new Map(oldSets.map((set) => [storedMeta(set).uid, wantedReplicas(set)]));
   const shrink = (set: Readonly<ReplicaSet>, count: number) => {
     const { uid } = storedMeta(set);
@@ -141,6 +148,22 @@ export function planResize(
     return new Map(active.flatMap((set) => (set === newSet ? [] : [[storedMeta(set).uid, 0]])));
   }
   return spread(bounds, active);
+}
+
+/** Gives what the newest set may not have yet to the largest of the others. */
+export function capNewest(
+  changes: ScaleChanges,
+  { newSet, oldSets, newestMax }: Omit<UpdatedSets, 'newSet'> & Partial<Pick<UpdatedSets, 'newSet'>>,
+): ScaleChanges {
+  const uid = newSet && storedMeta(newSet).uid;
+  const wished = uid === undefined ? undefined : changes.get(uid);
+  if (!newSet || uid === undefined || wished === undefined) return changes;
+  const allowed = Math.min(wished, Math.max(newestMax, wantedReplicas(newSet)));
+  const [largest] = oldSets.toSorted((a, b) => wantedReplicas(b) - wantedReplicas(a));
+  if (allowed === wished || !largest) return changes;
+  const other = storedMeta(largest).uid;
+  const capped = new Map(changes).set(uid, allowed);
+  return capped.set(other, (changes.get(other) ?? wantedReplicas(largest)) + wished - allowed);
 }
 
 /** The new set has all it may have, and all of it is available: the old ones have done their part. */

@@ -4,6 +4,7 @@ import type {
   DeploymentStatus,
   ReplicaSet,
 } from '../../../protocol/generated/models.ts';
+import type { WorkloadRollout } from '../../../protocol/kinds/rollout-policy.ts';
 import { storedMeta, timestamp } from '../../../protocol/kinds/stored-object.ts';
 import { boundsOf } from './scaling.ts';
 
@@ -18,6 +19,8 @@ export interface StatusFacts {
   };
   collisionCount: number;
   nowMs: number;
+  /** Of a rollout with a policy. */
+  rollout?: WorkloadRollout | undefined;
 }
 
 export function deploymentStatus(deployment: Readonly<Deployment>, facts: StatusFacts): DeploymentStatus {
@@ -70,10 +73,13 @@ export function deadlineMs(
 ): number | undefined {
   const progress = status?.conditions?.find((entry) => entry.type === 'Progressing');
   if (spec?.progressDeadlineSeconds === undefined || !progress?.lastUpdateTime) return undefined;
-  if (progress.status === 'False' || progress.reason === 'NewReplicaSetAvailable' || spec.paused)
-    return undefined;
+  if (progress.status === 'False' || spec.paused) return undefined;
+  if (progress.reason === 'NewReplicaSetAvailable' || progress.reason === heldReason) return undefined;
   return Date.parse(progress.lastUpdateTime) + spec.progressDeadlineSeconds * 1000;
 }
+
+/** The policy's own deadline counts then. */
+const heldReason = 'RolloutPolicyHolds';
 
 type Untimed = Omit<DeploymentCondition, 'lastTransitionTime' | 'lastUpdateTime'>;
 
@@ -163,6 +169,11 @@ function progressingCondition(
     : `Deployment "${storedMeta(deployment).name}"`;
   if (isComplete(deployment, counts))
     return say('True', 'NewReplicaSetAvailable', `${subject} has successfully progressed.`);
+  const { rollout } = facts;
+  if (rollout?.phase === 'Failed')
+    return say('False', 'ProgressDeadlineExceeded', `${subject}: ${rollout.message}`);
+  if (rollout && rollout.phase !== 'Complete' && rollout.phase !== 'RolledBack')
+    return say('True', heldReason, `${subject}: ${rollout.message}`);
   if (hasProgressed(status, counts))
     return say('True', 'ReplicaSetUpdated', `${subject} is progressing.`, { isNews: true });
   const deadline = deadlineMs(deployment, status);

@@ -6,6 +6,7 @@ import type {
 } from '../../../protocol/generated/models.ts';
 import type { KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
 import { storedMeta, timestamp } from '../../../protocol/kinds/stored-object.ts';
+import { updateLockCondition } from '../../../protocol/update-lock.ts';
 import type { PodFailure } from '../pod-control.ts';
 import {
   isPodActive,
@@ -42,6 +43,7 @@ export function planReplicaSet(
   replicaSet: Readonly<Replicated>,
   pods: readonly Readonly<Pod>[],
   nowMs: number,
+  goesFirst: (pod: Readonly<Pod>) => boolean = () => true,
 ): ReplicaSetPlan {
   const active = pods.filter(isPodActive);
   const wanted = replicaSet.spec?.replicas ?? 1;
@@ -50,7 +52,7 @@ export function planReplicaSet(
   const minReadySeconds = replicaSet.spec?.minReadySeconds ?? 0;
   return {
     create: Math.min(Math.max(0, -surplus), burstReplicas),
-    remove: surplus > 0 ? leastUseful(active).slice(0, Math.min(surplus, burstReplicas)) : [],
+    remove: surplus > 0 ? leastUseful(active, goesFirst).slice(0, Math.min(surplus, burstReplicas)) : [],
     status: statusOf(replicaSet, pods, active, nowMs),
     wakeAfterMs: nextAvailability(active, minReadySeconds, nowMs),
   };
@@ -115,18 +117,35 @@ export function nextAvailability(
 
 /**
  * Kubernetes' order (ActivePodsWithRanks): unbound, pending, not ready, cheap, crowded on one node, freshly ready,
- * often restarted, young.
+ * often restarted, young. Before all of that: who `goesFirst`, and whose app holds no lock against
+ * updates.
  */
-export function leastUseful(active: readonly Readonly<Pod>[]): Readonly<Pod>[] {
+export function leastUseful(
+  active: readonly Readonly<Pod>[],
+  goesFirst: (pod: Readonly<Pod>) => boolean = () => true,
+): Readonly<Pod>[] {
   const neighbours = new Map<string, number>();
   for (const { spec } of active) {
     const node = spec?.nodeName ?? '';
     neighbours.set(node, (neighbours.get(node) ?? 0) + 1);
   }
   return active
-    .map((pod) => ({ pod, ranks: ranks(pod, neighbours.get(pod.spec?.nodeName ?? '') ?? 0) }))
+    .map((pod) => ({
+      pod,
+      ranks: [
+        goesFirst(pod) ? 0 : 1,
+        isLocked(pod) ? 1 : 0,
+        ...ranks(pod, neighbours.get(pod.spec?.nodeName ?? '') ?? 0),
+      ],
+    }))
     .sort(byRanks)
     .map(({ pod }) => pod);
+}
+
+function isLocked({ status }: Readonly<Pod>): boolean {
+  return (
+    status?.conditions?.some((one) => one.type === updateLockCondition && one.status === 'True') ?? false
+  );
 }
 
 interface Ranked {

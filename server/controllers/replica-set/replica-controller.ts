@@ -1,6 +1,7 @@
 import type { LabelSelector, ReplicaSetStatus } from '../../../protocol/generated/models.ts';
 import { sameValue } from '../../../protocol/kinds/cause.ts';
 import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
+import { nodeKind } from '../../../protocol/kinds/node.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { splitKey, storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { adoptAndRelease } from '../adoption.ts';
@@ -10,6 +11,7 @@ import { followControlled } from '../follow-controlled.ts';
 import { byControllerUid, orphansByNamespace } from '../indexes.ts';
 import { nameOf } from '../object-name.ts';
 import { createPods, type PodWork, podFromTemplate, removePods } from '../pod-control.ts';
+import { onNodes, readBatchNodes, requireNodes } from '../rollout-policy/batch-nodes.ts';
 import { WriteFence } from '../write-fence.ts';
 import { planReplicaSet, type Replicated, withReplicaFailure } from './plan.ts';
 
@@ -33,6 +35,7 @@ export function defineReplicaController<O extends KubernetesObject & Replicated>
       const { cache, clock } = context;
       const owners = cache.informer(kind);
       const pods = cache.informer(podKind);
+      const nodes = cache.informer(nodeKind);
       const fence = new WriteFence(pods);
       followControlled(context, { owners, controlled: pods, selectorOf, enqueue });
 
@@ -50,11 +53,15 @@ export function defineReplicaController<O extends KubernetesObject & Replicated>
           orphans: pods.byIndex(orphansByNamespace.name, namespace),
           wrote: (pod) => fence.wrote(key, pod),
         });
-        const plan = planReplicaSet(owner, owned, clock.now());
+        const places = readBatchNodes(owner.metadata?.annotations);
+        const goesFirst = places && onNodes(places, (node) => nodes.get(undefined, node));
+        const plan = planReplicaSet(owner, owned, clock.now(), goesFirst);
         const work: PodWork<O> = { context, kind, owner, fence, key };
-        const wanted = Array.from({ length: plan.create }, () =>
-          podFromTemplate(kind, owner, owner.spec?.template),
-        );
+        const wanted = Array.from({ length: plan.create }, () => {
+          const pod = podFromTemplate(kind, owner, owner.spec?.template);
+          if (places && pod.spec) requireNodes(pod.spec, places);
+          return pod;
+        });
         const failure = (await createPods(work, wanted)) ?? (await removePods(work, plan.remove));
         await writeStatus(context, parts, owner, withReplicaFailure(plan.status, failure, clock.now()));
         if (failure) throw new Error(failure.message);

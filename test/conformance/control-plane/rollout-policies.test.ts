@@ -3,6 +3,7 @@ import { suite, test } from 'node:test';
 import type { DaemonSet } from '../../../protocol/generated/models.ts';
 import { controllerRevisionKind } from '../../../protocol/kinds/controller-revision.ts';
 import { daemonSetKind } from '../../../protocol/kinds/daemon-set.ts';
+import { deploymentKind } from '../../../protocol/kinds/deployment.ts';
 import { eventKind } from '../../../protocol/kinds/event.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import {
@@ -14,7 +15,14 @@ import {
 } from '../../../protocol/kinds/rollout-policy.ts';
 import { ControlPlane, isActive, isReady } from './control-plane.ts';
 import { brokenImage } from './hollow-kubelets.ts';
-import { podSpec } from './workloads.ts';
+import {
+  changeDeployment,
+  deployment,
+  podSpec,
+  rolloutStatus,
+  setImage as setContainerImage,
+  untilRolledOut,
+} from './workloads.ts';
 
 const at = { namespace: 'default', name: 'ds' };
 const policyAt = { namespace: 'default', name: 'careful' };
@@ -190,5 +198,89 @@ suite('a DaemonSet with a RolloutPolicy', () => {
     await setImage(plane, 'v3');
     await plane.untilQuiet();
     assert.equal(await running(plane), 'a:v2 b:v2 lab:v2');
+  });
+});
+
+suite('a Deployment with a RolloutPolicy', () => {
+  const annotations = { [rolloutPolicyAnnotation]: 'careful' };
+  const images = async (plane: ControlPlane) =>
+    (await plane.pods('app=web'))
+      .filter((pod) => isActive(pod) && isReady(pod))
+      .map(({ spec }) => `${spec?.nodeName}:${spec?.containers[0]?.image}`)
+      .sort();
+
+  async function startWeb(spec: RolloutPolicySpec, replicas = 4): Promise<ControlPlane> {
+    const plane = await ControlPlane.start([
+      { name: 'lab', labels: { site: 'lab' } },
+      { name: 'a', labels: { site: 'field' } },
+      { name: 'b', labels: { site: 'field' } },
+    ]);
+    await plane.registry.create(rolloutPolicyKind, { metadata: { ...policyAt }, spec });
+    const web = deployment('web', { replicas });
+    await plane.registry.create(deploymentKind, { ...web, metadata: { ...web.metadata, annotations } });
+    await untilPhase(plane, 'Complete');
+    return plane;
+  }
+
+  test('is updated on the nodes of the first batch, then by shares, and never beyond', async () => {
+    await using plane = await startWeb({ ...quick, batches: [canary, { name: 'half', percent: 50 }] });
+    const before = await images(plane);
+    const atLab = before.filter((one) => one.startsWith('lab')).length;
+    assert.ok(atLab > 0);
+    let most = 0;
+    let batch: string | undefined = '';
+    const watched = new Map<string, number>();
+    await changeDeployment(plane, 'web', setContainerImage('v2'));
+    await plane.until('it is through', async () => {
+      const now = (await plane.pods('app=web')).filter(isActive);
+      most = now.filter(({ spec }) => spec?.containers[0]?.image === 'v2').length;
+      const seen = await rollout(plane);
+      batch = seen?.phase === 'Progressing' ? seen.batch : undefined;
+      if (batch) watched.set(batch, Math.max(most, watched.get(batch) ?? 0));
+      if (batch === 'canary') {
+        for (const pod of now) {
+          const isNew = pod.spec?.containers[0]?.image === 'v2' && pod.spec.nodeName;
+          if (isNew) assert.equal(isNew, 'lab');
+        }
+      }
+      return seen?.phase === 'Complete' && most === 4;
+    });
+    assert.equal(watched.get('canary'), atLab);
+    assert.deepEqual([...watched.keys()], ['canary', 'half', 'rest']);
+    await untilRolledOut(plane, 'web');
+  });
+
+  test('goes back to the template before when its first batch is bad', async () => {
+    await using plane = await startWeb({ ...quick, batches: [{ percent: 25 }], onFailure: 'Rollback' });
+    const before = await plane.find(deploymentKind, 'web');
+    await changeDeployment(plane, 'web', setContainerImage(brokenImage));
+    await untilPhase(plane, 'RolledBack');
+    const after = await plane.find(deploymentKind, 'web');
+    assert.deepEqual(after?.spec?.template, before?.spec?.template);
+    await untilRolledOut(plane, 'web');
+    assert.deepEqual(
+      (await images(plane)).map((one) => one.split(':')[1]),
+      ['v1', 'v1', 'v1', 'v1'],
+    );
+  });
+
+  test('is held while the policy is paused, also when it is resized, and says that it failed', async () => {
+    await using plane = await startWeb({ ...quick, batches: [{ percent: 25 }], paused: true });
+    await changeDeployment(plane, 'web', setContainerImage('v2'));
+    await untilPhase(plane, 'Paused');
+    await changeDeployment(plane, 'web', (spec) => {
+      spec.replicas = 6;
+    });
+    await plane.until('there are six', async () => (await images(plane)).length === 6);
+    await plane.untilQuiet();
+    assert.deepEqual(new Set((await images(plane)).map((one) => one.split(':')[1])), new Set(['v1']));
+    await change(plane, { paused: false });
+    await untilPhase(plane, 'Complete');
+    await changeDeployment(plane, 'web', setContainerImage(brokenImage));
+    await untilPhase(plane, 'Failed');
+    await plane.until('it says so', async () => {
+      const found = await plane.find(deploymentKind, 'web');
+      return found !== undefined && rolloutStatus(found) === 'failed';
+    });
   });
 });

@@ -122,6 +122,7 @@ export class Device {
 }
 
 const noVolumes: PodVolumes = {
+  hasFile: async () => undefined,
   inputs: () => '',
   concerns: () => false,
   prepare: async () => {},
