@@ -1,5 +1,6 @@
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { namespaceKind } from '../../protocol/kinds/namespace.ts';
+import { scaleType } from '../../protocol/kinds/scale.ts';
 import type { AdmissionRequest } from '../registry/admission.ts';
 import { isOneOf } from './is-one-of.ts';
 
@@ -10,7 +11,7 @@ const partsOfObject = new Set(['', 'status', 'approval', 'ephemeralcontainers', 
 export function requestAttributes(request: AdmissionRequest, kind: KindDefinition) {
   const { requestKind, subresource, operation, user, name, dryRun, options, object } = request;
   const namespace = namespaceFor(request);
-  const posted = partsOfObject.has(subresource) ? undefined : object;
+  const posted = subresource === 'scale' ? scaleType : partsOfObject.has(subresource) ? undefined : object;
   const part = subresource === '' ? {} : { subResource: subresource };
   return {
     kind: typeOf(kind, posted),

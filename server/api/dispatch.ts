@@ -79,7 +79,7 @@ function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler
   const { connectOptions } = subresource;
   if (!connectOptions) return handle;
   return async (exchange) => {
-    await admitConnection(exchange, connectOptions(exchange.query));
+    await admitConnection(exchange, connectOptions(exchange.query, info.rest ?? ''));
     await handle(exchange);
   };
 }

@@ -31,12 +31,16 @@ export async function createObject<T extends KubernetesObject>(
     const { name, generateName } = metadata;
     const generates = !name && generateName;
     if (generates) metadata.name = generatedName(context, generateName);
-    const create = () => createNamed(context, kind, draft, options);
     prepareNew(context, kind, draft, options);
+    const writeNew = (next: T, write: () => Promise<T>) => {
+      if (!reviewed) return write();
+      const request = { ...reviewed.request, name: metadata.name ?? '', object: next };
+      return writeReviewed({ review: reviewed.review, request }, write);
+    };
     try {
-      if (!reviewed) return await create();
-      const request = { ...reviewed.request, name: metadata.name ?? '', object: draft };
-      return await writeReviewed({ review: reviewed.review, request }, create);
+      if (isAllocated(context, kind))
+        return await createAllocated(context, kind, { draft, options, writeNew });
+      return await writeNew(draft, () => createNamed(context, kind, draft, options));
     } catch (error) {
       if (!generates || attempt === generatedNamesMax || !isTaken(error, draft)) throw error;
     }
@@ -90,7 +94,6 @@ async function createNamed<T extends KubernetesObject>(
   const value = await encodeStored(kind, draft);
   return retryWrite(kind, name, async () => {
     const guard = await namespaceGuard(context, kind, draft);
-    if (isAllocated(context, kind)) return insertAllocated(context, kind, { draft, guard, dryRun });
     if (dryRun) return refuseTaken(context, kind, draft);
     draft.metadata = { ...metadata, resourceVersion: String(await insert()) };
     return draft;
@@ -106,15 +109,34 @@ async function createNamed<T extends KubernetesObject>(
   });
 }
 
-/** With what is given out to the object; what another write took meanwhile is picked anew at the next attempt. */
+/**
+ * With what is given out to the object, which whoever validates sees. What another write took meanwhile is picked anew,
+ * and validated anew, at the next attempt.
+ */
+function createAllocated<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  {
+    draft,
+    options,
+    writeNew,
+  }: { draft: T; options: WriteOptions; writeNew: (next: T, write: () => Promise<T>) => Promise<T> },
+): Promise<T> {
+  return retryWrite(kind, draft.metadata?.name ?? '', async () => {
+    const guard = await namespaceGuard(context, kind, draft);
+    const next = await refuseTaken(context, kind, plainCopy(draft));
+    await allocate(context, kind, { next, old: undefined });
+    return writeNew(next, async () => {
+      return options.dryRun ? next : insertAllocated(context, kind, { next, guard });
+    });
+  });
+}
+
 async function insertAllocated<T extends KubernetesObject>(
   context: RegistryContext,
   kind: KindDefinition<T>,
-  { draft, guard, dryRun }: { draft: T; guard: Guard | undefined; dryRun: boolean },
+  { next, guard }: { next: T; guard: Guard | undefined },
 ): Promise<T> {
-  const next = await refuseTaken(context, kind, plainCopy(draft));
-  await allocate(context, kind, { next, old: undefined });
-  if (dryRun) return next;
   const key = keyOf(kind, nameOf(next));
   const claims = await claimChanges(context, kind, { next });
   const guards = [{ key, revision: 0 }, ...(guard ? [guard] : []), ...claims.guards];

@@ -20,6 +20,7 @@ import { isOneOf } from '../is-one-of.ts';
 import {
   isStricter,
   labelCauses,
+  modes,
   type Rule,
   ruleOf,
   violationsOf,
@@ -39,6 +40,8 @@ const workloads = [
 ];
 /** A namespace that becomes stricter tells of at most so many of its pods. */
 const toldPodsMax = 3000;
+/** Of what the audit log is told. */
+const notePrefix = 'pod-security.kubernetes.io/';
 
 /** Holds pods to the level that the labels of their namespace name, and warns of workloads whose pods would break it. */
 export const podSecurity = defineAdmission({
@@ -67,6 +70,11 @@ export const podSecurity = defineAdmission({
         const { metadata, spec } = template;
         const enforced = ruleOf(labels, 'enforce');
         const broken = isPod ? violationsOf(enforced, metadata, spec) : [];
+        if (isPod) request.annotate(`${notePrefix}enforce-policy`, `${enforced.level}:${enforced.version}`);
+        const audited = ruleOf(labels, 'audit');
+        const noted = violationsOf(audited, metadata, spec);
+        if (noted.length > 0)
+          request.annotate(`${notePrefix}audit-violations`, `would violate ${violationText(audited, noted)}`);
         if (broken.length > 0) throw refusal(request, `violates ${violationText(enforced, broken)}`);
         const warned = ruleOf(labels, 'warn');
         const doubtful = violationsOf(warned, metadata, spec);
@@ -78,7 +86,7 @@ export const podSecurity = defineAdmission({
 
 function hasRules({ metadata }: Readonly<Namespace>): boolean {
   const { labels } = metadata ?? {};
-  return ruleOf(labels, 'enforce').level !== 'privileged' || ruleOf(labels, 'warn').level !== 'privileged';
+  return modes.some((mode) => ruleOf(labels, mode).level !== 'privileged');
 }
 
 interface Template {

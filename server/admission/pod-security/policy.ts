@@ -15,7 +15,7 @@ export interface Rule {
 }
 
 const prefix = 'pod-security.kubernetes.io/';
-const modes: readonly Mode[] = ['enforce', 'audit', 'warn'];
+export const modes: readonly Mode[] = ['enforce', 'audit', 'warn'];
 const levels = ['privileged', 'baseline', 'restricted'];
 const isVersion = (text: string) => text === 'latest' || /^v1\.\d{1,4}$/.test(text);
 

@@ -24,11 +24,10 @@ import type { AdmissionRequest } from '../../registry/admission.ts';
 import { type AdmissionContext, defineAdmission } from '../define-admission.ts';
 import { createExpressionRunner, type RunExpressions } from '../expressions.ts';
 import type { NamespaceOf } from '../matching/criteria.ts';
-import { asKind } from '../matching/equivalent-kinds.ts';
 import { compileLate } from '../matching/match-conditions.ts';
 import { namespaceLookUp } from '../matching/namespace-of.ts';
 import { refusal } from '../refusal.ts';
-import { type SeenRequest, seenAs } from '../seen-request.ts';
+import { type SeenRequest, seenAs, takeSeen } from '../seen-request.ts';
 import { findParams, PolicyConfigurationError } from './find-params.ts';
 import { compileParts, type PolicyParts, policyValues } from './policy-parts.ts';
 import { type Bound, type BoundPolicy, followPolicies } from './policy-set.ts';
@@ -156,9 +155,7 @@ async function applyBinding(
       if (!made) return;
       const changed =
         way === 'apply' ? merged(seen, made.value, applying) : applyJsonPatch(seen.object, made.value);
-      const { object } = applying.decoder().decode(kind, changed, { fieldValidation: 'Ignore' });
-      kind.applyDefaults?.(object);
-      request.object = await asKind(object, kind, request.kind);
+      await takeSeen(request, { kind, decoder: applying.decoder() }, changed);
     }
   }
 }

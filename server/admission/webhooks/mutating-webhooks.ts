@@ -9,9 +9,8 @@ import { StatusError } from '../../../protocol/status.ts';
 import type { AdmissionRequest } from '../../registry/admission.ts';
 import { defineAdmission } from '../define-admission.ts';
 import { createExpressionRunner } from '../expressions.ts';
-import { asKind } from '../matching/equivalent-kinds.ts';
 import { namespaceLookUp } from '../matching/namespace-of.ts';
-import type { SeenRequest } from '../seen-request.ts';
+import { type SeenRequest, takeSeen } from '../seen-request.ts';
 import { askConcerned, internal } from './concerned-hooks.ts';
 import { followHooks, type Hook } from './webhook-set.ts';
 
@@ -71,12 +70,9 @@ async function patchObject(
   if (!before) return false;
   try {
     const patched = applyJsonPatch(JSON.parse(JSON.stringify(object)), patch) as KubernetesObject;
-    const isOwn = patched.kind === kind.kind;
-    if (isOwn) {
-      const { object: read } = decoder().decode(kind, patched, { fieldValidation: 'Ignore' });
-      kind.applyDefaults?.(read);
-      request.object = await asKind(read, kind, request.kind);
-    } else request.object = patched;
+    const isOwn = patched.kind === kind.kind || request.subresource === 'scale';
+    if (isOwn) await takeSeen(request, { kind, decoder: decoder() }, patched);
+    else request.object = patched;
   } catch (error) {
     if (error instanceof StatusError) throw internal(error);
     throw error;

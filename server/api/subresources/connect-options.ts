@@ -26,3 +26,10 @@ export function portForwardOptions(query: URLSearchParams): KubernetesObject {
   const options = { apiVersion: 'v1', kind: 'PodPortForwardOptions', ...(ports.length > 0 ? { ports } : {}) };
   return options;
 }
+
+/** `rest` is what stands behind the name of the subresource. */
+export function proxyOptions(kind: string, rest: string): KubernetesObject {
+  const path = rest.replace(/^\//, '');
+  const options = { apiVersion: 'v1', kind, ...(path === '' ? {} : { path }) };
+  return options;
+}

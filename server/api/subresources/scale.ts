@@ -5,6 +5,7 @@ import {
   type KubernetesObject,
   type ScaleAccess,
 } from '../../../protocol/kinds/define-kind.ts';
+import { scaleOf, scaleType } from '../../../protocol/kinds/scale.ts';
 import { StatusError } from '../../../protocol/status.ts';
 import { conflict, modifiedMeanwhile } from '../../registry/failures.ts';
 import { objectName, type ResourceExchange } from '../exchange.ts';
@@ -18,18 +19,10 @@ import { writeConfiguration } from '../verbs/apply.ts';
 import { applyMediaType, checkType, parseConfiguration } from '../verbs/apply-document.ts';
 import { applyPatch, readPatch } from '../verbs/patch-document.ts';
 
-export const scaleType = {
-  group: 'autoscaling',
-  version: 'v1',
-  apiVersion: 'autoscaling/v1',
-  kind: 'Scale',
-  schema: 'io.k8s.api.autoscaling.v1.Scale',
-};
-
 /** `…/scale`: an object's replica count in a form that is the same for all kinds. */
 export async function getScale(exchange: ResourceExchange): Promise<void> {
   const object = await exchange.services.registry.get(exchange.kind, objectName(exchange));
-  await sendPlain(exchange, 200, scaleOf(exchange.kind, object));
+  await sendPlain(exchange, 200, scaleOf(accessOf(exchange.kind), object));
 }
 
 export async function updateScale(exchange: ResourceExchange): Promise<void> {
@@ -71,7 +64,7 @@ async function applyScale(
   };
   if (saysReplicas(wanted)) accessOf(kind).setReplicas(config, replicas);
   const { code, object } = await writeConfiguration(exchange, config, { ...applier, dryRun });
-  await sendPlain(exchange, code, scaleOf(kind, object));
+  await sendPlain(exchange, code, scaleOf(accessOf(kind), object));
 }
 
 function saysReplicas({ spec }: Record<string, unknown>): boolean {
@@ -89,7 +82,7 @@ async function setScale(
     kind,
     objectName(exchange),
     (draft) => {
-      const current = scaleOf(kind, draft);
+      const current = scaleOf(access, draft);
       const { replicas, resourceVersion } = readScale(exchange, next(current));
       if (resourceVersion !== undefined && resourceVersion !== draft.metadata?.resourceVersion)
         throw conflict(kind, draft.metadata?.name ?? '', modifiedMeanwhile);
@@ -97,7 +90,7 @@ async function setScale(
     },
     { dryRun, fieldManager, subresource: 'scale' },
   );
-  await sendPlain(exchange, 200, scaleOf(kind, changed));
+  await sendPlain(exchange, 200, scaleOf(access, changed));
 }
 
 function readScale({ services }: ResourceExchange, value: unknown) {
@@ -120,18 +113,6 @@ function readScale({ services }: ResourceExchange, value: unknown) {
       },
     },
   );
-}
-
-function scaleOf(kind: KindDefinition, object: KubernetesObject) {
-  const access = accessOf(kind);
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {};
-  return {
-    kind: scaleType.kind,
-    apiVersion: scaleType.apiVersion,
-    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: access.replicas(object) },
-    status: { replicas: access.statusReplicas(object), selector: access.selector(object) },
-  };
 }
 
 function accessOf({ scale }: KindDefinition): ScaleAccess<KubernetesObject> {

@@ -1,18 +1,19 @@
 import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
+import { scaleType } from '../../../protocol/kinds/scale.ts';
 import type { ResourceHandler } from '../exchange.ts';
 import { patchObject } from '../verbs/patch.ts';
 import { getObject } from '../verbs/read.ts';
 import { updateObject } from '../verbs/write.ts';
 import { bindingType, bindPod } from './binding.ts';
 import { attachToPod, execInPod } from './command/exec.ts';
-import { commandOptions, portForwardOptions } from './connect-options.ts';
+import { commandOptions, portForwardOptions, proxyOptions } from './connect-options.ts';
 import { evictionType, evictPod } from './eviction.ts';
 import { readLog } from './log.ts';
 import { forwardPorts } from './port-forward.ts';
 import { proxyNode } from './proxy/proxy-node.ts';
 import { proxyPod } from './proxy/proxy-pod.ts';
 import { proxyService } from './proxy/proxy-service.ts';
-import { getScale, patchScale, scaleType, updateScale } from './scale.ts';
+import { getScale, patchScale, updateScale } from './scale.ts';
 import { createToken, tokenRequestType } from './token.ts';
 
 /** What lies under an object's path. One entry here serves it for every kind that names it in `subresources`. */
@@ -23,7 +24,7 @@ export interface Subresource {
   /** Schema of request and answer where `responseKind` has one. */
   schema?: string;
   /** Where it connects to something: the options that admission sees. */
-  connectOptions?: (query: URLSearchParams) => KubernetesObject;
+  connectOptions?: (query: URLSearchParams, rest: string) => KubernetesObject;
   handlers: Partial<Record<SubresourceVerb, ResourceHandler>>;
 }
 
@@ -111,6 +112,7 @@ function proxyOf({ plural, kind }: KindDefinition): Subresource | undefined {
   return {
     verbs: ['create', 'delete', 'get', 'patch', 'update'],
     responseKind: { group: '', version: 'v1', kind: `${kind}ProxyOptions` },
+    connectOptions: (_query, rest) => proxyOptions(`${kind}ProxyOptions`, rest),
     handlers: { create: handle, delete: handle, get: handle, patch: handle, update: handle },
   };
 }

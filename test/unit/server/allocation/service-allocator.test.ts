@@ -10,6 +10,7 @@ import { serviceKind } from '../../../../protocol/kinds/service.ts';
 import { heldBy } from '../../../../protocol/kinds/service-fields.ts';
 import { readAddressRanges, readPortRange } from '../../../../server/allocation/read-ranges.ts';
 import { serviceAllocator } from '../../../../server/allocation/service-allocator.ts';
+import type { Admission } from '../../../../server/registry/admission.ts';
 import { createRegistry } from '../../../../server/registry/create-registry.ts';
 import type { Registry } from '../../../../server/registry/registry.ts';
 import { createMemoryStore } from '../../../../server/store/memory-store.ts';
@@ -21,7 +22,12 @@ const clock = new ManualClock();
 /** A registry over `store`, as a server that starts has it. */
 function openRegistry(
   store: Store,
-  { cidr = '10.96.0.0/28', ports = '30000-30009', seed = 1 } = {},
+  {
+    cidr = '10.96.0.0/28',
+    ports = '30000-30009',
+    seed = 1,
+    admission,
+  }: { cidr?: string; ports?: string; seed?: number; admission?: Admission } = {},
 ): Registry {
   const allocator = serviceAllocator({
     addresses: readAddressRanges(cidr),
@@ -29,7 +35,16 @@ function openRegistry(
     random: seededRandom(seed),
   });
   const random = seededRandom(seed + 1);
-  return createRegistry({ store, clock, random, log: silentLogger, kinds, allocators: [allocator] });
+  const reviewed = admission ? { admission } : {};
+  return createRegistry({
+    store,
+    clock,
+    random,
+    log: silentLogger,
+    kinds,
+    allocators: [allocator],
+    ...reviewed,
+  });
 }
 
 async function open(options: Parameters<typeof openRegistry>[1] = {}) {
@@ -52,6 +67,30 @@ function serviceOf(name: string, spec: ServiceSpec): Service {
 }
 
 describe('a service’s address', () => {
+  it('is known to whoever validates, who may still refuse, and then nothing is held', async () => {
+    const seen: (string | undefined)[] = [];
+    const admission: Admission = {
+      reviewOf: ({ kind }) =>
+        kind.plural !== 'services'
+          ? undefined
+          : {
+              admit: async ({ object }) => void seen.push((object as Service).spec?.clusterIP),
+              validate: async ({ object }) => {
+                seen.push((object as Service).spec?.clusterIP);
+                if (object?.metadata?.name === 'bad') throw new Error('no');
+                return () => {};
+              },
+            },
+    };
+    const { create, claims } = await open({ admission });
+    const service = await create('good', {});
+    assert.deepEqual(seen, [undefined, service.spec?.clusterIP]);
+    const before = await claims();
+    await assert.rejects(create('bad', {}), /no/);
+    assert.match(seen.at(-1) ?? '', /^10\.96\.0\./);
+    assert.deepEqual(await claims(), before);
+  });
+
   it('comes from the range, neither its first nor its last', async () => {
     const { create } = await open();
     const given = new Set<string>();

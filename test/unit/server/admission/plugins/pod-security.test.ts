@@ -159,4 +159,24 @@ describe('PodSecurity', () => {
       ),
     );
   });
+
+  test('what would break the audited level, and which level is in force, is noted in the audit log', async () => {
+    const { fixture, client } = await open({
+      [label('audit')]: 'restricted',
+      [label('enforce')]: 'baseline',
+    });
+    await using _fixture = fixture;
+    const noted = new Map<string, string>();
+    const annotate = (key: string, value: string) => void noted.set(key, value);
+    const create = (name: string, spec: object) =>
+      client.create(podKind, pod(name, spec, { namespace: 'team' }), { annotate });
+    await create('sound', good);
+    assert.deepEqual([...noted], [[label('enforce-policy'), 'baseline:latest']]);
+    await create('plain', {});
+    assert.match(
+      noted.get(label('audit-violations')) ?? '',
+      /^would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false/,
+    );
+    assert.deepEqual(fixture.warnings, []);
+  });
 });

@@ -3,6 +3,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import type { MutatingWebhook } from '../../../../../protocol/generated/models.ts';
 import { configMapKind } from '../../../../../protocol/kinds/config-map.ts';
 import type { KubernetesObject } from '../../../../../protocol/kinds/define-kind.ts';
+import { deploymentKind } from '../../../../../protocol/kinds/deployment.ts';
 import { horizontalPodAutoscalerKind } from '../../../../../protocol/kinds/horizontal-pod-autoscaler.ts';
 import { mutatingWebhookConfigurationKind } from '../../../../../protocol/kinds/mutating-webhook-configuration.ts';
 import { namespaceKind } from '../../../../../protocol/kinds/namespace.ts';
@@ -335,5 +336,39 @@ describe('admission webhooks', () => {
     await using exact = await open({ mutating: [hook('exact', { rules: ofV1, matchPolicy: 'Exact' })] });
     await exact.registry.create(horizontalPodAutoscalerKind, scaler);
     assert.equal(asked.length, 0);
+  });
+
+  test('through scale they see a Scale, and what they make of it is kept', async () => {
+    const rules = [rule(['deployments/scale'])];
+    await using fixture = await open({
+      mutating: [hook('fewer', { rules })],
+      validating: [hook('look', { rules })],
+    });
+    const { registry, asClient } = fixture;
+    const metadata = { name: 'a', namespace: 'default' };
+    const spec = {
+      selector: { matchLabels: { app: 'a' } },
+      template: { metadata: { labels: { app: 'a' } }, spec: { containers: [{ name: 'a', image: 'a' }] } },
+    };
+    await registry.create(deploymentKind, { metadata, spec });
+    answer = (_request, path) =>
+      path.startsWith('/fewer')
+        ? patched({ op: 'replace', path: '/spec/replicas', value: 3 })
+        : { allowed: true };
+    const changed = await registry.mutate(
+      deploymentKind,
+      metadata,
+      (draft) => void ((draft.spec as Json).replicas = 9),
+      { ...asClient, subresource: 'scale' },
+    );
+    assert.equal(changed.spec?.replicas, 3);
+    const [first, second] = asked.map(({ request }) => request);
+    assert.deepEqual(first.kind, { group: 'autoscaling', version: 'v1', kind: 'Scale' });
+    assert.deepEqual(first.resource, { group: 'apps', version: 'v1', resource: 'deployments' });
+    assert.equal(first.subResource, 'scale');
+    assert.deepEqual(first.object.spec, { replicas: 9 });
+    assert.deepEqual(first.oldObject.spec, { replicas: 1 });
+    assert.equal(first.object.status.selector, 'app=a');
+    assert.deepEqual(second.object.spec, { replicas: 3 });
   });
 });
