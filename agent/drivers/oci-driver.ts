@@ -397,7 +397,11 @@ class OciDriver implements RuntimeDriver {
     const call = { timeoutMs: engineTimeoutMs.query, ...(signal ? { signal } : {}) };
     const imageId = parseImageId((await this.#call(['image', 'inspect', ...names], call)).stdout);
     this.#imageIds.delete(image);
-    if (imageId === undefined) return undefined;
+    if (imageId === undefined) {
+      // An engine at fault says no as one does that has no such image; this throws then.
+      await this.#exists(image);
+      return undefined;
+    }
     for (const oldest of this.#imageIds.keys()) {
       if (this.#imageIds.size < rememberedImagesMax) break;
       this.#imageIds.delete(oldest);

@@ -6,6 +6,8 @@ import { type Finished, finish, freePort, launcher, Running, until } from './pro
 export interface AgentOptions {
   labels?: string;
   runtime?: 'auto' | 'oci' | 'process';
+  /** Added to the agent's environment. */
+  environment?: NodeJS.ProcessEnv;
 }
 
 /**
@@ -78,19 +80,13 @@ export class Cluster {
   async startAgent(name: string, options: AgentOptions = {}): Promise<Running> {
     const data = join(this.directory, name);
     const joining = this.agents.has(name) ? [] : ['--join', await this.createToken()];
-    const agent = new Running(launcher, [
-      'agent',
-      '--data',
-      data,
-      '--name',
-      name,
-      '--server',
-      `127.0.0.1:${this.mqttPort}`,
-      '--runtime',
-      options.runtime ?? 'process',
-      ...(options.labels === undefined ? [] : ['--labels', options.labels]),
-      ...joining,
-    ]);
+    const flags = ['--data', data, '--name', name, '--server', `127.0.0.1:${this.mqttPort}`];
+    const labels = options.labels === undefined ? [] : ['--labels', options.labels];
+    const agent = new Running(
+      launcher,
+      ['agent', ...flags, '--runtime', options.runtime ?? 'process', ...labels, ...joining],
+      { ...process.env, ...options.environment },
+    );
     this.agents.set(name, agent);
     return agent;
   }
