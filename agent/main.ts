@@ -79,7 +79,7 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   const journal = stack.use(await openJournal({ path: join(dataDir, 'journal'), log, disk }));
   const identity = await dependencies.identify(signal);
   const runtimes = stack.use(
-    await openRuntimes({ ...config, ...dependencies, cluster: identity.cluster, journal, signal }),
+    await openRuntimes({ ...config, ...dependencies, cluster: identity.cluster, journal }),
   );
   const boots = await countBoot(journal, log);
   const desired = openDesiredSet({ journal, log, random });
@@ -198,15 +198,15 @@ function createMonitor(
     'runtimes' | 'runtimeVersion' | 'runtimeProblem' | 'reserved' | 'thresholds'
   > &
     Pick<AgentConfig, 'reserve' | 'evictionHard'>,
-  { drivers, missing }: Runtimes,
+  runtimes: Runtimes,
 ): NodeMonitor {
-  const problem = missing && `container runtime is down: ${missing}`;
+  const { drivers } = runtimes;
   return new NodeMonitor({
     ...node,
     reserved: parseReservation(node.reserve),
     thresholds: parseThresholds(node.evictionHard),
     runtimes: drivers.map(({ driver }) => driver.name),
     runtimeVersion: drivers[0]?.probe.version ?? '',
-    runtimeProblem: () => problem,
+    runtimeProblem: () => runtimes.problem,
   });
 }

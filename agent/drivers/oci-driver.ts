@@ -442,7 +442,11 @@ class OciDriver implements RuntimeDriver {
     const { stdout } = await this.#call(['image', 'inspect', ...names], call);
     const found = parseImage(stdout, qualifiedReference(image));
     this.#imageIds.delete(image);
-    if (!found) return undefined;
+    if (!found) {
+      // An engine at fault says no as one does that has no such image; this throws then.
+      await this.#exists(image);
+      return undefined;
+    }
     for (const oldest of this.#imageIds.keys()) {
       if (this.#imageIds.size < rememberedImagesMax) break;
       this.#imageIds.delete(oldest);

@@ -51,7 +51,7 @@ export function pressuresAt(shortages: readonly Shortage[], before: Pressures, n
   return pressures;
 }
 
-/** Kubelet's reasons and messages, which dashboards and people search for. */
+/** Kubelet's reasons and messages, which dashboards and people search for. Whether the node is Ready is the server's word. */
 export function nodeConditions(
   pressures: Pressures,
   runtimeProblem: string | undefined,
@@ -82,7 +82,12 @@ export function nodeConditions(
       { yes: 'kubelet has insufficient PID available', no: 'kubelet has sufficient PID available' },
     ),
     runtimeProblem === undefined
-      ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
-      : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: runtimeProblem },
+      ? {
+          type: 'RuntimeReady',
+          status: 'True',
+          reason: 'RuntimesAnswer',
+          message: 'every container runtime of this node answers',
+        }
+      : { type: 'RuntimeReady', status: 'False', reason: 'KubeletNotReady', message: runtimeProblem },
   ];
 }

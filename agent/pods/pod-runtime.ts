@@ -5,6 +5,9 @@ import type { Pod } from '../../protocol/generated/models.ts';
 import type { DesiredSet } from '../desired/desired-set.ts';
 import type { Journal } from '../desired/journal.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
+import { DriverError } from '../drivers/errors.ts';
+import type { OpenDriver } from '../drivers/registry.ts';
+import type { Listing } from '../drivers/runtime-health.ts';
 import { PullQueue } from '../images/pull-queue.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
 import { Prober } from '../probes/prober.ts';
@@ -14,14 +17,13 @@ import { admit, type NodeAllocatable } from './admission.ts';
 import { containersOf, isOver } from './container-view.ts';
 import type { EnvironmentSources } from './environment.ts';
 import { findContainer } from './find-container.ts';
-import { Limiter } from './limiter.ts';
 import type { PlanContext } from './plan-parts.ts';
 import { type PodRecord, parsePodRecord, podKeyPrefix, type Reserved } from './pod-record.ts';
 import { initialState } from './pod-state.ts';
 import { PodWorker } from './pod-worker.ts';
 import { afterReboot, newRecord, recover } from './recovery.ts';
 import { isRemoved, outdatedTombstones } from './removed-pods.ts';
-import { type ActiveDriver, listEventually, type RuntimeSlot, runtimeSlots } from './runtime-drivers.ts';
+import { type RuntimeSlot, runtimeSlots } from './runtime-drivers.ts';
 
 export interface PodRuntimeOptions {
   clock: Clock;
@@ -30,7 +32,7 @@ export interface PodRuntimeOptions {
   desired: DesiredSet;
   outbox: StatusOutbox;
   /** Those that work on this device, the default first. */
-  drivers: readonly ActiveDriver[];
+  drivers: readonly OpenDriver[];
   volumes: PodVolumes;
   node: NodeFacts;
 }
@@ -52,13 +54,12 @@ export interface NodeFacts {
 
 /** Pods whose plans may be made at the same time; steps run beside and have limits of their own. */
 const workersMax = 16;
-const operationsAtOnceMax = 4;
-const pullsAtOnceMax = 2;
 const retryBackoff = { baseMs: 1_000, capMs: 60_000 };
 /** Only drift that no hint told of waits for this: one list per driver, and a look at a few pods. */
 export const relistIntervalMs = 60_000;
 export const inspectedPerRelistMax = 10;
 const orphanGraceMs = 10_000;
+const pullsAtOnceMax = 2;
 /** How long a stopping agent waits for steps that have begun. */
 const leaveTimeoutMs = 5_000;
 
@@ -77,6 +78,8 @@ export class PodRuntime {
   readonly #stranded = new Set<string>();
   readonly #subscriptions: Disposable[] = [];
   #relistTimer: Timer | undefined;
+  /** Pods that were told that they wait for their runtime. */
+  readonly #waiting = new Set<string>();
   /** Where the next relist goes on looking at pods. */
   #relistOffset = 0;
 
@@ -85,7 +88,6 @@ export class PodRuntime {
     this.#prober = new Prober({ clock: options.clock });
     this.#slots = runtimeSlots(options.drivers, {
       clock: options.clock,
-      operations: new Limiter(operationsAtOnceMax),
       images: {
         clock: options.clock,
         queue: new PullQueue(pullsAtOnceMax),
@@ -105,7 +107,7 @@ export class PodRuntime {
 
   /** Takes up what the journal, the drivers and the desired set say; needs no server. Returns before pods are up. */
   start(): void {
-    const { journal, desired, clock, log, node } = this.#options;
+    const { journal, desired, log, node } = this.#options;
     for (const [key, value] of journal.entries) {
       if (!key.startsWith(podKeyPrefix)) continue;
       const record = parsePodRecord(value);
@@ -116,8 +118,10 @@ export class PodRuntime {
     this.#subscriptions.push(desired.onChange((keys) => this.#onDesiredChange(keys)));
     for (const slot of this.#slots.values()) {
       this.#subscriptions.push(slot.driver.watch((uid) => this.#onHint(uid)));
-      const options = { clock, log, signal: this.#stopping.signal };
-      void listEventually(slot.driver, (found) => this.#onListed(slot, found), options);
+      this.#subscriptions.push(slot.health.onBack((found) => this.#onBack(slot, found)));
+      void slot.health.list().then((found) => {
+        if (found && !slot.recovered && !this.#stopping.signal.aborted) this.#onListed(slot, found);
+      });
     }
     this.#scheduleRelist();
   }
@@ -180,12 +184,46 @@ export class PodRuntime {
     if (isRemoved(this.#options.journal, uid)) return this.#reportRemoved(uid, pod);
     const worker = this.#workers.get(uid) ?? this.#admit(uid, pod);
     if (!worker || !this.#isRecovered(worker.record)) return;
-    const { wakeAfterMs } = await worker.sync();
+    const { wakeAfterMs } = await this.#sync(uid, worker);
     if (worker.removed) {
       this.#workers.delete(uid);
       await this.#dropOutdatedTombstones();
     }
     if (wakeAfterMs !== undefined) return { requeueAfterMs: wakeAfterMs };
+  }
+
+  /** Nothing is asked of a runtime that does not answer; its return wakes its pods. */
+  async #sync(uid: string, worker: PodWorker): Promise<{ wakeAfterMs: number | undefined }> {
+    const slot = this.#slots.get(worker.record.runtime);
+    if (slot?.health.problem !== undefined) {
+      this.#tellWaiting(uid, slot);
+      return { wakeAfterMs: undefined };
+    }
+    try {
+      return await worker.sync();
+    } catch (error) {
+      if (error instanceof DriverError && error.code === 'RuntimeUnavailable') slot?.health.suspect();
+      throw error;
+    }
+  }
+
+  /** Once for each time that a pod has something to do and cannot. */
+  #tellWaiting(uid: string, { driver, health }: RuntimeSlot): void {
+    if (this.#waiting.has(uid)) return;
+    this.#waiting.add(uid);
+    this.#options.outbox.reportEvent({
+      uid,
+      type: 'Warning',
+      reason: 'NodeNotReady',
+      message: `Waiting for the container runtime ${driver.name}, which does not answer: ${health.problem ?? ''}`,
+    });
+  }
+
+  /** It answers again; whatever its pods did meanwhile has to be looked at. */
+  #onBack(slot: RuntimeSlot, found: Listing): void {
+    this.#onListed(slot, found);
+    for (const [uid, worker] of this.#workers) if (worker.driver === slot.driver) this.#lookAgain(uid);
+    this.#waiting.clear();
   }
 
   /** Undefined when there is nothing to do, or not yet. */
@@ -196,10 +234,11 @@ export class PodRuntime {
       this.#options.outbox.reportPod({ uid, namespace, name, removed: true });
       return undefined;
     }
-    // Until every runtime was listed it is not known what the pods that are here take, nor whether this one already
-    // runs.
-    if (this.#slots.size === 0 || [...this.#slots.values()].some(({ recovered }) => !recovered))
+    const missing = this.#unlisted(pod);
+    if (missing) {
+      if (missing.health.problem !== undefined) this.#tellWaiting(uid, missing);
       return undefined;
+    }
     const verdict = admit(pod, {
       allocatable: this.#options.node.allocatable(),
       ...this.#taken(),
@@ -214,6 +253,12 @@ export class PodRuntime {
       ...(verdict.admitted ? {} : { refused: { reason: verdict.reason, message: verdict.message } }),
     });
     return this.#addWorker(record, { written: false });
+  }
+
+  /** A runtime that may already have the pod: until it was listed that is not known. */
+  #unlisted({ spec }: Pod): RuntimeSlot | undefined {
+    const named = this.#slots.get(spec?.runtimeClassName ?? '');
+    return (named ? [named] : [...this.#slots.values()]).find(({ recovered }) => !recovered);
   }
 
   /** A pod that has ended takes no room, but its sandbox still holds its ports until it is stopped. */
@@ -265,6 +310,7 @@ export class PodRuntime {
         context: () => this.#planContext(slot),
         desired: () => this.#desired(uid),
         wake: () => this.#queue.add(uid),
+        suspectRuntime: () => slot.health.suspect(),
       },
       options,
     );
@@ -343,7 +389,7 @@ export class PodRuntime {
   }
 
   /** At start, and at every relist: adopts what is ours, removes what is nobody's. */
-  #onListed(slot: RuntimeSlot, found: Awaited<ReturnType<RuntimeDriver['list']>>): void {
+  #onListed(slot: RuntimeSlot, found: Listing): void {
     const { clock, journal, node } = this.#options;
     const settled = (uid: string) => !this.#workers.get(uid)?.busy;
     const records = new Map([...this.#workers].map(([uid, { record }]) => [uid, record]));
@@ -426,17 +472,15 @@ export class PodRuntime {
   async #relist(): Promise<void> {
     if (this.#stopping.signal.aborted || this.#workers.size === 0) return;
     for (const slot of this.#slots.values()) {
-      if (!slot.recovered) continue;
-      try {
-        // What a step makes while the list is under way would look unknown.
-        const quiet = new Set([...this.#workers].filter(([, { busy }]) => !busy).map(([uid]) => uid));
-        const { sandboxes, containers } = await slot.driver.list();
-        const known = ({ podUid }: { podUid: string }) => quiet.has(podUid) || !this.#workers.has(podUid);
-        this.#onListed(slot, { sandboxes: sandboxes.filter(known), containers: containers.filter(known) });
-        this.#lookForMissing(slot, containers, quiet);
-      } catch (error) {
-        this.#options.log.warn('runtime cannot be listed', { runtime: slot.driver.name, error });
-      }
+      if (!slot.recovered || slot.health.problem !== undefined) continue;
+      // What a step makes while the list is under way would look unknown.
+      const quiet = new Set([...this.#workers].filter(([, { busy }]) => !busy).map(([uid]) => uid));
+      const found = await slot.health.list();
+      if (!found) continue;
+      const { sandboxes, containers } = found;
+      const known = ({ podUid }: { podUid: string }) => quiet.has(podUid) || !this.#workers.has(podUid);
+      this.#onListed(slot, { sandboxes: sandboxes.filter(known), containers: containers.filter(known) });
+      this.#lookForMissing(slot, containers, quiet);
     }
     const uids = [...this.#workers.keys()];
     const looked = uids.slice(this.#relistOffset, this.#relistOffset + inspectedPerRelistMax);

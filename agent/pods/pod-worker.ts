@@ -46,6 +46,8 @@ export interface PodWorkerOptions {
   desired: () => Pod | undefined;
   /** Asks for another `sync`, soon. */
   wake: () => void;
+  /** A step failed for want of the runtime. */
+  suspectRuntime: () => void;
 }
 
 /**
@@ -381,6 +383,7 @@ export class PodWorker {
 
   #logFailure(event: PodEvent): void {
     if (event.type !== 'failed') return;
+    if (event.code === 'RuntimeUnavailable') this.#options.suspectRuntime();
     const target: Target = targetOf(event.step);
     this.#options.log.warn('a step failed', {
       step: event.step.type,

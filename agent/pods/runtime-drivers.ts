@@ -1,19 +1,11 @@
-import { backoffMs } from '../../lib/backoff.ts';
-import type { Clock } from '../../lib/clock.ts';
-import type { Logger } from '../../lib/log.ts';
-import type { ContainerHandle, DriverProbe, RuntimeDriver, SandboxHandle } from '../drivers/driver.ts';
+import type { OpenDriver } from '../drivers/registry.ts';
 import { createExecutors, type ExecutorOptions } from './executors.ts';
+import { Limiter } from './limiter.ts';
 import type { PodEvent } from './pod-state.ts';
 import type { Executors } from './steps.ts';
 
-/** A runtime driver in use on this device. */
-export interface ActiveDriver {
-  driver: RuntimeDriver;
-  probe: DriverProbe;
-}
-
-/** With what the pod runtime keeps per driver. */
-export interface RuntimeSlot extends ActiveDriver {
+/** A runtime in use on this device, with what the pod runtime keeps for it. */
+export interface RuntimeSlot extends OpenDriver {
   executors: Executors<PodEvent>;
   /** `podman` in `podman://<id>`. */
   idScheme: string;
@@ -21,44 +13,28 @@ export interface RuntimeSlot extends ActiveDriver {
   recovered: boolean;
 }
 
+const operationsAtOnceMax = 4;
+
+/** Each with limits of its own: one that hangs holds up nobody else's pods. */
 export function runtimeSlots(
-  drivers: readonly ActiveDriver[],
-  shared: Omit<ExecutorOptions, 'driver'>,
+  drivers: readonly OpenDriver[],
+  shared: Omit<ExecutorOptions, 'driver' | 'operations'>,
 ): ReadonlyMap<string, RuntimeSlot> {
   return new Map(
-    drivers.map(({ driver, probe }) => [
+    drivers.map(({ driver, probe, health }) => [
       driver.name,
       {
         driver,
         probe,
-        executors: createExecutors({ driver, ...shared }),
+        health,
+        executors: createExecutors({
+          driver,
+          operations: new Limiter(operationsAtOnceMax),
+          ...shared,
+        }),
         idScheme: probe.version.split('://')[0] || driver.name,
         recovered: false,
       },
     ]),
   );
-}
-
-const listRetry = { baseMs: 1_000, capMs: 60_000 };
-
-/** Lists until it works: an engine may come up after the agent. Calls back once, unless aborted first. */
-export async function listEventually(
-  driver: RuntimeDriver,
-  onListed: (found: { sandboxes: SandboxHandle[]; containers: ContainerHandle[] }) => void,
-  { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
-  failures = 0,
-): Promise<void> {
-  try {
-    const found = await driver.list();
-    if (!signal.aborted) onListed(found);
-  } catch (error) {
-    if (signal.aborted) return;
-    log.warn('runtime cannot be listed; its pods wait', { runtime: driver.name, error });
-    const options = { clock, log, signal };
-    clock.after(
-      backoffMs(failures + 1, listRetry),
-      () => void listEventually(driver, onListed, options, failures + 1),
-      { unref: true },
-    );
-  }
 }

@@ -53,4 +53,25 @@ suite('openDrivers', () => {
       message: /misspelt/,
     });
   });
+
+  test('one that has worked before keeps its place, is known to be away, and is not waited for', async () => {
+    const clock = new ManualClock();
+    const silent = definition('silent', true);
+    const hanging: DriverDefinition = {
+      ...silent,
+      open: (options) => Object.assign(silent.open(options), { probe: () => new Promise(() => {}) }),
+    };
+    const definitions = [hanging, definition('good', true)];
+    const seen = new Map([['silent', 'silent://1']]);
+    const opening = openDrivers({ ...context, clock, runtime: 'auto', seen, definitions });
+    await clock.advance(5_000);
+    using opened = await opening;
+    assert.deepEqual(
+      opened.drivers.map(({ driver, probe, health }) => [driver.name, probe.version, health.problem]),
+      [
+        ['silent', 'silent://1', 'no answer within 5000 ms'],
+        ['good', 'good://1', undefined],
+      ],
+    );
+  });
 });

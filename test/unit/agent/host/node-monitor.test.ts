@@ -149,7 +149,7 @@ suite('what a node says of itself', () => {
         ),
         condition('DiskPressure', 'False', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
         condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
-        condition('Ready', 'True', 'KubeletReady', 'kubelet is posting ready status'),
+        condition('RuntimeReady', 'True', 'RuntimesAnswer', 'every container runtime of this node answers'),
       ],
       runtimes: ['oci', 'process'],
     });
@@ -181,12 +181,12 @@ suite('what a node says of itself', () => {
     assert.equal((await board.start()).capacity['cpu'], '4');
   });
 
-  test('without a runtime the node is not ready and says why', async () => {
+  test('a runtime that does not answer is told with its reason', async () => {
     const board = new Board();
     board.runtimeProblem = 'container runtime is down: podman not found';
     await board.start();
-    assert.deepEqual(board.condition('Ready'), {
-      type: 'Ready',
+    assert.deepEqual(board.condition('RuntimeReady'), {
+      type: 'RuntimeReady',
       status: 'False',
       reason: 'KubeletNotReady',
       message: 'container runtime is down: podman not found',

@@ -1,6 +1,7 @@
 import type { DesiredSet } from '../../../../agent/desired/desired-set.ts';
 import { type Journal, openJournal } from '../../../../agent/desired/journal.ts';
 import type { RuntimeDriver } from '../../../../agent/drivers/driver.ts';
+import { RuntimeHealth } from '../../../../agent/drivers/runtime-health.ts';
 import type { StatusOutbox } from '../../../../agent/link/status-outbox.ts';
 import { PodRuntime } from '../../../../agent/pods/pod-runtime.ts';
 import type { PodVolumes } from '../../../../agent/volumes/pod-volumes.ts';
@@ -38,14 +39,16 @@ export class Device {
       reportNode: () => {},
       reportEvent: ({ reason, message }) => this.events.push(`${reason}: ${message}`),
     };
+    const { driver, clock } = this;
+    const probe = await driver.probe();
     this.#runtime = new PodRuntime({
-      clock: this.clock,
+      clock,
       log: silentLogger,
       journal: this.journal,
       desired: this.desired,
       outbox,
       volumes: noVolumes,
-      drivers: [{ driver: this.driver, probe: await this.driver.probe() }],
+      drivers: [{ driver, probe, health: new RuntimeHealth({ driver, probe, clock, log: silentLogger }) }],
       node: {
         name: 'node1',
         hostname: 'node1',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { DriverError } from '../../../../agent/drivers/errors.ts';
 import type { Pod, PodSpec } from '../../../../protocol/generated/models.ts';
 import { Device } from './device.ts';
 import { container, pod } from './plan-cases.ts';
@@ -289,6 +290,41 @@ suite('a restart of the agent', () => {
     device.engine.failing.clear();
     await device.advance(2_000);
     assert.deepEqual(device.engine.running, ['p1-app-0', 'p2-app-0']);
+    await device.stopAgent();
+  });
+});
+
+suite('an engine that stops answering', () => {
+  const away = new DriverError('RuntimeUnavailable', 'podman ps: no answer within 30000 ms');
+  const calls = ['list', 'sandbox', 'create', 'start', 'stop', 'remove', 'inspect'];
+
+  test('is asked one question, its pods say that they wait, and everything goes on when it is back', async () => {
+    const device = await deviceWith(podOf('p1'), podOf('p2'));
+    for (const call of calls) device.engine.failing.set(call, away);
+    device.engine.exit('p1-app-0', 1);
+    await device.quiet();
+    device.engine.calls.length = 0;
+    await device.want(podOf('p3'));
+    await device.unwant('p2');
+    await device.advance(10 * 60_000);
+    assert.deepEqual([...new Set(device.engine.calls)], ['list']);
+    const told = device.events.filter((event) => event.startsWith('NodeNotReady'));
+    assert.ok(told.length >= 3, 'one for each that has something to do');
+    assert.match(told[0] ?? '', /^NodeNotReady: Waiting for .* does not answer: podman ps: no answer/);
+    device.engine.failing.clear();
+    await device.advance(30_000);
+    assert.deepEqual(device.engine.running.toSorted(), ['p1-app-1', 'p3-app-0']);
+    await device.stopAgent();
+  });
+
+  test('costs no restart when nothing happened meanwhile', async () => {
+    const device = await deviceWith(podOf('p1'));
+    for (const call of calls) device.engine.failing.set(call, away);
+    await device.advance(10 * 60_000);
+    device.engine.failing.clear();
+    await device.advance(10 * 60_000);
+    assert.deepEqual(device.engine.running, ['p1-app-0']);
+    assert.equal(device.restartCount('p1'), 0);
     await device.stopAgent();
   });
 });

@@ -227,6 +227,24 @@ test('a link that is gone for longer than a blink makes the node Unknown, its re
   assert.equal((readyOf(await node('n1')) as { status?: string }).status, 'True');
 });
 
+test('a device whose runtime does not answer is not ready, in the device’s own words, until it does', async () => {
+  const { device: makeDevice, node } = await openHand();
+  const device = makeDevice('n1');
+  await device.hello();
+  const message = 'container runtime is down: oci: podman ps: no answer within 30000 ms';
+  const told = (status: 'True' | 'False') => ({
+    type: 'RuntimeReady',
+    status,
+    reason: 'KubeletNotReady',
+    message,
+  });
+  await device.status(1, [], { report: { ...report, conditions: [told('False')] } });
+  const down = readyOf(await node('n1')) as { status?: string; message?: string };
+  assert.deepEqual([down.status, down.message], ['False', message]);
+  await device.status(2, [], { report: { ...report, conditions: [told('True')] } });
+  assert.equal((readyOf(await node('n1')) as { status?: string }).status, 'True');
+});
+
 test('a will of an earlier connection counts for nothing', async () => {
   const { device: makeDevice, node, clock, server } = await openHand({ external: true });
   const device = makeDevice('n1');
