@@ -1,23 +1,5 @@
 import type { PodSpec } from '../../protocol/generated/models.ts';
-
-/**
- * The kernel parameters that a pod may set: those that hold in its own namespaces and harm nobody else
- * (source: Kubernetes' list of safe sysctls). A node has no list of others that it allows.
- */
-const safe: ReadonlySet<string> = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.tcp_wmem',
-]);
+import { safeSysctls } from '../../protocol/safe-sysctls.ts';
 
 /** Why the pod cannot have the parameters it asks for, in kubelet's words; undefined when it can. */
 export function forbiddenSysctl(
@@ -26,7 +8,7 @@ export function forbiddenSysctl(
 ): string | undefined {
   for (const { name } of securityContext?.sysctls ?? []) {
     const plain = dotted(name);
-    if (!safe.has(plain)) return `forbidden sysctl: "${name}" not allowlisted`;
+    if (!safeSysctls.has(plain)) return `forbidden sysctl: "${name}" not allowlisted`;
     const ofHost = runtime === 'process' || (plain.startsWith('net.') ? hostNetwork : hostIPC);
     if (ofHost)
       return `forbidden sysctl: "${name}" not allowed with host ${plain.startsWith('net.') ? 'net' : 'ipc'} enabled`;

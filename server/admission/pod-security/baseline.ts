@@ -1,4 +1,5 @@
 import type { SELinuxOptions } from '../../../protocol/generated/models.ts';
+import { safeSysctls } from '../../../protocol/safe-sysctls.ts';
 import {
   type Check,
   type CheckedContainer,
@@ -32,20 +33,6 @@ const seLinuxTypes = new Set([
   'container_init_t',
   'container_kvm_t',
   'container_engine_t',
-]);
-const sysctlNames = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.tcp_wmem',
 ]);
 
 const appArmor: Check = {
@@ -231,7 +218,7 @@ export function unconfined(ofPod: string | undefined, containers: readonly Check
 const sysctls: Check = {
   broken({ spec }) {
     const names = (spec.securityContext?.sysctls ?? []).map(({ name }) => name);
-    const forbidden = names.filter((name) => !sysctlNames.has(name));
+    const forbidden = names.filter((name) => !safeSysctls.has(name));
     return forbidden.length > 0 ? { reason: 'forbidden sysctls', detail: forbidden.join(', ') } : undefined;
   },
 };

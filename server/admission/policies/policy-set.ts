@@ -6,11 +6,10 @@ import {
 } from '../../../protocol/cel/admission-expression.ts';
 import type { MatchResources, ParamRef } from '../../../protocol/generated/models.ts';
 import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
-import type { AdmissionSubject } from '../../registry/admission.ts';
 import type { AdmissionContext } from '../define-admission.ts';
+import { type CompiledSet, compiledSet } from '../matching/compiled-set.ts';
 import { type Criteria, compileCriteria } from '../matching/criteria.ts';
 import { type EquivalentKinds, followEquivalentKinds } from '../matching/equivalent-kinds.ts';
-import { isExempt } from '../matching/exempt-kinds.ts';
 
 interface PolicyObject extends KubernetesObject {
   spec?: { matchConstraints?: MatchResources };
@@ -33,12 +32,8 @@ export interface BoundPolicy<P, B, C> {
   bindings: readonly Bound<B>[];
 }
 
-export interface PolicySet<P, B, C> {
-  /** Whether any of them may have a say in such a write. */
-  concern(subject: AdmissionSubject): boolean;
-  /** By name. */
-  list(): readonly BoundPolicy<P, B, C>[];
-}
+/** By name. */
+export type PolicySet<P, B, C> = Pick<CompiledSet<BoundPolicy<P, B, C>>, 'list' | 'concern'>;
 
 /** The policies of a kind with their bindings, as the cache has them; compiled when they change. */
 export function followPolicies<P extends PolicyObject, B extends BindingObject, C>(
@@ -50,16 +45,6 @@ export function followPolicies<P extends PolicyObject, B extends BindingObject, 
   const compiler = once(() => admissionCompiler(policyVariables));
   const policies = cache.informer(policyKind);
   const bindings = cache.informer(bindingKind);
-  const concerned = new Map<string, boolean>();
-  let bound: readonly BoundPolicy<P, B, C>[] | undefined;
-  const forget = () => {
-    bound = undefined;
-    concerned.clear();
-  };
-  policies.onChange(forget);
-  bindings.onChange(forget);
-  kinds.onChange(forget);
-
   function compiled(): readonly BoundPolicy<P, B, C>[] {
     const byPolicy = Map.groupBy(bindings.list(), ({ spec }) => spec?.policyName ?? '');
     return [...policies.list()].sort(byName).flatMap((policy) => {
@@ -80,21 +65,11 @@ export function followPolicies<P extends PolicyObject, B extends BindingObject, 
     });
   }
 
-  const list = () => (bound ??= compiled());
-  return {
-    list,
-    concern(subject) {
-      if (list().length === 0) return false;
-      const { kind, operation, subresource } = subject;
-      const key = `${kind.group}/${kind.version}/${kind.plural}/${subresource} ${operation}`;
-      let answer = concerned.get(key);
-      if (answer === undefined) {
-        answer = !isExempt(kind) && list().some(({ criteria }) => criteria.mayMatch(subject));
-        concerned.set(key, answer);
-      }
-      return answer;
-    },
-  };
+  const set = compiledSet(compiled);
+  policies.onChange(set.forget);
+  bindings.onChange(set.forget);
+  kinds.onChange(set.forget);
+  return set;
 }
 
 function criteriaOf(match: MatchResources, equivalents: EquivalentKinds): Criteria {

@@ -2,11 +2,10 @@ import { once } from '../../../lib/once.ts';
 import { admissionCompiler, webhookVariables } from '../../../protocol/cel/admission-expression.ts';
 import type { MutatingWebhook } from '../../../protocol/generated/models.ts';
 import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
-import type { AdmissionSubject } from '../../registry/admission.ts';
 import type { AdmissionContext } from '../define-admission.ts';
+import { type CompiledSet, compiledSet } from '../matching/compiled-set.ts';
 import { type Criteria, compileCriteria } from '../matching/criteria.ts';
 import { followEquivalentKinds } from '../matching/equivalent-kinds.ts';
-import { isExempt } from '../matching/exempt-kinds.ts';
 import { type CompiledConditions, compileConditions } from '../matching/match-conditions.ts';
 
 /** A webhook of either kind of configuration; validating ones have no reinvocationPolicy. */
@@ -20,12 +19,8 @@ export interface Hook {
   conditions: CompiledConditions | undefined;
 }
 
-export interface HookSet {
-  /** Whether any of them may be asked about such a write. */
-  concern(subject: AdmissionSubject): boolean;
-  /** Configurations by name, each with its webhooks in their order. */
-  list(): readonly Hook[];
-}
+/** Configurations by name, each with its webhooks in their order. */
+export type HookSet = Pick<CompiledSet<Hook>, 'list' | 'concern'>;
 
 interface Configuration extends KubernetesObject {
   webhooks?: MutatingWebhook[];
@@ -39,14 +34,6 @@ export function followHooks<T extends Configuration>(
   const equivalents = followEquivalentKinds(kinds);
   const compiler = once(() => admissionCompiler(webhookVariables));
   const configurations = cache.informer(kind);
-  let hooks: readonly Hook[] | undefined;
-  const concerned = new Map<string, boolean>();
-  const forget = () => {
-    hooks = undefined;
-    concerned.clear();
-  };
-  configurations.onChange(forget);
-  kinds.onChange(forget);
 
   function compiled(): Omit<Hook, 'place'>[] {
     const sorted: Readonly<Configuration>[] = [...configurations.list()];
@@ -74,22 +61,12 @@ export function followHooks<T extends Configuration>(
     );
   }
 
-  const list = () =>
-    (hooks ??= compiled().map((hook, index) => ({ ...hook, place: `round_0_index_${index}` })));
-  return {
-    list,
-    concern(subject) {
-      if (list().length === 0) return false;
-      const { kind, operation, subresource } = subject;
-      const key = `${kind.group}/${kind.version}/${kind.plural}/${subresource} ${operation}`;
-      let answer = concerned.get(key);
-      if (answer === undefined) {
-        answer = !isExempt(kind) && list().some(({ criteria }) => criteria.mayMatch(subject));
-        concerned.set(key, answer);
-      }
-      return answer;
-    },
-  };
+  const set = compiledSet(() =>
+    compiled().map((hook, index) => ({ ...hook, place: `round_0_index_${index}` })),
+  );
+  configurations.onChange(set.forget);
+  kinds.onChange(set.forget);
+  return set;
 }
 
 function byName(a: Readonly<Configuration>, b: Readonly<Configuration>): number {

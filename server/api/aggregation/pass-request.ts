@@ -6,6 +6,7 @@ import { failureWords } from '../../outgoing/failure-words.ts';
 import { ServiceAddressError } from '../../outgoing/service-address.ts';
 import type { User } from '../access/user.ts';
 import type { Exchange } from '../exchange.ts';
+import { hopHeaders } from '../hop-headers.ts';
 import { sendText } from '../response/answer.ts';
 
 /**
@@ -95,18 +96,6 @@ async function join({ response, upgrade }: Exchange, { switched, socket, head }:
   socket.destroy();
 }
 
-/** Source: RFC 9110, 7.6.1. `Upgrade` is passed on where the client asked for it. */
-const hops = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 /** Who asks is said by us alone. */
 const identity = /^(?:authorization|host|impersonate-.*|x-remote-.*)$/;
 
@@ -114,7 +103,7 @@ function withoutHops(headers: IncomingHttpHeaders): Record<string, string | stri
   const named = new Set((headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase()));
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
-      value === undefined || hops.has(name) || named.has(name) ? [] : [[name, value] as const],
+      value === undefined || hopHeaders.has(name) || named.has(name) ? [] : [[name, value] as const],
     ),
   );
 }

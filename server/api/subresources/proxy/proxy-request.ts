@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { connect as tlsConnect } from 'node:tls';
 import { StatusError } from '../../../../protocol/status.ts';
 import type { ResourceExchange } from '../../exchange.ts';
+import { hopHeaders } from '../../hop-headers.ts';
 
 /** A program in a pod that a request is handed on to. */
 export interface ProxyTarget {
@@ -16,21 +17,8 @@ export interface ProxyTarget {
   host: string;
 }
 
-/** Headers that are between two neighbours only (RFC 9110, 7.6.1), and those by which this server knows the user. */
-const notHandedOn = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'authorization',
-  'host',
-  'expect',
-]);
+/** Headers of this hop, and those by which this server knows the user. */
+const notHandedOn: ReadonlySet<string> = new Set([...hopHeaders, 'authorization', 'host', 'expect']);
 
 /**
  * Hands a request on to a program in a pod, over a stream of the bus, and its answer back, both as they come. An answer
