@@ -4,6 +4,7 @@ import { WorkQueue } from '../../lib/work-queue.ts';
 import type { Pod } from '../../protocol/generated/models.ts';
 import type { DesiredSet } from '../desired/desired-set.ts';
 import type { Journal } from '../desired/journal.ts';
+import type { PodDevices } from '../devices/pod-devices.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
 import type { OpenDriver } from '../drivers/registry.ts';
@@ -34,6 +35,7 @@ export interface PodRuntimeOptions {
   /** Those that work on this device, the default first. */
   drivers: readonly OpenDriver[];
   volumes: PodVolumes;
+  devices: PodDevices;
   node: NodeFacts;
 }
 
@@ -50,6 +52,8 @@ export interface NodeFacts {
   podPidsMax?: number;
   /** Conditions that are True for want of something. */
   pressures?: () => ReadonlySet<string>;
+  /** By resource: `kind/name` of what counts as one. */
+  counted?: () => ReadonlyMap<string, readonly string[]>;
 }
 
 /** Pods whose plans may be made at the same time; steps run beside and have limits of their own. */
@@ -95,6 +99,7 @@ export class PodRuntime {
         announce: (uid, announcement) => options.outbox.reportEvent({ uid, ...announcement }),
       },
       volumes: options.volumes,
+      devices: options.devices,
     });
     this.#queue = new WorkQueue({
       clock: options.clock,
@@ -244,12 +249,14 @@ export class PodRuntime {
       ...this.#taken(),
       pressures: this.#options.node.pressures?.() ?? new Set(),
       runtimes: [...this.#slots.keys()],
+      ...(this.#options.node.counted ? { counted: this.#options.node.counted() } : {}),
     });
     const record = newRecord({
       pod,
       runtime: verdict.admitted ? verdict.runtime : '',
       bootId: this.#options.node.bootId,
       startedAtMs: this.#options.clock.now(),
+      reserved: verdict.reserved,
       ...(verdict.admitted ? {} : { refused: { reason: verdict.reason, message: verdict.message } }),
     });
     return this.#addWorker(record, { written: false });
@@ -325,6 +332,7 @@ export class PodRuntime {
       ...(node.podPidsMax === undefined ? {} : { podPidsMax: node.podPidsMax }),
       volumeInputs: (pod) => this.#options.volumes.inputs(pod),
       pullsImages: driver.pull !== undefined,
+      deviceNodes: (key) => this.#options.devices.nodesOf(key),
       sources: {
         configMap: (namespace, name) => desired.entries.get(`ConfigMap/${namespace}/${name}`)?.object,
         secret: (namespace, name) => desired.entries.get(`Secret/${namespace}/${name}`)?.object,
@@ -367,6 +375,12 @@ export class PodRuntime {
   /** Something that the pod's volumes are made of changed beside the desired set. */
   refresh(uid: string): void {
     if (this.#workers.has(uid)) this.#queue.add(uid);
+  }
+
+  /** Something was plugged in or out. */
+  devicesChanged(): void {
+    for (const worker of this.#workers.values())
+      if (worker.usesDevices) worker.devicesChanged((key) => this.#options.devices.nodesOf(key));
   }
 
   #onHint(uid: string): void {
