@@ -38,7 +38,7 @@ export interface PodDevices {
   /** Rejects with an Error that says which device or claim is missing, and what to do. */
   prepare(podUid: string, wanted: WantedDevices, options: PrepareOptions): Promise<PreparedDevices>;
   /** The device files that `kind/name` has now; undefined when it is not there. */
-  nodesOf(key: string): string | undefined;
+  nodesOf: (key: string) => string | undefined;
 }
 
 export interface PrepareOptions {
@@ -87,7 +87,7 @@ export function createPodDevices(options: PodDevicesOptions): PodDevices {
       }
       return gather(options, groups, how);
     },
-    nodesOf(key) {
+    nodesOf: (key) => {
       const [kind = '', name = ''] = key.split('/');
       return options.monitor.find(kind, name)?.nodes.join(',');
     },

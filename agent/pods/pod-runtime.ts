@@ -23,6 +23,7 @@ import { type PodRecord, parsePodRecord, podKeyPrefix, type Reserved } from './p
 import { initialState } from './pod-state.ts';
 import { PodWorker } from './pod-worker.ts';
 import { afterReboot, newRecord, recover } from './recovery.ts';
+import { removeOrphans } from './remove-orphans.ts';
 import { isRemoved, outdatedTombstones } from './removed-pods.ts';
 import { type RuntimeSlot, runtimeSlots } from './runtime-drivers.ts';
 
@@ -62,7 +63,6 @@ const retryBackoff = { baseMs: 1_000, capMs: 60_000 };
 /** Only drift that no hint told of waits for this: one list per driver, and a look at a few pods. */
 export const relistIntervalMs = 60_000;
 export const inspectedPerRelistMax = 10;
-const orphanGraceMs = 10_000;
 const pullsAtOnceMax = 2;
 /** How long a stopping agent waits for steps that have begun. */
 const leaveTimeoutMs = 5_000;
@@ -332,7 +332,7 @@ export class PodRuntime {
       ...(node.podPidsMax === undefined ? {} : { podPidsMax: node.podPidsMax }),
       volumeInputs: (pod) => this.#options.volumes.inputs(pod),
       pullsImages: driver.pull !== undefined,
-      deviceNodes: (key) => this.#options.devices.nodesOf(key),
+      deviceNodes: this.#options.devices.nodesOf,
       sources: {
         configMap: (namespace, name) => desired.entries.get(`ConfigMap/${namespace}/${name}`)?.object,
         secret: (namespace, name) => desired.entries.get(`Secret/${namespace}/${name}`)?.object,
@@ -379,8 +379,7 @@ export class PodRuntime {
 
   /** Something was plugged in or out. */
   devicesChanged(): void {
-    for (const worker of this.#workers.values())
-      if (worker.usesDevices) worker.devicesChanged((key) => this.#options.devices.nodesOf(key));
+    for (const worker of this.#workers.values()) worker.devicesChanged(this.#options.devices.nodesOf);
   }
 
   #onHint(uid: string): void {
@@ -425,7 +424,7 @@ export class PodRuntime {
       if (worker) worker.adopt(record);
       else this.#addWorker(record, { written: false });
     }
-    void this.#removeOrphans(slot, orphans);
+    void removeOrphans(slot.driver, orphans, this.#options.log);
     if (slot.recovered) {
       for (const { uid } of adopted) this.#queue.add(uid);
       return;
@@ -442,25 +441,6 @@ export class PodRuntime {
     for (const uid of this.#namedInOrder()) {
       const worker = this.#workers.get(uid);
       if (worker ? worker.driver === slot.driver : allRecovered) this.#queue.add(uid);
-    }
-  }
-
-  async #removeOrphans(
-    { driver }: RuntimeSlot,
-    orphans: ReturnType<typeof recover>['orphans'],
-  ): Promise<void> {
-    const { log } = this.#options;
-    const stopped = orphans.containers.map(async (handle) => {
-      log.info('removing an unknown container', { runtime: driver.name, pod: handle.podUid, id: handle.id });
-      await driver.stop(handle, { graceMs: orphanGraceMs });
-      await driver.remove(handle);
-    });
-    const results = await Promise.allSettled(stopped);
-    const removed = orphans.sandboxes.map((handle) => driver.removeSandbox(handle));
-    for (const result of [...results, ...(await Promise.allSettled(removed))]) {
-      // The next relist finds it again.
-      if (result.status === 'rejected')
-        log.warn('an unknown container stays for now', { error: result.reason });
     }
   }
 

@@ -111,7 +111,7 @@ export class PodWorker {
     return this.#underWay.size > 0;
   }
 
-  get usesDevices(): boolean {
+  get #usesDevices(): boolean {
     const { reserved } = this.#state.record;
     return reserved.devices !== undefined || (this.#options.desired()?.spec?.resourceClaims ?? []).length > 0;
   }
@@ -142,6 +142,7 @@ export class PodWorker {
 
   /** Something was plugged in or out: says what that means for the pod, and has it looked at. */
   devicesChanged(nodesOf: (key: string) => string | undefined): void {
+    if (!this.#usesDevices) return;
     const running = Object.values(this.#state.record.containers).filter(({ exit }) => !exit);
     for (const key of new Set(running.flatMap(({ devices = {} }) => Object.keys(devices)))) {
       const present = nodesOf(key) !== undefined;
