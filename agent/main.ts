@@ -9,8 +9,10 @@ import { countBoot } from './desired/boot-counter.ts';
 import { type DesiredSet, openDesiredSet } from './desired/desired-set.ts';
 import type { Disk } from './desired/disk.ts';
 import { openJournal } from './desired/journal.ts';
-import { deviceFiles } from './devices/device-files.ts';
+import { countedDevices, keyOfDevice } from './devices/describe-devices.ts';
+import { type DeviceFiles, deviceFiles } from './devices/device-files.ts';
 import { DeviceMonitor } from './devices/device-monitor.ts';
+import { createPodDevices } from './devices/pod-devices.ts';
 import { currentBootId } from './drivers/process-identity.ts';
 import type { DriverDefinition } from './drivers/registry.ts';
 import { Evictor } from './eviction/evictor.ts';
@@ -156,7 +158,9 @@ async function answerServer(
   stack.use(monitor.onShortage((shortages) => void evictor.relieve(shortages)));
 }
 
-interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes'> {
+interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'devices'> {
+  devices: DeviceMonitor;
+  healthFiles: DeviceFiles;
   name: string;
   bootId: string;
   dataDir: string;
@@ -178,6 +182,19 @@ async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise
   const digestOf = (key: string): string | undefined => desired.entries.get(key)?.digest;
   const labels = () => monitor.labels;
   const about = { name, dataDir, labels, allocatable, find, tokens };
+  const podDevices = createPodDevices({
+    nodeName: name,
+    monitor: parts.devices,
+    files: parts.healthFiles,
+    desired,
+  });
+  const counted = () =>
+    new Map(
+      [...countedDevices(parts.devices.devices)].map(([resource, found]) => [
+        resource,
+        found.map(keyOfDevice),
+      ]),
+    );
   const volumes = await openPodVolumes({ dataDir, log, digestOf, node: about });
   stack.use(reclaimVolumes({ ...parts }));
   const apiServer = (podUid: string) => {
@@ -185,8 +202,15 @@ async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise
     return port === undefined ? undefined : { host: parts.server.host, port };
   };
   const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer };
-  const node = { ...own, allocatable, hostIps: () => monitor.ips, pressures: () => monitor.pressures };
-  const pods: PodRuntime = new PodRuntime({ ...parts, volumes, node });
+  const node = {
+    ...own,
+    allocatable,
+    hostIps: () => monitor.ips,
+    pressures: () => monitor.pressures,
+    counted,
+  };
+  const pods: PodRuntime = new PodRuntime({ ...parts, volumes, devices: podDevices, node });
+  stack.use(parts.devices.onChange(() => pods.devicesChanged()));
   pods.start();
   stack.defer(() => pods.stop({ workloads: stopWorkloads }));
   return pods;

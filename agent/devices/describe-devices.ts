@@ -7,6 +7,10 @@ const labelled: readonly DeviceKind[] = ['camera', 'gpio', 'gpu', 'i2c', 'spi', 
 /** The kernel shares a chip's lines among those who open it, so that counting chips takes nothing from a claim. */
 export const gpioChipResource = 'flotilla.dev/gpiochip';
 
+export function keyOfDevice({ kind, name }: FoundDevice): string {
+  return `${kind}/${name}`;
+}
+
 /** `flotilla.dev/has-gpu=true`. */
 export function deviceLabels(devices: readonly FoundDevice[]): Record<string, string> {
   const present = labelled.filter((kind) => devices.some((device) => device.kind === kind));

@@ -6,6 +6,8 @@
 export interface RuntimeDriver extends Partial<Disposable> {
   /** `oci`, `process`, … ; also the runtimeClassName that selects it. */
   readonly name: string;
+  /** Its containers see the host's own files, devices among them. */
+  readonly seesHost?: boolean;
   /** Whether it works on this host, and what it found, in words for a person. */
   probe(): Promise<DriverProbe>;
 
@@ -123,6 +125,8 @@ export interface ContainerSpec {
   environment: Readonly<Record<string, string>>;
   /** In the order in which they are to be made. */
   mounts: readonly ContainerMount[];
+  /** Device files that it may open, read and write. */
+  devices?: readonly ContainerDevice[];
   security: ContainerSecurity;
   resources: ResourceLimits;
   tty: boolean;
@@ -160,6 +164,13 @@ export interface ContainerMount {
   readOnly: boolean;
   /** Whether later mounts below are seen: in neither, from the host, or both ways. */
   propagation: 'private' | 'rslave' | 'rshared';
+}
+
+export interface ContainerDevice {
+  /** On the host. */
+  source: string;
+  /** In the container. */
+  target: string;
 }
 
 /** What is absent is as the runtime has it. Names of capabilities are without `CAP_`; `ALL` is one too. */

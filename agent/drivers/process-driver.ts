@@ -98,6 +98,7 @@ export function baseEnvironment(): Record<string, string> {
 
 class ProcessDriver implements RuntimeDriver {
   readonly name = 'process';
+  readonly seesHost = true;
   readonly #root: string;
   readonly #options: ProcessDriverOptions;
   readonly #bootId = currentBootId();

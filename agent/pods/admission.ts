@@ -19,6 +19,8 @@ export interface AdmissionContext {
   pressures?: ReadonlySet<string>;
   /** Names of the runtime drivers in use, the default first. */
   runtimes: readonly string[];
+  /** By resource: `kind/name` of what counts as one. */
+  counted?: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface NodeAllocatable {
@@ -44,7 +46,51 @@ export function admit(pod: Pod, context: AdmissionContext): Admission {
   if (refusal || runtime === undefined) {
     return { admitted: false, reserved, ...(refusal ?? noRuntime) };
   }
-  return { admitted: true, runtime, reserved };
+  const devices = setAside(pod, context);
+  if ('reason' in devices) return { admitted: false, reserved, ...devices };
+  const holds = Object.keys(devices.devices).length > 0;
+  return { admitted: true, runtime, reserved: holds ? { ...reserved, ...devices } : reserved };
+}
+
+/** For each container the devices that it asks for by number. Init containers are done before others begin. */
+function setAside(
+  pod: Pod,
+  { counted = new Map(), admitted }: AdmissionContext,
+): { devices: NonNullable<Reserved['devices']> } | Refusal {
+  const taken = admitted.flatMap(({ devices = {} }) => Object.values(devices).flatMap(Object.values)).flat();
+  const devices: NonNullable<Reserved['devices']> = {};
+  const assign = (containers: readonly Container[], used: string[]): Refusal | undefined => {
+    for (const { name, resources } of containers) {
+      for (const [resource, amount] of Object.entries({ ...resources?.requests, ...resources?.limits })) {
+        if (!resource.includes('/')) continue;
+        const count = quantityValue(amount);
+        const all: readonly string[] = counted.get(resource) ?? [];
+        const free = all.filter((key) => !used.includes(key)).slice(0, count);
+        if (free.length < count) return noDevice(resource, { count, used: used.length, all: all.length });
+        used.push(...free);
+        devices[name] = { ...devices[name], [resource]: free };
+      }
+    }
+    return undefined;
+  };
+  const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const lasting = [...taken];
+  const refusal = assign([...sidecars, ...(pod.spec?.containers ?? [])], lasting);
+  if (refusal) return refusal;
+  for (const init of pod.spec?.initContainers ?? []) {
+    if (sidecars.includes(init)) continue;
+    const refused = assign([init], [...taken]);
+    if (refused) return refused;
+  }
+  return { devices };
+}
+
+/** The device manager's words. */
+function noDevice(resource: string, { count, used, all }: Record<'count' | 'used' | 'all', number>): Refusal {
+  return {
+    reason: 'UnexpectedAdmissionError',
+    message: `Pod was rejected: Allocate failed due to requested number of devices unavailable for ${resource}. Requested: ${count}, Available: ${Math.max(0, all - used)}, which is unexpected`,
+  };
 }
 
 /** What a pod takes of the node: its containers together, or its largest init container, whichever is more. */
@@ -113,7 +159,10 @@ function refuseResources(pod: Pod, reserved: Reserved, context: AdmissionContext
   }
   const unknown = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
     .flatMap(({ resources }) => Object.keys({ ...resources?.limits, ...resources?.requests }))
-    .find((resource) => !['cpu', 'memory', 'ephemeral-storage'].includes(resource));
+    .find(
+      (resource) =>
+        !['cpu', 'memory', 'ephemeral-storage'].includes(resource) && !context.counted?.has(resource),
+    );
   if (unknown !== undefined) {
     return {
       reason: 'UnexpectedAdmissionError',

@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { ContainerHandle, ContainerState, RuntimeDriver } from '../drivers/driver.ts';
+import type { PodDevices, PreparedDevices } from '../devices/pod-devices.ts';
+import type { ContainerHandle, ContainerSpec, ContainerState, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
 import { fetchImage, type ImageFetching } from '../images/fetch-image.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
@@ -20,6 +21,7 @@ export interface ExecutorOptions {
   operations: Limiter;
   images: ImageFetching;
   volumes: PodVolumes;
+  devices: PodDevices;
 }
 
 /** Takes one step; never rejects: what went wrong is an event too. */
@@ -36,7 +38,7 @@ export async function execute(
 }
 
 export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
-  const { driver, clock, operations, images, volumes } = options;
+  const { driver, clock, operations, images, volumes, devices } = options;
   return {
     createSandbox: ({ spec }) =>
       operations.run(async () => {
@@ -67,7 +69,14 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
         const mounts = await volumes.mounts(podUid, details.mounts).catch((cause: unknown) => {
           throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });
         });
-        return runContainer(driver, { ...details, spec: { ...details.spec, mounts } });
+        const { security } = details.spec;
+        if (!details.devices) return runContainer(driver, { ...details, spec: { ...details.spec, mounts } });
+        const how = { security, seesHost: driver.seesHost ?? false };
+        const prepared = await devices.prepare(podUid, details.devices, how).catch((cause: unknown) => {
+          throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });
+        });
+        const spec = withDevices({ ...details.spec, mounts }, prepared);
+        return { ...(await runContainer(driver, { ...details, spec })), bound: prepared.bound };
       }),
     async postStart({ handle, hook }, signal) {
       const problem = await takeHook(hook, handle, { driver, clock, signal });
@@ -84,6 +93,17 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
       await operations.run(() => driver.remove(handle));
       return { type: 'containerRemoved', handle };
     },
+  };
+}
+
+function withDevices(spec: ContainerSpec, { devices, environment, groups }: PreparedDevices): ContainerSpec {
+  const { security } = spec;
+  return {
+    ...spec,
+    devices,
+    // What the author wrote wins.
+    environment: { ...environment, ...spec.environment },
+    security: groups.length > 0 ? { ...security, groups: [...(security.groups ?? []), ...groups] } : security,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Container, EphemeralContainer, Pod } from '../../protocol/generated/models.ts';
+import { wantedDevices } from '../devices/pod-devices.ts';
 import type { ContainerHandle, ContainerSpec, PullPolicy } from '../drivers/driver.ts';
 import { isUp, probeOf } from './container-health.ts';
 import {
@@ -14,6 +15,7 @@ import { hookOf, stopOf } from './plan-ending.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
+import type { ContainerRecord } from './pod-record.ts';
 import type { Failure, Now, PodState } from './pod-state.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
@@ -77,9 +79,25 @@ function planRunning(
       steps: [{ type: 'stopContainer', message, ...stopOf(pod, state, record, graceSeconds * 1000) }],
     };
   }
+  const moved = movedDevice(record, input);
+  if (moved !== undefined) {
+    const message = `Device ${moved} has other files now, container ${name} will be restarted`;
+    const stop = stopOf(pod, state, record, graceSecondsOf(pod) * 1000);
+    return { steps: [{ type: 'stopContainer', message, ...stop }], replace: true };
+  }
   if (isUp(record, container) || state.underWay[hookTarget(name)]) return { steps: [] };
   const hook = hookOf('postStart', { pod, container, state });
   return hook ? { steps: [{ type: 'postStart', handle: record.handle, hook }] } : { steps: [] };
+}
+
+/** One that was plugged in anew under another name: what the container has of it leads nowhere. */
+function movedDevice({ devices = {} }: ContainerRecord, { context }: RunInput): string | undefined {
+  const { deviceNodes } = context;
+  if (!deviceNodes) return undefined;
+  return Object.keys(devices).find((key) => {
+    const nodes = deviceNodes(key);
+    return nodes !== undefined && nodes !== devices[key];
+  });
 }
 
 /** The new image is fetched before the old container is stopped. */
@@ -176,7 +194,9 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     ...extras(pod, container, state),
     ...(target ? { pids: target.handle } : {}),
   };
-  return { steps: [{ type: 'runContainer', spec, sandbox, created, mounts: resolved.mounts }] };
+  const devices = wantedDevices(pod, container, state.record.reserved.devices);
+  const step = { type: 'runContainer' as const, spec, sandbox, created, mounts: resolved.mounts };
+  return { steps: [devices ? { ...step, devices } : step] };
 }
 
 /** The container whose processes an ephemeral one is to see. */

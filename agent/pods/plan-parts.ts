@@ -19,6 +19,8 @@ export interface PlanContext {
   nodeHostname: string;
   /** What the pod's volumes are made of (PodVolumes.inputs). */
   volumeInputs: (pod: Pod) => string;
+  /** The files that a device (`kind/name`) has now. */
+  deviceNodes?: (key: string) => string | undefined;
   /** Processes and threads that one container may have; undefined: no limit. */
   podPidsMax?: number;
   /** Whether the driver pulls images. */

@@ -53,6 +53,8 @@ const containerRecord = v.object({
   ready: v.optional(v.boolean()),
   /** It was stopped because it was not well, so it starts again whatever its exit code says. */
   unwell: v.optional(v.boolean()),
+  /** By `kind/name`: the device files that it was given. */
+  devices: v.optional(v.record(text, text)),
   exit: v.optional(containerExit),
   /** The attempt before; kept for `logs --previous` and as `lastState`. */
   previous: v.optional(v.object({ handle: containerHandle, exit: containerExit })),
@@ -65,6 +67,8 @@ const reserved = v.object({
   ephemeralStorageBytes: v.number(),
   /** `<host ip>/<protocol>/<port>`; the address is empty for all. */
   hostPorts: v.array(text),
+  /** By container and resource: `kind/name` of the devices set aside for it. */
+  devices: v.optional(v.record(text, v.record(text, v.array(text)))),
 });
 export type Reserved = v.InferOutput<typeof reserved>;
 

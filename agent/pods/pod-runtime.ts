@@ -4,6 +4,7 @@ import { WorkQueue } from '../../lib/work-queue.ts';
 import type { Pod } from '../../protocol/generated/models.ts';
 import type { DesiredSet } from '../desired/desired-set.ts';
 import type { Journal } from '../desired/journal.ts';
+import type { PodDevices } from '../devices/pod-devices.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
 import type { OpenDriver } from '../drivers/registry.ts';
@@ -22,6 +23,7 @@ import { type PodRecord, parsePodRecord, podKeyPrefix, type Reserved } from './p
 import { initialState } from './pod-state.ts';
 import { PodWorker } from './pod-worker.ts';
 import { afterReboot, newRecord, recover } from './recovery.ts';
+import { removeOrphans } from './remove-orphans.ts';
 import { isRemoved, outdatedTombstones } from './removed-pods.ts';
 import { type RuntimeSlot, runtimeSlots } from './runtime-drivers.ts';
 
@@ -34,6 +36,7 @@ export interface PodRuntimeOptions {
   /** Those that work on this device, the default first. */
   drivers: readonly OpenDriver[];
   volumes: PodVolumes;
+  devices: PodDevices;
   node: NodeFacts;
 }
 
@@ -50,6 +53,8 @@ export interface NodeFacts {
   podPidsMax?: number;
   /** Conditions that are True for want of something. */
   pressures?: () => ReadonlySet<string>;
+  /** By resource: `kind/name` of what counts as one. */
+  counted?: () => ReadonlyMap<string, readonly string[]>;
 }
 
 /** Pods whose plans may be made at the same time; steps run beside and have limits of their own. */
@@ -58,7 +63,6 @@ const retryBackoff = { baseMs: 1_000, capMs: 60_000 };
 /** Only drift that no hint told of waits for this: one list per driver, and a look at a few pods. */
 export const relistIntervalMs = 60_000;
 export const inspectedPerRelistMax = 10;
-const orphanGraceMs = 10_000;
 const pullsAtOnceMax = 2;
 /** How long a stopping agent waits for steps that have begun. */
 const leaveTimeoutMs = 5_000;
@@ -95,6 +99,7 @@ export class PodRuntime {
         announce: (uid, announcement) => options.outbox.reportEvent({ uid, ...announcement }),
       },
       volumes: options.volumes,
+      devices: options.devices,
     });
     this.#queue = new WorkQueue({
       clock: options.clock,
@@ -244,12 +249,14 @@ export class PodRuntime {
       ...this.#taken(),
       pressures: this.#options.node.pressures?.() ?? new Set(),
       runtimes: [...this.#slots.keys()],
+      ...(this.#options.node.counted ? { counted: this.#options.node.counted() } : {}),
     });
     const record = newRecord({
       pod,
       runtime: verdict.admitted ? verdict.runtime : '',
       bootId: this.#options.node.bootId,
       startedAtMs: this.#options.clock.now(),
+      reserved: verdict.reserved,
       ...(verdict.admitted ? {} : { refused: { reason: verdict.reason, message: verdict.message } }),
     });
     return this.#addWorker(record, { written: false });
@@ -325,6 +332,7 @@ export class PodRuntime {
       ...(node.podPidsMax === undefined ? {} : { podPidsMax: node.podPidsMax }),
       volumeInputs: (pod) => this.#options.volumes.inputs(pod),
       pullsImages: driver.pull !== undefined,
+      deviceNodes: this.#options.devices.nodesOf,
       sources: {
         configMap: (namespace, name) => desired.entries.get(`ConfigMap/${namespace}/${name}`)?.object,
         secret: (namespace, name) => desired.entries.get(`Secret/${namespace}/${name}`)?.object,
@@ -369,6 +377,11 @@ export class PodRuntime {
     if (this.#workers.has(uid)) this.#queue.add(uid);
   }
 
+  /** Something was plugged in or out. */
+  devicesChanged(): void {
+    for (const worker of this.#workers.values()) worker.devicesChanged(this.#options.devices.nodesOf);
+  }
+
   #onHint(uid: string): void {
     const worker = this.#workers.get(uid);
     if (!worker) return;
@@ -411,7 +424,7 @@ export class PodRuntime {
       if (worker) worker.adopt(record);
       else this.#addWorker(record, { written: false });
     }
-    void this.#removeOrphans(slot, orphans);
+    void removeOrphans(slot.driver, orphans, this.#options.log);
     if (slot.recovered) {
       for (const { uid } of adopted) this.#queue.add(uid);
       return;
@@ -428,25 +441,6 @@ export class PodRuntime {
     for (const uid of this.#namedInOrder()) {
       const worker = this.#workers.get(uid);
       if (worker ? worker.driver === slot.driver : allRecovered) this.#queue.add(uid);
-    }
-  }
-
-  async #removeOrphans(
-    { driver }: RuntimeSlot,
-    orphans: ReturnType<typeof recover>['orphans'],
-  ): Promise<void> {
-    const { log } = this.#options;
-    const stopped = orphans.containers.map(async (handle) => {
-      log.info('removing an unknown container', { runtime: driver.name, pod: handle.podUid, id: handle.id });
-      await driver.stop(handle, { graceMs: orphanGraceMs });
-      await driver.remove(handle);
-    });
-    const results = await Promise.allSettled(stopped);
-    const removed = orphans.sandboxes.map((handle) => driver.removeSandbox(handle));
-    for (const result of [...results, ...(await Promise.allSettled(removed))]) {
-      // The next relist finds it again.
-      if (result.status === 'rejected')
-        log.warn('an unknown container stays for now', { error: result.reason });
     }
   }
 

@@ -72,7 +72,16 @@ export type PodEvent =
   | { type: 'volumesPrepared'; inputs: string }
   | { type: 'volumesRemoved' }
   | ({ type: 'imagePulled'; container: string; image: string } & FoundImage)
-  | { type: 'containerStarted'; handle: ContainerHandle; image: string; state: ContainerState | undefined }
+  | {
+      type: 'containerStarted';
+      handle: ContainerHandle;
+      image: string;
+      state: ContainerState | undefined;
+      /** The devices it was given, and the files that they had. */
+      bound?: Readonly<Record<string, string>>;
+    }
+  /** Something was plugged in or out: what failed for want of a device is tried at once. */
+  | { type: 'devicesChanged' }
   | { type: 'containerStopped'; handle: ContainerHandle; state: ContainerState; hookProblem?: string }
   | { type: 'hookEnded'; step: Extract<Step, { type: 'postStart' }>; problem?: string }
   | ({ type: 'probed' } & ProbeVerdict)
@@ -145,6 +154,8 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
       return onHookEnded(state, event);
     case 'probed':
       return onProbed(state, event);
+    case 'devicesChanged':
+      return onDevicesChanged(state);
     case 'sandboxStopped':
       return {
         ...settled(state, sandboxTarget),
@@ -268,8 +279,18 @@ function onContainerStarted(
   now: Now,
 ): PodState {
   const name = event.handle.container;
-  const next = withAttempt(settled(state, containerTarget(name)), event.handle, event.image);
+  const begun = withAttempt(settled(state, containerTarget(name)), event.handle, event.image);
+  const container = begun.record.containers[name];
+  const next =
+    container && event.bound ? withContainer(begun, name, { ...container, devices: event.bound }) : begun;
   return event.state ? withObserved(next, name, event.state, now) : next;
+}
+
+function onDevicesChanged(state: PodState): PodState {
+  const failures = Object.entries(state.failures).filter(
+    ([, { code }]) => code !== 'CreateContainerConfigError',
+  );
+  return { ...state, failures: Object.fromEntries(failures) };
 }
 
 function onContainerStopped(

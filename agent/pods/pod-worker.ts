@@ -66,6 +66,8 @@ export class PodWorker {
   readonly #underWay = new Map<Step, { abort: AbortController; end: Promise<void> }>();
   #removed = false;
   readonly #lock: UpdateLock;
+  /** Devices that its containers were given and that are gone, as `kind/name`. */
+  readonly #missing = new Set<string>();
 
   /** `written` tells that the record is in the journal as it is. */
   constructor(options: PodWorkerOptions, { written }: { written: boolean }) {
@@ -109,6 +111,11 @@ export class PodWorker {
     return this.#underWay.size > 0;
   }
 
+  get #usesDevices(): boolean {
+    const { reserved } = this.#state.record;
+    return reserved.devices !== undefined || (this.#options.desired()?.spec?.resourceClaims ?? []).length > 0;
+  }
+
   /** Whether a container waits for a ConfigMap or Secret. */
   get waitsForConfiguration(): boolean {
     return Object.values(this.#waiting).some(({ reason }) => reason === 'CreateContainerConfigError');
@@ -130,6 +137,25 @@ export class PodWorker {
     this.#announce({ type: 'Warning', ...failed });
     this.#state = withFailed(this.#state, failed);
     this.#version += 1;
+    this.#options.wake();
+  }
+
+  /** Something was plugged in or out: says what that means for the pod, and has it looked at. */
+  devicesChanged(nodesOf: (key: string) => string | undefined): void {
+    if (!this.#usesDevices) return;
+    const running = Object.values(this.#state.record.containers).filter(({ exit }) => !exit);
+    for (const key of new Set(running.flatMap(({ devices = {} }) => Object.keys(devices)))) {
+      const present = nodesOf(key) !== undefined;
+      if (present === !this.#missing.has(key)) continue;
+      if (present) this.#missing.delete(key);
+      else this.#missing.add(key);
+      this.#announce(
+        present
+          ? { type: 'Normal', reason: 'DevicePluggedIn', message: `Device ${key} is there again` }
+          : { type: 'Warning', reason: 'DeviceUnplugged', message: `Device ${key} is not there any more` },
+      );
+    }
+    this.#apply({ type: 'devicesChanged' });
     this.#options.wake();
   }
 

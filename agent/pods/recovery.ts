@@ -3,7 +3,7 @@ import type { ContainerHandle, SandboxHandle } from '../drivers/driver.ts';
 import { reservedBy } from './admission.ts';
 import { findContainer } from './plan-ending.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
-import type { PodRecord } from './pod-record.ts';
+import type { PodRecord, Reserved } from './pod-record.ts';
 import { initialState, type Now, sameAttempt, withAttempt } from './pod-state.ts';
 
 /** What a driver has, held against what the records say it should have. */
@@ -87,6 +87,8 @@ export function newRecord(options: {
   runtime: string;
   bootId: string;
   startedAtMs: number;
+  /** What was set aside for it; worked out anew unless given. */
+  reserved?: Reserved;
   refused?: { reason: string; message: string };
 }): PodRecord {
   const { pod, runtime, bootId, startedAtMs, refused } = options;
@@ -100,7 +102,7 @@ export function newRecord(options: {
     bootId,
     terminating: false,
     ...(refused ? { refused } : {}),
-    reserved: reservedBy(pod),
+    reserved: options.reserved ?? reservedBy(pod),
     sandboxAttempt: 0,
     podIps: [],
     volumes: false,

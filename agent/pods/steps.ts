@@ -1,4 +1,5 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
+import type { WantedDevices } from '../devices/pod-devices.ts';
 import type {
   ContainerHandle,
   ContainerSpec,
@@ -28,6 +29,7 @@ export interface StepDetails {
     sandbox: SandboxHandle;
     created: ContainerHandle | undefined;
     mounts: readonly WantedMount[];
+    devices?: WantedDevices | undefined;
   };
   /** What must be done before the container counts as running. */
   postStart: { handle: ContainerHandle; hook: Hook };

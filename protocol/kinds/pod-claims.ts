@@ -14,3 +14,8 @@ export function podClaimNames({ spec, status }: Readonly<Pod>): PodClaim[] {
     return claim === undefined ? [] : [{ name, claim }];
   });
 }
+
+/** A claim that is allocated is not removed before its devices are given back. */
+export const deviceClaimProtection = 'resource.kubernetes.io/delete-protection';
+/** On a claim that came of a template: what the pod calls it. */
+export const podClaimNameAnnotation = 'resource.kubernetes.io/pod-claim-name';

@@ -23,6 +23,9 @@ import { podGarbageCollector } from './pod-garbage-collector.ts';
 import { policyTypesController } from './policy-types/policy-types-controller.ts';
 import { replicaSetController } from './replica-set/replica-set-controller.ts';
 import { replicationController } from './replica-set/replication-controller.ts';
+import { deviceClassController } from './resource-claims/default-device-classes.ts';
+import { resourceClaimController } from './resource-claims/resource-claim-controller.ts';
+import { templateClaimController } from './resource-claims/template-claims.ts';
 import { serviceAccountController } from './service-account-controller.ts';
 import { statefulSetController } from './stateful-set/stateful-set-controller.ts';
 
@@ -54,4 +57,7 @@ export const controllers: readonly ControllerDefinition[] = [
   localStorageClassController,
   persistentVolumeClaimController,
   persistentVolumeController,
+  deviceClassController,
+  templateClaimController,
+  resourceClaimController,
 ];

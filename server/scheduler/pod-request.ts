@@ -1,4 +1,5 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
+import { podClaimNames } from '../../protocol/kinds/pod-claims.ts';
 import { storedMeta } from '../../protocol/kinds/stored-object.ts';
 import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import { type Refusal, refusalsOf } from '../registry/refusals.ts';
@@ -84,7 +85,7 @@ export function shapeOf({
       spec?.tolerations,
       spec?.topologySpreadConstraints,
     ],
-    [claimsOf(pod), [...refusals.keys()]],
+    [claimsOf(pod), spec?.resourceClaims, podClaimNames(pod), [...refusals.keys()]],
   ]);
 }
 

@@ -1,4 +1,5 @@
 import type { PluginDefinition } from './plugin.ts';
+import { dynamicResources } from './plugins/dynamic-resources.ts';
 import { edgeCost } from './plugins/edge-cost.ts';
 import { imageLocality } from './plugins/image-locality.ts';
 import { interPodAffinity } from './plugins/inter-pod-affinity.ts';
@@ -21,6 +22,7 @@ export const schedulerPlugins: readonly PluginDefinition[] = [
   nodeRefusal,
   nodeResources,
   volumeBinding,
+  dynamicResources,
   podTopologySpread,
   interPodAffinity,
   imageLocality,

@@ -372,7 +372,8 @@ class Scheduler implements AsyncDisposable {
       ({ plugin }) => plugin.beforeBinding?.bind(plugin) ?? [],
     );
     const bind = () => this.#bind(key, request.pod, { node: choice.node.name, began: choice.began });
-    if (before.length === 0 || claimsOf(request.pod).length === 0) return this.#writes.track(bind());
+    const claims = claimsOf(request.pod).length + (request.pod.spec?.resourceClaims?.length ?? 0);
+    if (before.length === 0 || claims === 0) return this.#writes.track(bind());
     const prepared = this.#prepare(request, choice.node, before)
       .then(() => this.#writes.track(bind()))
       .catch((error: unknown) => this.#notBound(key, request.uid, { node: choice.node.name, error }))
@@ -459,7 +460,8 @@ class Scheduler implements AsyncDisposable {
       !this.#wantsPlacing(old) ||
       refusedBy(old) !== refusedBy(pod) ||
       !sameValue(old.metadata?.labels, pod.metadata?.labels) ||
-      !sameValue(old.spec, pod.spec)
+      !sameValue(old.spec, pod.spec) ||
+      !sameValue(old.status?.resourceClaimStatuses, pod.status?.resourceClaimStatuses)
     );
   }
 }

@@ -1,4 +1,4 @@
-import type { ContainerMount, ContainerSpec, SandboxSpec } from '../driver.ts';
+import type { ContainerDevice, ContainerMount, ContainerSpec, SandboxSpec } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { securityArguments } from './security-arguments.ts';
@@ -130,6 +130,7 @@ export function runContainerArguments(
       ...variables.args,
       ...(spec.workingDir === undefined ? [] : ['--workdir', spec.workingDir]),
       ...spec.mounts.flatMap(mountArguments),
+      ...(spec.devices ?? []).flatMap(deviceArguments),
       ...securityArguments(engine, spec.security, profileFolder),
       ...limitArguments(engine, spec),
       ...(spec.stopSignal === undefined ? [] : ['--stop-signal', spec.stopSignal]),
@@ -153,6 +154,16 @@ function mountArguments({ source, target, readOnly, propagation }: ContainerMoun
     throw new DriverError('CreateContainerConfigError', `${source} cannot be mounted: it has ':' and ','`);
   const words = ['type=bind', `source=${source}`, `target=${target}`, `bind-propagation=${how}`];
   return ['--mount', [...words, ...(readOnly ? ['readonly'] : [])].join(',')];
+}
+
+/** Colons cannot be written in another way. */
+function deviceArguments({ source, target }: ContainerDevice): string[] {
+  if (source.includes(':') || target.includes(':'))
+    throw new DriverError(
+      'CreateContainerConfigError',
+      `${source} cannot be given to a container: it has ':'`,
+    );
+  return ['--device', `${source}:${target}:rw`];
 }
 
 function joinArguments(

@@ -8,6 +8,7 @@ export interface AgentOptions {
   runtime?: 'auto' | 'oci' | 'process';
   /** Beside this process's own. */
   environment?: Readonly<Record<string, string>>;
+  /** Further flags. */
   flags?: readonly string[];
 }
 

@@ -1,5 +1,6 @@
 import type { DesiredSet } from '../../../../agent/desired/desired-set.ts';
 import { type Journal, openJournal } from '../../../../agent/desired/journal.ts';
+import type { PodDevices } from '../../../../agent/devices/pod-devices.ts';
 import type { RuntimeDriver } from '../../../../agent/drivers/driver.ts';
 import { RuntimeHealth } from '../../../../agent/drivers/runtime-health.ts';
 import type { StatusOutbox } from '../../../../agent/link/status-outbox.ts';
@@ -48,6 +49,7 @@ export class Device {
       desired: this.desired,
       outbox,
       volumes: noVolumes,
+      devices: noDevices,
       drivers: [{ driver, probe, health: new RuntimeHealth({ driver, probe, clock, log: silentLogger }) }],
       node: {
         name: 'node1',
@@ -123,6 +125,11 @@ export class Device {
     return `${this.engine.calls.length} ${this.reports.length} ${this.journal?.bytesWritten ?? 0}`;
   }
 }
+
+const noDevices: PodDevices = {
+  prepare: async () => ({ devices: [], environment: {}, groups: [], bound: {} }),
+  nodesOf: () => undefined,
+};
 
 const noVolumes: PodVolumes = {
   hasFile: async () => undefined,
