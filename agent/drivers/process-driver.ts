@@ -173,7 +173,7 @@ class ProcessDriver implements RuntimeDriver {
     const cgroup = this.#cgroups?.create(cgroupPath(folder), spec.resources);
     const { start, exit } = await this.#launch(folder, spec, cgroup);
     this.#track(folder, start, exit === undefined);
-    void exit?.then(() => this.#ended(folder));
+    void exit?.then(() => this.#lookWhetherEnded(folder));
   }
 
   async #launch(folder: ContainerFolder, spec: ContainerSpec, cgroup: Cgroup | undefined) {
@@ -364,7 +364,8 @@ class ProcessDriver implements RuntimeDriver {
     const start = readStart(folder);
     if (!start) return { state: 'created' };
     const alive = isAlive(start, this.#bootId) || shimAlive(start, this.#bootId);
-    const exit = readExit(folder) ?? (alive ? undefined : recordUnknownExit(folder));
+    const exit =
+      readExit(folder) ?? (alive ? undefined : recordUnknownExit(folder, this.#options.clock.now()));
     if (exit) return this.#exitedState(folder, start, exit);
     if (!this.#running.has(folder.path)) this.#track(folder, start, true);
     return { state: 'running', pid: start.pid, startedAtMs: start.startedAtMs, imageId: '' };
@@ -408,9 +409,18 @@ class ProcessDriver implements RuntimeDriver {
   #lookAtAdopted(): void {
     this.#lookTimer?.cancel();
     const adopted = [...this.#running.values()].filter((running) => running.adopted);
-    for (const { folder } of adopted) if (!this.#isRunning(folder)) this.#ended(folder);
+    for (const { folder } of adopted) this.#lookWhetherEnded(folder);
     if (![...this.#running.values()].some((running) => running.adopted)) return;
     this.#lookTimer = this.#options.clock.after(adoptedLookMs, () => this.#lookAtAdopted(), { unref: true });
+  }
+
+  /** Not asked for by anybody: a disk that fails is told by whoever asks next. */
+  #lookWhetherEnded(folder: ContainerFolder): void {
+    try {
+      this.#ended(folder);
+    } catch (error) {
+      this.#options.log.warn('a container cannot be looked at', { folder: folder.path, error });
+    }
   }
 
   #ended(folder: ContainerFolder): void {

@@ -125,10 +125,14 @@ export function readExit(folder: ContainerFolder): ExitRecord | undefined {
   return { exitCode, finishedAtMs: line.writtenAtMs };
 }
 
-/** Remembers that nobody saw the end, so that it is told the same way ever after. */
-export function recordUnknownExit(folder: ContainerFolder): ExitRecord {
-  writeFileSync(join(folder.path, 'exit'), 'unknown\n', { mode: 0o600 });
-  return readExit(folder) ?? { exitCode: undefined, finishedAtMs: 0 };
+/** Remembers that nobody saw the end, so that it is told the same way ever after, or once more where the disk is full. */
+export function recordUnknownExit(folder: ContainerFolder, nowMs: number): ExitRecord {
+  try {
+    writeFileSync(join(folder.path, 'exit'), 'unknown\n', { mode: 0o600 });
+  } catch {
+    return { exitCode: undefined, finishedAtMs: nowMs };
+  }
+  return readExit(folder) ?? { exitCode: undefined, finishedAtMs: nowMs };
 }
 
 /** The file's only line; undefined until it is complete. */

@@ -8,20 +8,23 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  rmSync,
   statSync,
+  truncateSync,
   watch,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { copyFile, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../../lib/clock.ts';
 import { isMissing } from './container-folder.ts';
 
 /**
  * A container's output. The process itself writes `log` (opened O_APPEND), so nothing of ours has to live for it to
- * be kept. When `log` grows past the limit its content becomes `log.1` and it is cut to nothing: at most two
- * limits' worth is kept, and what is written in the microseconds between the last copy and the cut is lost.
+ * be kept. When `log` grows past the limit the end of it becomes `log.1` and it is cut to nothing: about two limits'
+ * worth is kept, and what is written in the microseconds between the last copy and the cut is lost. Of a flood only the
+ * newest is kept; where the disk has no room for a copy nothing is, because room comes first.
  *
  * Nobody stamps the lines. Instead this file remembers when it saw the log grow (inotify; the first write after a
  * quiet second at once, then once a second): a line's time is when it was first seen, never earlier than written,
@@ -47,8 +50,8 @@ export const logLimitsDefault: LogLimits = {
 const sightingsMax = 2_048;
 const persistMs = 10_000;
 const copyBytes = 64 * 1024;
-/** Rounds of catching up with a process that writes while its log is copied. */
-const copyRoundsMax = 256;
+/** Growth by this part of the limit between two looks is a flood: the next look comes as soon as for a follower. */
+const floodPart = 1 / 8;
 
 interface Sighting {
   /** The log reached to here … */
@@ -69,6 +72,7 @@ export class ContainerLog {
   #observing = false;
   #rotating = false;
   #followers = 0;
+  #flooded = false;
   readonly #waiting = new Set<() => void>();
 
   constructor(folder: string, { clock, limits }: { clock: Clock; limits: LogLimits }) {
@@ -176,7 +180,8 @@ export class ContainerLog {
   #lookLater(): void {
     this.#note();
     this.#disarm();
-    const delayMs = this.#followers > 0 ? this.#limits.lookFollowedMs : this.#limits.lookMs;
+    const soon = this.#followers > 0 || this.#flooded;
+    const delayMs = soon ? this.#limits.lookFollowedMs : this.#limits.lookMs;
     this.#timer = this.#clock.after(delayMs, () => this.#look(), { unref: true });
   }
 
@@ -188,8 +193,10 @@ export class ContainerLog {
   }
 
   #note(): void {
-    const end = this.end;
-    if (end <= (this.#sightings.at(-1)?.end ?? 0)) return;
+    const { end } = this;
+    const grown = end - (this.#sightings.at(-1)?.end ?? 0);
+    this.#flooded = grown > this.#limits.fileBytesMax * floodPart;
+    if (grown <= 0) return;
     this.#sightings.push({ end, timeMs: this.#clock.now() });
     if (this.#sightings.length > sightingsMax)
       this.#sightings = this.#sightings.filter((_, index) => index % 2 === 1);
@@ -215,18 +222,32 @@ export class ContainerLog {
   async #rotate(): Promise<void> {
     if (this.#rotating) return;
     this.#rotating = true;
-    const next = `${this.#file}.1.new`;
     try {
-      await copyFile(this.#file, next);
-      this.#base += cutAfterCopy(this.#file, next);
+      this.#base += await this.#cut();
       this.#sightings = this.#sightings.filter(({ end }) => end > this.start);
       const lines = this.#sightings.map(({ end, timeMs }) => `${end} ${timeMs}\n`);
       writeFileSync(`${this.#file}.times`, `base ${this.#base}\n${lines.join('')}`, { mode: 0o600 });
     } catch (error) {
-      // Removed together with its container, or the disk is full: the next look tries again.
+      // Removed together with its container: the next look finds out.
       if (!isMissing(error)) this.#persistedAtMs = 0;
     } finally {
       this.#rotating = false;
+    }
+  }
+
+  /** Returns by how much the log's first byte moved. */
+  async #cut(): Promise<number> {
+    const copy = `${this.#file}.1.new`;
+    try {
+      const from = Math.max(0, sizeOf(this.#file) - this.#limits.fileBytesMax);
+      await copyFrom(this.#file, copy, from);
+      return cutAfterCopy(this.#file, copy, { from, bytesMax: this.#limits.fileBytesMax });
+    } catch (error) {
+      if (isMissing(error)) throw error;
+      for (const file of [copy, `${this.#file}.1`]) rmSync(file, { recursive: true, force: true });
+      const lost = sizeOf(this.#file);
+      truncateSync(this.#file);
+      return lost;
     }
   }
 
@@ -258,17 +279,36 @@ export class ContainerLog {
   }
 }
 
+/** The bytes of `file` from `from` on become `copy`. */
+async function copyFrom(file: string, copy: string, from: number): Promise<void> {
+  await using source = await open(file, 'r');
+  const { size } = await source.stat();
+  await using target = await open(copy, 'w', 0o600);
+  const buffer = Buffer.alloc(copyBytes);
+  for (let at = from; at < size; ) {
+    const { bytesRead } = await source.read(buffer, 0, Math.min(copyBytes, size - at), at);
+    if (bytesRead === 0) return;
+    await target.writeFile(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+}
+
 /**
- * Copies what was written since the copy began, puts the copy in its place and empties the log. Returns how much it
- * moved.
+ * Copies at most `bytesMax` of what was written since the copy began, puts the copy in its place and empties the log.
+ * Returns up to where in the log the copy goes.
  */
-function cutAfterCopy(file: string, copy: string): number {
+function cutAfterCopy(
+  file: string,
+  copy: string,
+  { from, bytesMax }: { from: number; bytesMax: number },
+): number {
   const source = openSync(file, 'r+');
   const target = openSync(copy, 'a');
   try {
     const buffer = Buffer.alloc(copyBytes);
-    let copied = fstatSync(target).size;
-    for (let round = 0; round < copyRoundsMax; round++) {
+    const before = from + fstatSync(target).size;
+    let copied = before;
+    while (copied < before + bytesMax) {
       const length = readSync(source, buffer, 0, copyBytes, copied);
       if (length === 0) break;
       writeSync(target, buffer, 0, length);

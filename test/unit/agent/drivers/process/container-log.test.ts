@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +93,34 @@ suite('a log that is too long', () => {
     assert.ok(lines.join('').endsWith(kept), 'the newest lines, whole and in order');
     assert.equal(await text(log, clock.now(), { tailLines: 1 }), lines.at(-1));
     assert.equal(await text(log, clock.now(), { tailLines: 4 }), lines.slice(-4).join(''));
+  });
+
+  test('of a flood keeps the newest, and looks again soon', async (t) => {
+    const { clock, file, folder, log, write } = await opened(t);
+    log.observe();
+    const lines = Array.from({ length: 1_000 }, (_, at) => `line ${at}\n`).join('');
+    write(lines);
+    await looks(clock, () => statSync(file).size === 0);
+    assert.equal(statSync(join(folder, 'log.1')).size, limits.fileBytesMax);
+    assert.equal(log.end, lines.length);
+    const newest = lines.slice(-limits.fileBytesMax);
+    assert.equal(await text(log, clock.now()), newest.slice(newest.indexOf('\n') + 1), 'in whole lines');
+    write(lines);
+    await looks(clock, () => statSync(file).size === 0);
+    assert.ok(statSync(join(folder, 'log.1')).size <= limits.fileBytesMax);
+  });
+
+  test('where there is no room for a copy makes room', async (t) => {
+    const { clock, file, folder, log, write } = await opened(t);
+    // No copy can be made where a folder is in the way, just as on a full disk.
+    mkdirSync(join(folder, 'log.1.new', 'full'), { recursive: true });
+    log.observe();
+    write('x'.repeat(1_000));
+    await looks(clock, () => statSync(file).size === 0);
+    assert.equal(log.end, 1_000);
+    assert.equal(log.start, 1_000);
+    write('rest of a line\nafter\n');
+    assert.equal(await text(log, clock.now()), 'after\n');
   });
 
   test('keeps its offsets and times over a restart', async (t) => {
