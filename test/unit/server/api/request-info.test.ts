@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { StatusError } from '../../../../protocol/status.ts';
-import { readRequestInfo } from '../../../../server/api/request/request-info.ts';
+import { isTrue, readRequestInfo } from '../../../../server/api/request/request-info.ts';
 
 function read(method: string, target: string) {
   const [path = '', query = ''] = target.split('?');
@@ -68,4 +68,9 @@ test('a method that means nothing to the API is refused', () => {
     () => read('TRACE', '/api/v1/pods'),
     (error) => error instanceof StatusError && error.reason === 'MethodNotAllowed',
   );
+});
+
+test('a boolean of the query is read as Kubernetes reads it, whichever client writes it', () => {
+  for (const no of [null, 'false', 'False', '0']) assert.equal(isTrue(no), false, String(no));
+  for (const yes of ['', 'true', 'True', '1', 'no']) assert.equal(isTrue(yes), true, yes);
 });
