@@ -251,8 +251,12 @@ export interface LogOptions {
   follow: boolean;
   tailLines: number | undefined;
   limitBytes: number | undefined;
-  sinceSeconds: number | undefined;
+  /** By the wall clock of the device, which stamps the lines too. */
+  sinceMs: number | undefined;
+  /** Before each line, in UTC, as RFC 3339 with nine digits after the second. */
   timestamps: boolean;
+  /** Only what came this way, where the driver keeps the two apart; absent: all. */
+  stream?: 'stdout' | 'stderr' | undefined;
 }
 
 export interface ExecOptions {

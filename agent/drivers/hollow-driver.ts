@@ -13,6 +13,7 @@ import type {
   SandboxState,
 } from './driver.ts';
 import { DriverError } from './errors.ts';
+import { inNanoseconds } from './log-time.ts';
 
 /**
  * Containers that exist in memory only, for simulated fleets: it keeps every promise of the interface, starts
@@ -201,7 +202,7 @@ class HollowDriver implements RuntimeDriver {
     if (!container) throw new DriverError('NotFound', `no logs of ${handle.id}: it does not exist`);
     const lines = container.output.match(/[^\n]*\n|[^\n]+$/g) ?? [];
     const kept = options.tailLines === undefined ? lines : lines.slice(lines.length - options.tailLines);
-    const stamp = options.timestamps ? `${new Date(startedAt(container)).toISOString()} ` : '';
+    const stamp = options.timestamps ? `${inNanoseconds(new Date(startedAt(container)).toISOString())} ` : '';
     const text = Buffer.from(kept.map((line) => stamp + line).join(''));
     yield text.subarray(0, options.limitBytes ?? text.length);
     if (options.follow) await this.#ended(container, signal);

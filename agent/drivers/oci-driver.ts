@@ -54,11 +54,12 @@ import {
   findEngine,
 } from './oci/engine.ts';
 import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
-import { parseContainerState, parseImage, parseSandboxState } from './oci/inspect-output.ts';
+import { parseContainerState, parseImage, parseLogPath, parseSandboxState } from './oci/inspect-output.ts';
 import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
 import { pauseArchitecture } from './oci/pause-program.ts';
 import { openPullFiles, type PullFiles, removePullFiles } from './oci/pull-files.ts';
 import { createPidWatch, type PidWatch } from './pid-watch.ts';
+import { readProcessStat } from './process-identity.ts';
 
 /**
  * Drives podman, docker or nerdctl by the command line they share; the first that works. A call costs 25 to 150 ms,
@@ -339,12 +340,16 @@ class OciDriver implements RuntimeDriver {
   }
 
   async *logs(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const { state } = await this.inspect(handle);
-    if (state === 'missing') throw new DriverError('NotFound', `no logs of ${handle.id}: it does not exist`);
-    if (state === 'created') return;
+    const state = await this.inspect(handle);
+    if (state.state === 'missing')
+      throw new DriverError('NotFound', `no logs of ${handle.id}: it does not exist`);
+    if (state.state === 'created') return;
     const { command } = await this.#findEngine();
+    if (command === 'podman') return yield* this.#logFile(handle, state, { ...options, signal });
     // One pipe for both, so that what the container said stays in its order.
-    const args = ['-c', 'exec "$@" 2>&1', 'flotilla-logs', command, 'logs', ...logArguments(options)];
+    const pipes = { all: '2>&1', stdout: '2> /dev/null', stderr: '2>&1 > /dev/null' };
+    const script = `exec "$@" ${pipes[options.stream ?? 'all']}`;
+    const args = ['-c', script, 'flotilla-logs', command, 'logs', ...logArguments(options)];
     const child = await stream('/bin/sh', [...args, containerName(handle)], { signal });
     let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
     try {
@@ -356,6 +361,24 @@ class OciDriver implements RuntimeDriver {
     } finally {
       child.kill('SIGKILL');
     }
+  }
+
+  async *#logFile(
+    handle: ContainerHandle,
+    state: ContainerState,
+    options: LogOptions & { signal: AbortSignal },
+  ): AsyncGenerator<Uint8Array> {
+    const path = parseLogPath((await this.#inspectText(containerName(handle))) ?? '[]');
+    if (path === undefined) throw new DriverError('RuntimeUnavailable', `no log file of ${handle.id}`);
+    const { readEngineLog } = await import('./oci/read-engine-log.ts');
+    const pid = state.state === 'running' ? state.pid : 0;
+    const startTicks = readProcessStat(pid)?.startTicks;
+    const isRunning = async () => {
+      const stat = readProcessStat(pid);
+      if (stat && !stat.zombie && stat.startTicks === startTicks) return true;
+      return (await this.inspect(handle)).state === 'running';
+    };
+    yield* readEngineLog({ ...options, path, isRunning, clock: this.#options.clock });
   }
 
   async exec(handle: ContainerHandle, options: ExecOptions): Promise<ExecProcess> {
@@ -479,7 +502,7 @@ function logArguments(options: LogOptions): string[] {
     ...(options.follow ? ['--follow'] : []),
     ...(options.timestamps ? ['--timestamps'] : []),
     ...(options.tailLines === undefined ? [] : ['--tail', String(options.tailLines)]),
-    ...(options.sinceSeconds === undefined ? [] : ['--since', `${Math.ceil(options.sinceSeconds)}s`]),
+    ...(options.sinceMs === undefined ? [] : ['--since', new Date(options.sinceMs).toISOString()]),
   ];
 }
 

@@ -250,11 +250,12 @@ class ProcessDriver implements RuntimeDriver {
     const folder = containerFolder(this.#root, handle);
     if ((await this.inspect(handle)).state === 'missing')
       throw new DriverError('NotFound', `no logs of ${handle.id}: it does not exist`);
+    // Both streams are one file, which counts as the first.
+    if (options.stream === 'stderr') return;
     const running = this.#adopt(folder);
     yield* readLog(running?.log ?? this.#openLog(folder), {
       ...options,
       signal,
-      nowMs: this.#options.clock.now(),
       isRunning: () => running !== undefined && this.#running.get(folder.path) === running,
     });
   }
@@ -451,7 +452,7 @@ const wholeLog: LogOptions = {
   follow: false,
   tailLines: undefined,
   limitBytes: undefined,
-  sinceSeconds: undefined,
+  sinceMs: undefined,
   timestamps: false,
 };
 

@@ -34,6 +34,12 @@ export function findContainer(
   if (known) return { driver, handle: known.handle };
   throw new ContainerNotFoundError(
     'ContainerNotStarted',
-    `container "${container}" in pod "${record.name}" is waiting to start: ${reason ?? 'ContainerCreating'}`,
+    `container "${container}" in pod "${record.name}" is waiting to start: ${startWords(reason)}`,
   );
+}
+
+function startWords(reason: string | undefined): string {
+  if (reason === 'ErrImagePull') return "image can't be pulled";
+  if (reason === 'ImagePullBackOff') return 'trying and failing to pull image';
+  return reason ?? 'ContainerCreating';
 }

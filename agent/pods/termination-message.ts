@@ -35,7 +35,7 @@ async function endOfLog(driver: RuntimeDriver, handle: ContainerHandle): Promise
     follow: false,
     tailLines: logLinesMax,
     limitBytes: undefined,
-    sinceSeconds: undefined,
+    sinceMs: undefined,
     timestamps: false,
   };
   for await (const part of driver.logs(handle, options, new AbortController().signal)) parts.push(part);

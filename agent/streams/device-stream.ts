@@ -3,7 +3,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { type Heartbeat, startHeartbeat } from '../../lib/heartbeat.ts';
 import { limits } from '../../protocol/limits.ts';
 import { ReceiveWindow, SendWindow, sendWindowed } from '../../protocol/stream-window.ts';
-import type { StreamFrame } from '../../protocol/topics/streams.ts';
+import type { StreamFailure, StreamFrame } from '../../protocol/topics/streams.ts';
+import { ContainerNotFoundError } from '../pods/find-container.ts';
 
 /** What the work of a stream sees of it. */
 export interface StreamIo {
@@ -67,7 +68,7 @@ export class DeviceStream {
       const exitCode = await work(this.#io());
       this.#send({ type: 'close', ...(exitCode === undefined ? {} : { exitCode }) });
     } catch (error) {
-      this.#send({ type: 'close', error: wordsOf(error) });
+      this.#send({ type: 'close', ...failureOf(error) });
     } finally {
       this.abort('the stream has ended');
     }
@@ -123,6 +124,12 @@ export class DeviceStream {
     this.#heartbeat.said();
     if (!this.#options.sendFrame(frame)) this.abort('the stream connection broke');
   }
+}
+
+function failureOf(error: unknown): { error: string; code?: StreamFailure } {
+  const words = { error: wordsOf(error) };
+  if (!(error instanceof ContainerNotFoundError)) return words;
+  return { ...words, code: error.code === 'PodNotFound' ? 'notFound' : 'badRequest' };
 }
 
 export function wordsOf(error: unknown): string {

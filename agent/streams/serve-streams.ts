@@ -84,7 +84,7 @@ function workOf(request: StreamRequest, options: ServeStreamsOptions): StreamWor
   const { find, endpoints } = options;
   switch (request.type) {
     case 'logs':
-      return (io) => sendLogs(request, find, io);
+      return (io) => sendLogs(request, options, io);
     case 'exec':
       return (io) => runCommand(request, find, io);
     case 'attach':

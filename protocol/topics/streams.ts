@@ -19,7 +19,11 @@ const logsRequest = v.object({
   tailLines: v.optional(count),
   limitBytes: v.optional(count),
   sinceSeconds: v.optional(count),
+  /** By the device's clock, which also stamps the lines. */
+  sinceMs: v.optional(v.pipe(v.number(), v.safeInteger())),
   timestamps: v.boolean(),
+  /** Absent: both, in their order. */
+  stream: v.optional(v.picklist(['stdout', 'stderr'])),
 });
 
 const execRequest = v.object({
@@ -80,6 +84,11 @@ export const open = defineTopic({
   schema: v.object({ id: text, request: streamRequest }),
 });
 
+/** What was asked for cannot be, or the pod is not here (yet); without a code it may work another time. */
+const streamFailure = v.picklist(['badRequest', 'notFound']);
+export type StreamFailure = v.InferOutput<typeof streamFailure>;
+const failure = { error: v.optional(text), code: v.optional(streamFailure) };
+
 function isFrameData(value: unknown): boolean {
   return value instanceof Uint8Array && value.length <= limits.streamFrameBytesMax;
 }
@@ -100,7 +109,7 @@ const frame = v.variant('type', [
   /** The sender has no more data; the other direction goes on. */
   v.object({ type: v.literal('end') }),
   /** The last frame of either side. `exitCode` for an exec that ran to its end, `error` for anything that failed. */
-  v.object({ type: v.literal('close'), exitCode: v.optional(v.number()), error: v.optional(text) }),
+  v.object({ type: v.literal('close'), exitCode: v.optional(v.number()), ...failure }),
 ]);
 export type StreamFrame = v.InferOutput<typeof frame>;
 
@@ -132,5 +141,5 @@ export const streamClosed = defineTopic({
   way: 'up',
   qos: 1,
   connection: 'control',
-  schema: v.object({ error: text }),
+  schema: v.object({ ...failure, error: text }),
 });

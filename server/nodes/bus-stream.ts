@@ -4,7 +4,7 @@ import { type Heartbeat, startHeartbeat } from '../../lib/heartbeat.ts';
 import { limits } from '../../protocol/limits.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { ReceiveWindow, SendWindow, sendWindowed } from '../../protocol/stream-window.ts';
-import type { StreamFrame } from '../../protocol/topics/streams.ts';
+import type { StreamFailure, StreamFrame } from '../../protocol/topics/streams.ts';
 
 export type OutputChunk = { channel: 'stdout' | 'stderr'; data: Uint8Array };
 /** What the device said when it had begun. */
@@ -96,7 +96,7 @@ export class BusStream {
 
   /** Ends the stream; the first reason wins. */
   finish(
-    end: { exitCode?: number | undefined; error?: string | undefined },
+    end: { exitCode?: number | undefined; error?: string | undefined; code?: StreamFailure | undefined },
     { tellDevice = true } = {},
   ): void {
     if (this.#finished) return;
@@ -112,7 +112,7 @@ export class BusStream {
       this.#sendWindow.fail(unavailable('the other end has closed the stream'));
       return;
     }
-    const error = unavailable(end.error);
+    const error = end.code ? new StatusError(failureReasons[end.code], end.error) : unavailable(end.error);
     this.#ready.reject(error);
     this.#exit.reject(error);
     this.output.fail(error);
@@ -131,6 +131,8 @@ export class BusStream {
     this.#options.sendFrame(frame);
   }
 }
+
+const failureReasons = { badRequest: 'BadRequest', notFound: 'NotFound' } as const;
 
 export function unavailable(message: string): StatusError {
   return new StatusError('ServiceUnavailable', message);

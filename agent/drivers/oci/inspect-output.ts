@@ -13,7 +13,7 @@ interface Inspected {
     StartedAt?: string;
     FinishedAt?: string;
   };
-  HostConfig?: { NetworkMode?: string };
+  HostConfig?: { NetworkMode?: string; LogConfig?: { Path?: string } };
   NetworkSettings?: {
     IPAddress?: string;
     GlobalIPv6Address?: string;
@@ -58,6 +58,12 @@ function exited(
     finishedAtMs: Math.max(timeMs(state.FinishedAt), startedAtMs),
     ...ids,
   };
+}
+
+/** Where podman's driver `k8s-file` writes; undefined when it does not. */
+export function parseLogPath(text: string): string | undefined {
+  const [inspected] = JSON.parse(text) as Inspected[];
+  return inspected?.HostConfig?.LogConfig?.Path || undefined;
 }
 
 export function parseSandboxState(text: string, hostAddresses: () => string[]): SandboxState {

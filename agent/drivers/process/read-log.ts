@@ -1,11 +1,11 @@
 import type { LogOptions } from '../driver.ts';
+import { inNanoseconds } from '../log-time.ts';
 import type { ContainerLog } from './container-log.ts';
 
 const chunkBytes = 64 * 1024;
 const newline = 0x0a;
 
 export interface ReadLogOptions extends LogOptions {
-  nowMs: number;
   /** No more will come once this is false and everything is read. */
   isRunning: () => boolean;
   signal: AbortSignal;
@@ -32,8 +32,8 @@ export async function* readLog(log: ContainerLog, options: ReadLogOptions): Asyn
 }
 
 async function firstOffset(log: ContainerLog, options: ReadLogOptions): Promise<number> {
-  const { sinceSeconds, tailLines, nowMs } = options;
-  const since = sinceSeconds === undefined ? log.start : log.offsetAtTime(nowMs - sinceSeconds * 1000);
+  const { sinceMs, tailLines } = options;
+  const since = sinceMs === undefined ? log.start : log.offsetAtTime(sinceMs);
   const start = await lineStart(log, Math.max(since, log.start));
   return tailLines === undefined ? start : Math.max(start, await tailOffset(log, tailLines));
 }
@@ -92,7 +92,8 @@ function lineStamper(log: ContainerLog): (offset: number, data: Buffer) => Buffe
     for (let from = 0; from < data.length; ) {
       const found = data.indexOf(newline, from);
       const to = found < 0 ? data.length : found + 1;
-      if (atLineStart) parts.push(Buffer.from(`${new Date(log.timeAt(offset + from)).toISOString()} `));
+      if (atLineStart)
+        parts.push(Buffer.from(`${inNanoseconds(new Date(log.timeAt(offset + from)).toISOString())} `));
       parts.push(data.subarray(from, to));
       atLineStart = found >= 0;
       from = to;

@@ -229,7 +229,7 @@ export async function logText(
       follow: false,
       tailLines: undefined,
       limitBytes: undefined,
-      sinceSeconds: undefined,
+      sinceMs: undefined,
       timestamps: false,
       ...options,
     },

@@ -23,14 +23,16 @@ export function logRules(use: () => DriverBench, traits: BenchTraits): void {
     assert.equal(await logText(driver, handle, { tailLines: 2 }), 'two\nthree\n');
     assert.equal(await logText(driver, handle, { tailLines: 0 }), '');
     assert.equal(await logText(driver, handle, { limitBytes: 5 }), 'one\nt');
-    assert.equal(await logText(driver, handle, { sinceSeconds: 600 }), 'one\ntwo\nthree\n');
+    assert.equal(await logText(driver, handle, { sinceMs: Date.now() - 600_000 }), 'one\ntwo\nthree\n');
     const stamped = (await logText(driver, handle, { timestamps: true })).trimEnd().split('\n');
     assert.deepEqual(
       stamped.map((line) => line.replace(/^\S+ /, '')),
       ['one', 'two', 'three'],
     );
-    for (const line of stamped)
+    for (const line of stamped) {
+      assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z /);
       assert.ok(Math.abs(Date.now() - Date.parse(line.split(' ')[0] ?? '')) < 60_000, line);
+    }
   });
 
   testWhen(traits.real)('standard error is in the log', async () => {
@@ -39,6 +41,9 @@ export function logRules(use: () => DriverBench, traits: BenchTraits): void {
     const { handle } = await startOne(bench, driver, { script: 'echo out; echo wrong >&2' });
     await exited(driver, handle);
     assert.deepEqual((await logText(driver, handle)).trim().split('\n').sort(), ['out', 'wrong']);
+    const [first, second] = traits.isolates ? ['out\n', 'wrong\n'] : ['out\nwrong\n', ''];
+    assert.equal(await logText(driver, handle, { stream: 'stdout' }), first);
+    assert.equal(await logText(driver, handle, { stream: 'stderr' }), second);
   });
 
   test('following gives what comes at once and ends with the container', async () => {
@@ -51,7 +56,7 @@ export function logRules(use: () => DriverBench, traits: BenchTraits): void {
         follow: true,
         tailLines: undefined,
         limitBytes: undefined,
-        sinceSeconds: undefined,
+        sinceMs: undefined,
         timestamps: false,
       };
       for await (const chunk of driver.logs?.(handle, options, new AbortController().signal) ?? [])
@@ -73,7 +78,7 @@ export function logRules(use: () => DriverBench, traits: BenchTraits): void {
       follow: true,
       tailLines: 1,
       limitBytes: undefined,
-      sinceSeconds: undefined,
+      sinceMs: undefined,
       timestamps: false,
     };
     let text = '';

@@ -32,7 +32,8 @@ describe('sessions into pods', () => {
   after(() => api[Symbol.asyncDispose]());
 
   test('logs come as plain text, and every option reaches the device', async () => {
-    const query = 'follow=true&previous=true&tailLines=5&limitBytes=100&sinceSeconds=60&timestamps=true';
+    const query =
+      'follow=true&previous=true&tailLines=5&limitBytes=100&sinceSeconds=60&timestamps=true&stream=All';
     const answer = await api.send('GET', `${pods}/one/log?${query}`);
     assert.deepEqual(
       [answer.code, answer.headers['content-type'], answer.text],
@@ -68,13 +69,33 @@ describe('sessions into pods', () => {
   });
 
   test('refused options and a refusing device are a Status', async () => {
-    for (const query of [
-      'tailLines=-1',
-      'sinceSeconds=x',
-      'sinceTime=never',
-      'sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z',
-    ])
-      assert.equal((await api.send('GET', `${pods}/one/log?${query}`)).code, 400, query);
+    const refusals: [string, number, string][] = [
+      ['sinceSeconds=x', 400, 'sinceSeconds: Invalid value: "x": must be a whole number'],
+      ['sinceTime=never', 400, 'sinceTime: Invalid value: "never"'],
+      ['tailLines=-1', 422, 'tailLines: Invalid value: -1: must be greater than or equal to 0'],
+      ['limitBytes=0', 422, 'limitBytes: Invalid value: 0: must be greater than 0'],
+      [
+        'sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z',
+        422,
+        '[]: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified',
+      ],
+      ['stream=x', 422, 'stream: Unsupported value: "x": supported values: "All", "Stderr", "Stdout"'],
+      [
+        'stream=Stderr&tailLines=1',
+        422,
+        '[]: Forbidden: `tailLines` and specific `stream` are mutually exclusive for now',
+      ],
+    ];
+    for (const [query, code, message] of refusals) {
+      const answer = await api.send('GET', `${pods}/one/log?${query}`);
+      const subject = code === 422 ? 'PodLogOptions "one" is invalid: ' : '';
+      assert.deepEqual([answer.code, answer.json().message], [code, `${subject}${message}`]);
+    }
+    api.podStreams.refusal = new StatusError('NotFound', 'pod "x" is not on this node');
+    assert.equal(
+      (await api.send('GET', `${pods}/one/log`)).json().message,
+      'container "main" in pod "one" is waiting to start: ContainerCreating',
+    );
     api.podStreams.refusal = new StatusError('ServiceUnavailable', 'node n1 is not connected');
     const answer = await api.send('GET', `${pods}/one/log`);
     assert.deepEqual([answer.code, answer.json().message], [503, 'node n1 is not connected']);
