@@ -22,5 +22,15 @@ export function deviceDriver(kind: DeviceKind): string {
   return `${kind}.${domain}`;
 }
 
+/** Conditions by which a device tells how it is; one that it cannot tell any more is no condition of its Node. */
+export const healthConditionTypes = [
+  'Overheated',
+  'Throttled',
+  'UnderVoltage',
+  'StorageWornOut',
+  'BatteryLow',
+] as const;
+export type HealthConditionType = (typeof healthConditionTypes)[number];
+
 /** The attribute values of a device; text at most 64 characters, as Kubernetes allows. */
 export type DeviceAttributes = Readonly<Record<string, string | number | boolean>>;

@@ -1,3 +1,4 @@
+import type { HealthConditionType } from '../../protocol/devices.ts';
 import type { NodeReport } from '../../protocol/topics/sync.ts';
 import { readWear, type Wear } from '../stats/flash-wear.ts';
 import { tidy, wholeNumber } from './host-files.ts';
@@ -20,7 +21,7 @@ export interface Health {
 }
 
 /** Type of each condition that is True, with the monotonic time at which it was last seen to be. */
-export type Ailments = ReadonlyMap<string, number>;
+export type Ailments = ReadonlyMap<HealthConditionType, number>;
 
 /** What comes and goes by the second counts until it was gone this long. */
 const relievedAfterMs = 5 * 60_000;
@@ -131,13 +132,14 @@ async function readBattery(files: HealthFiles): Promise<Health['battery']> {
 /** What ails the machine now: what is near a limit stays as it was. */
 export function ailmentsOf(health: Health, before: Ailments, nowMs: number): Ailments {
   const { temperature, throttled, underVoltage, storage, battery } = health;
-  const now = new Map<string, number>();
-  const note = (type: string, begins: boolean, lasts: boolean) => {
+  const now = new Map<HealthConditionType, number>();
+  const note = (type: HealthConditionType, begins: boolean, lasts: boolean) => {
     const seenMs = before.get(type);
     if (begins) now.set(type, nowMs);
     else if (seenMs !== undefined && lasts) now.set(type, seenMs);
   };
-  const isRecent = (type: string) => nowMs - (before.get(type) ?? Number.NEGATIVE_INFINITY) < relievedAfterMs;
+  const isRecent = (type: HealthConditionType) =>
+    nowMs - (before.get(type) ?? Number.NEGATIVE_INFINITY) < relievedAfterMs;
   if (temperature) {
     const room = temperature.criticalCelsius - temperature.celsius;
     note('Overheated', room <= hotMarginCelsius, room < coolMarginCelsius);
@@ -162,7 +164,7 @@ export function ailmentsOf(health: Health, before: Ailments, nowMs: number): Ail
  */
 export function healthConditions(health: Health, ailments: Ailments): NodeReport['conditions'] {
   const condition = (
-    type: string,
+    type: HealthConditionType,
     known: boolean,
     words: { yes: string; no: string; reasons: [yes: string, no: string] },
   ): NodeReport['conditions'] => {

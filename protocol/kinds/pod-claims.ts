@@ -15,6 +15,8 @@ export function podClaimNames({ spec, status }: Readonly<Pod>): PodClaim[] {
   });
 }
 
+/** Kubernetes' limit of pods that share a claim. */
+export const consumersMax = 256;
 /** A claim that is allocated is not removed before its devices are given back. */
 export const deviceClaimProtection = 'resource.kubernetes.io/delete-protection';
 /** On a claim that came of a template: what the pod calls it. */

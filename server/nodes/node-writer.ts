@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
+import { healthConditionTypes } from '../../protocol/devices.ts';
 import type { Node, NodeCondition, NodeStatus, NodeSystemInfo } from '../../protocol/generated/models.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
@@ -20,6 +21,7 @@ export const reportAnnotation = 'flotilla.dev/report-digest';
 const bootIdAnnotation = 'flotilla.dev/boot-id';
 const ownLabelsAnnotation = 'flotilla.dev/device-labels';
 const runtimesAnnotation = 'flotilla.dev/runtimes';
+const healthTypes: readonly string[] = healthConditionTypes;
 /** What a device may say of itself in annotations; anything else it says is left out. */
 const reportedAnnotations = ['flotilla.dev/flash-life-used'];
 
@@ -101,7 +103,10 @@ function statusOf(
   const own = (report?.conditions ?? old.conditions ?? []).filter(({ type }) => type !== 'Ready');
   const described = (report?.allocatable ?? old.allocatable) !== undefined;
   const fresh: NodeCondition[] = [...own, ready(facts, { own, described })];
-  const conditions = mergeConditions(old.conditions ?? [], fresh, now);
+  const told = (type: string) =>
+    !report || !healthTypes.includes(type) || own.some((one) => one.type === type);
+  const kept = (old.conditions ?? []).filter(({ type }) => told(type));
+  const conditions = mergeConditions(kept, fresh, now);
   if (!report) return { ...old, conditions };
   const { capacity, allocatable, addresses, nodeInfo } = report;
   return {

@@ -7,7 +7,7 @@ import type {
 } from '../../../protocol/generated/models.ts';
 import { sameValue } from '../../../protocol/kinds/cause.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
-import { deviceClaimProtection, podClaimNames } from '../../../protocol/kinds/pod-claims.ts';
+import { consumersMax, deviceClaimProtection, podClaimNames } from '../../../protocol/kinds/pod-claims.ts';
 import { resourceClaimKind } from '../../../protocol/kinds/resource-claim.ts';
 import { resourceSliceKind } from '../../../protocol/kinds/resource-slice.ts';
 import {
@@ -37,13 +37,14 @@ export const resourceClaimController = defineController({
       pods: cache.informer(podKind),
       claims: cache.informer(resourceClaimKind),
       slices: cache.informer(resourceSliceKind),
+      unplacedSince: new Map(),
     };
     parts.claims.addIndex(byPool, poolsOf);
+    parts.pods.addIndex(byDeviceClaim, claimKeysOf);
     follow(parts.claims, ({ type, object }) => type !== 'deleted' && enqueue(objectKey(object)));
     follow(parts.pods, ({ type, object }) => {
-      if (type !== 'deleted' && !hasEnded(object)) return;
-      const { namespace = '' } = storedMeta(object);
-      for (const { claim } of podClaimNames(object)) enqueue(`${namespace}/${claim}`);
+      if (type !== 'deleted' && !hasEnded(object) && !object.spec?.nodeName) return;
+      for (const key of claimKeysOf(object)) enqueue(key);
     });
     follow(parts.slices, ({ object: { spec } }) => {
       for (const claim of parts.claims.byIndex(byPool, poolKey(spec.driver, spec.pool.name)))
@@ -57,11 +58,20 @@ interface Parts extends ControllerContext {
   pods: Informer<Pod>;
   claims: Informer<ResourceResourceClaim>;
   slices: Informer<ResourceSlice>;
+  /** Users that are on no node, by uid: since when that was seen, monotonic. */
+  unplacedSince: Map<string, number>;
 }
 
 type Claim = Readonly<ResourceResourceClaim>;
 
 const byPool = 'resourceClaimPool';
+const byDeviceClaim = 'deviceClaim';
+/** A pod is bound right after its claims are written: one that is not by then shall hold no devices. */
+const bindingMsMax = 60_000;
+
+function claimKeysOf(pod: Readonly<Pod>): string[] {
+  return podClaimNames(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`);
+}
 
 function poolKey(driver: string, pool: string): string {
   return `${driver}/${pool}`;
@@ -76,15 +86,38 @@ function hasEnded({ status }: Readonly<Pod>): boolean {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
-async function reconcile(parts: Parts, key: string): Promise<void> {
+async function reconcile(parts: Parts, key: string): Promise<{ requeueAfterMs?: number } | void> {
   const { namespace = '', name } = splitKey(key);
   const claim = parts.claims.get(namespace, name);
   if (!claim) return;
   if (claim.status?.reservedFor?.length) await strikeUsers(parts, claim);
   else if (claim.status?.allocation) await deallocate(parts, claim);
   else if (isProtectedForNothing(claim)) await unprotect(parts, claim);
+  await addUsers(parts, claim);
   await removeWithPod(parts, claim);
   await showDevices(parts, claim);
+  const waits = (claim.status?.reservedFor ?? []).some(({ uid }) => parts.unplacedSince.has(uid));
+  return waits ? { requeueAfterMs: bindingMsMax } : undefined;
+}
+
+/** Pods that somebody bound without asking the scheduler may share what is allocated on their node. */
+async function addUsers(parts: Parts, claim: Claim): Promise<void> {
+  const { allocation, reservedFor = [] } = claim.status ?? {};
+  if (!allocation || claim.metadata?.deletionTimestamp !== undefined) return;
+  const nodes = new Set((allocation.devices?.results ?? []).map(({ pool }) => pool));
+  const missing = parts.pods
+    .byIndex(byDeviceClaim, objectKey(claim))
+    .filter((pod) => nodes.has(pod.spec?.nodeName ?? '') && !hasEnded(pod))
+    .filter((pod) => !reservedFor.some(({ uid }) => uid === storedMeta(pod).uid));
+  if (missing.length === 0) return;
+  await changeStatus(parts, claim, (status) => {
+    if (!status.allocation) return;
+    const users = status.reservedFor ?? [];
+    const fresh = missing
+      .map((pod) => ({ resource: 'pods', name: storedMeta(pod).name, uid: storedMeta(pod).uid }))
+      .filter(({ uid }) => !users.some((user) => user.uid === uid));
+    status.reservedFor = [...users, ...fresh].slice(0, consumersMax);
+  });
 }
 
 async function strikeUsers(parts: Parts, claim: Claim): Promise<void> {
@@ -102,22 +135,37 @@ async function strikeUsers(parts: Parts, claim: Claim): Promise<void> {
   });
 }
 
-/** Asked of the store where the cache does not know the pod: it may be behind. */
+/**
+ * Asked of the store where the cache does not know the pod: it may be behind. A pod that has been on no node for long
+ * is as good as gone: its binding has failed, and the scheduler will choose anew.
+ */
 async function isGone(
-  { pods, registry }: Parts,
+  parts: Parts,
   namespace: string,
   { resource, name, uid }: ResourceClaimConsumerReference,
 ): Promise<boolean> {
   if (resource !== 'pods') return false;
-  const known = pods.getByUid(uid);
-  if (known) return hasEnded(known);
-  try {
-    const pod = await registry.get<Pod>(podKind, { namespace, name });
-    return pod.metadata?.uid !== uid || hasEnded(pod);
-  } catch (error) {
-    if (isStatus(error, 'NotFound')) return true;
-    throw error;
+  const { unplacedSince, clock } = parts;
+  const pod = parts.pods.getByUid(uid) ?? (await findPod(parts, { namespace, name }));
+  const isPlaced = pod?.spec?.nodeName !== undefined;
+  if (!pod || pod.metadata?.uid !== uid || isPlaced || hasEnded(pod)) {
+    unplacedSince.delete(uid);
+    return !isPlaced || hasEnded(pod) || pod.metadata?.uid !== uid;
   }
+  const sinceMs = unplacedSince.get(uid) ?? clock.monotonic();
+  if (clock.monotonic() - sinceMs < bindingMsMax) {
+    unplacedSince.set(uid, sinceMs);
+    return false;
+  }
+  unplacedSince.delete(uid);
+  return true;
+}
+
+function findPod({ registry }: Parts, at: { namespace: string; name: string }): Promise<Pod | undefined> {
+  return registry.get<Pod>(podKind, at).catch((error: unknown) => {
+    if (isStatus(error, 'NotFound')) return undefined;
+    throw error;
+  });
 }
 
 /** Only where still nobody uses it: the scheduler may just be adding somebody. */

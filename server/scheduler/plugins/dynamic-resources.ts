@@ -3,7 +3,7 @@ import type {
   ResourceClaimConsumerReference,
   ResourceResourceClaim,
 } from '../../../protocol/generated/models.ts';
-import { deviceClaimProtection, podClaimNames } from '../../../protocol/kinds/pod-claims.ts';
+import { consumersMax, deviceClaimProtection, podClaimNames } from '../../../protocol/kinds/pod-claims.ts';
 import { resourceClaimKind } from '../../../protocol/kinds/resource-claim.ts';
 import { controllerOf, storedMeta } from '../../../protocol/kinds/stored-object.ts';
 import { matchesNodeTerm } from '../../../protocol/node-selection.ts';
@@ -14,8 +14,6 @@ import type { NodeState } from '../node-state.ts';
 import { definePlugin, type PluginContext } from '../plugin.ts';
 import type { PodRequest } from '../pod-request.ts';
 
-/** Kubernetes' limit of pods that share a claim. */
-const consumersMax = 256;
 const noneLeft = 'cannot allocate all claims';
 
 /**

@@ -154,4 +154,40 @@ suite('claims of devices', () => {
       return conditions.some(({ message = '' }) => /device class none does not exist/.test(message));
     });
   });
+
+  test('a pod whose binding failed holds no device for ever', async () => {
+    await using plane = await ControlPlane.start(['a']);
+    await plane.registry.create(resourceSliceKind, slice('a', ['s1']));
+    await plane.registry.create(resourceClaimKind, claim('mine'));
+    await plane.registry.create(podKind, pod('lost', '10m', { nodeSelector: { no: 'where' } }));
+    const lost = await plane.find(podKind, 'lost');
+    await plane.registry.mutate<ResourceResourceClaim>(
+      resourceClaimKind,
+      { namespace: 'default', name: 'mine' },
+      (draft) => {
+        const results = [{ request: 'stick', driver, pool: 'a', device: 's1' }];
+        const reservedFor = [{ resource: 'pods', name: 'lost', uid: lost?.metadata?.uid ?? '' }];
+        draft.status = { allocation: { devices: { results } }, reservedFor };
+      },
+      { subresource: 'status' },
+    );
+    await plane.untilQuiet();
+    assert.deepEqual(await held(plane), ['a/s1']);
+    await plane.until('it is free', async () => (await held(plane)).length === 0, 70_000);
+  });
+
+  test('a pod that somebody bound shares what is allocated on its node', async () => {
+    await using plane = await ControlPlane.start(['a']);
+    await plane.registry.create(resourceSliceKind, slice('a', ['s1']));
+    await plane.registry.create(resourceClaimKind, claim('shared'));
+    await plane.registry.create(podKind, using('one', 'shared'));
+    await plane.until('it is allocated', async () => (await held(plane)).length === 1);
+    const bound = using('two', 'shared');
+    if (bound.spec) bound.spec.nodeName = 'a';
+    await plane.registry.create(podKind, bound);
+    await plane.until(
+      'both are users',
+      async () => (await claims(plane))[0]?.status?.reservedFor?.length === 2,
+    );
+  });
 });

@@ -46,6 +46,25 @@ suite('admission', () => {
     assert.equal(refusal({}, { admitted }), undefined);
   });
 
+  test('devices that count as a resource are set aside, none for two pods, and refused when they are gone', () => {
+    const counted = new Map([['example.com/modem', ['file/a', 'file/b']]]);
+    const modem = (name: string) => container(name, { resources: { limits: { 'example.com/modem': '1' } } });
+    const first = admit(pod({ containers: [modem('app')] }), { ...free, counted });
+    assert.deepEqual(first.reserved.devices, { app: { 'example.com/modem': ['file/a'] } });
+    const admitted = [first.reserved];
+    const second = admit(pod({ containers: [modem('app')] }), { ...free, counted, admitted });
+    assert.deepEqual(second.reserved.devices, { app: { 'example.com/modem': ['file/b'] } });
+    assert.deepEqual(refusal({ containers: [modem('app'), modem('other')] }, { counted, admitted }), [
+      'UnexpectedAdmissionError',
+      'Allocate failed due to requested number of devices unavailable for example.com/modem. Requested: 1, Available: 0, which is unexpected',
+    ]);
+    const init = { containers: [modem('app')], initContainers: [modem('first')] };
+    assert.deepEqual(admit(pod(init), { ...free, counted, admitted }).reserved.devices, {
+      app: { 'example.com/modem': ['file/b'] },
+      first: { 'example.com/modem': ['file/b'] },
+    });
+  });
+
   test('the number of pods is limited', () => {
     const reserved = reservedBy(pod());
     assert.deepEqual(refusal({}, { admitted: [reserved, reserved, reserved] }), [
