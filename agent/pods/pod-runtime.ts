@@ -440,7 +440,7 @@ export class PodRuntime {
     if (allRecovered) void this.#sweepVolumes();
     for (const uid of this.#namedInOrder()) {
       const worker = this.#workers.get(uid);
-      if (worker ? worker.driver === slot.driver : allRecovered) this.#queue.add(uid);
+      if (!worker || worker.driver === slot.driver) this.#queue.add(uid);
     }
   }
 

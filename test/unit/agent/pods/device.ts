@@ -17,7 +17,7 @@ import { FakeEngine } from './fake-engine.ts';
 export class Device {
   readonly clock = new ManualClock();
   readonly engine = new FakeEngine(this.clock);
-  readonly disk = new MemoryDisk();
+  readonly disk: MemoryDisk;
   readonly desired = new FakeDesiredSet();
   readonly reports: PodReport[] = [];
   readonly events: string[] = [];
@@ -27,6 +27,10 @@ export class Device {
   podsMax = 110;
   journal: Journal | undefined;
   #runtime: PodRuntime | undefined;
+
+  constructor({ disk = new MemoryDisk() }: { disk?: MemoryDisk } = {}) {
+    this.disk = disk;
+  }
 
   get runtime(): PodRuntime {
     if (!this.#runtime) throw new Error('no agent runs');
