@@ -54,6 +54,10 @@ export const limits = {
   /** Bytes a stream's sender may have unacknowledged. */
   streamWindowBytes: 128 * 1024,
   streamFrameBytesMax: 16 * 1024,
+  /** Small pieces of output wait this long for more of it. */
+  streamJoinMs: 5,
+  /** Data frames that a device sends of all its streams; the broker takes `packetsPerSecondMax` packets. */
+  streamFramesPerSecondMax: 1_500,
   streamsPerNodeMax: 64,
   streamsPerServerMax: 2_048,
   /** Each side of a stream says something this often, and gives the other up after that long a silence. */

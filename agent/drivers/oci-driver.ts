@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
-import { stream } from '../../lib/exec.ts';
 import type { Logger } from '../../lib/log.ts';
 import type {
   AttachOptions,
@@ -36,6 +35,7 @@ import {
   sandboxName,
   stopArguments,
 } from './oci/arguments.ts';
+import { askEngineLog } from './oci/ask-engine-log.ts';
 import {
   makeContainerFiles,
   readTerminationMessage,
@@ -346,21 +346,7 @@ class OciDriver implements RuntimeDriver {
     if (state.state === 'created') return;
     const { command } = await this.#findEngine();
     if (command === 'podman') return yield* this.#logFile(handle, state, { ...options, signal });
-    // One pipe for both, so that what the container said stays in its order.
-    const pipes = { all: '2>&1', stdout: '2> /dev/null', stderr: '2>&1 > /dev/null' };
-    const script = `exec "$@" ${pipes[options.stream ?? 'all']}`;
-    const args = ['-c', script, 'flotilla-logs', command, 'logs', ...logArguments(options)];
-    const child = await stream('/bin/sh', [...args, containerName(handle)], { signal });
-    let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
-    try {
-      for await (const chunk of child.stdout as AsyncIterable<Uint8Array>) {
-        yield chunk.subarray(0, Math.min(left, chunk.length));
-        left -= chunk.length;
-        if (left <= 0) return;
-      }
-    } finally {
-      child.kill('SIGKILL');
-    }
+    yield* askEngineLog({ ...options, command, name: containerName(handle), signal });
   }
 
   async *#logFile(
@@ -495,15 +481,6 @@ function invalidName(image: string): DriverError {
     'InvalidImageName',
     `Failed to apply default image tag ${name}: couldn't parse image name ${name}: invalid reference format`,
   );
-}
-
-function logArguments(options: LogOptions): string[] {
-  return [
-    ...(options.follow ? ['--follow'] : []),
-    ...(options.timestamps ? ['--timestamps'] : []),
-    ...(options.tailLines === undefined ? [] : ['--tail', String(options.tailLines)]),
-    ...(options.sinceMs === undefined ? [] : ['--since', new Date(options.sinceMs).toISOString()]),
-  ];
 }
 
 function sandboxHandle(pod: Pick<SandboxSpec, 'podUid' | 'hostNetwork'>): SandboxHandle {

@@ -34,7 +34,7 @@ export async function carryConnection(
 async function up(socket: Socket, io: StreamIo): Promise<void> {
   for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)
     await io.send('stdout', chunk);
-  io.endOutput();
+  await io.endOutput();
 }
 
 async function down(socket: Socket, io: StreamIo): Promise<void> {

@@ -2,9 +2,11 @@ import { AsyncQueue } from '../../lib/async-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Heartbeat, startHeartbeat } from '../../lib/heartbeat.ts';
 import { limits } from '../../protocol/limits.ts';
-import { ReceiveWindow, SendWindow, sendWindowed } from '../../protocol/stream-window.ts';
+import { ReceiveWindow, SendWindow } from '../../protocol/stream-window.ts';
 import type { StreamFailure, StreamFrame } from '../../protocol/topics/streams.ts';
 import { ContainerNotFoundError } from '../pods/find-container.ts';
+import type { FramePace } from './frame-pace.ts';
+import { OutputFrames } from './output-frames.ts';
 
 /** What the work of a stream sees of it. */
 export interface StreamIo {
@@ -12,10 +14,10 @@ export interface StreamIo {
   readonly signal: AbortSignal;
   /** Tells the server that the work has begun. To be called once, before anything is sent. */
   ready(answer?: { status: number; contentType: string }): void;
-  /** Resolves when the window has taken it; rejects when the stream is over. */
+  /** Resolves when there is room for more; rejects when the stream is over. */
   send(channel: 'stdout' | 'stderr', data: Uint8Array): Promise<void>;
   /** No more data will be sent; the server may still send some. */
-  endOutput(): void;
+  endOutput(): Promise<void>;
   /** What the server sends, until it says that this was all. Reading on gives it credit. */
   input(): AsyncIterable<Uint8Array>;
   /** Tells the size of the client's terminal, also one that came before, and each new one. */
@@ -32,6 +34,8 @@ export type StreamWork = (io: StreamIo) => Promise<number | void>;
 
 export interface DeviceStreamOptions {
   clock: Clock;
+  /** Shared by all streams of the connection. */
+  pace: FramePace;
   /** False when the stream's connection is gone. */
   sendFrame(frame: StreamFrame): boolean;
 }
@@ -44,6 +48,7 @@ export class DeviceStream {
   readonly #abort = new AbortController();
   readonly #input: AsyncQueue<Uint8Array>;
   readonly #heartbeat: Heartbeat;
+  readonly #output: OutputFrames;
   #size: TerminalSize | undefined;
   #onResize: ((size: TerminalSize) => void) | undefined;
 
@@ -52,6 +57,12 @@ export class DeviceStream {
     this.#input = new AsyncQueue((data) => {
       const bytes = this.#receiveWindow.consumed(data.length);
       if (bytes > 0) this.#send({ type: 'credit', bytes });
+    });
+    this.#output = new OutputFrames({
+      window: this.#sendWindow,
+      pace: options.pace,
+      clock: options.clock,
+      sendFrame: (channel, data) => this.#send({ type: 'data', channel, data }),
     });
     this.#heartbeat = startHeartbeat({
       clock: options.clock,
@@ -66,8 +77,11 @@ export class DeviceStream {
   async run(work: StreamWork): Promise<void> {
     try {
       const exitCode = await work(this.#io());
+      await this.#output.flush();
       this.#send({ type: 'close', ...(exitCode === undefined ? {} : { exitCode }) });
     } catch (error) {
+      // What it said before it failed; nobody waits for that once the stream itself is over.
+      await this.#output.flush().catch(() => {});
       this.#send({ type: 'close', ...failureOf(error) });
     } finally {
       this.abort('the stream has ended');
@@ -108,9 +122,11 @@ export class DeviceStream {
     return {
       signal: this.#abort.signal,
       ready: (answer) => this.#send({ type: 'ready', ...answer }),
-      send: (channel, data) =>
-        sendWindowed(this.#sendWindow, data, (part) => this.#send({ type: 'data', channel, data: part })),
-      endOutput: () => this.#send({ type: 'end' }),
+      send: (channel, data) => this.#output.send(channel, data),
+      endOutput: async () => {
+        await this.#output.flush();
+        this.#send({ type: 'end' });
+      },
       input: () => this.#input,
       onResize: (tell) => {
         this.#onResize = tell;

@@ -12,6 +12,7 @@ import type { Link } from '../link/link.ts';
 import { answerEndpoint } from './answer-endpoint.ts';
 import type { RunningProcesses } from './carry-connection.ts';
 import { DeviceStream, type StreamWork, wordsOf } from './device-stream.ts';
+import { FramePace } from './frame-pace.ts';
 import type { NodeEndpoints } from './node-endpoints.ts';
 import type { PodDialer } from './pod-dialer.ts';
 import { attach, type FindContainer, runCommand } from './run-command.ts';
@@ -31,6 +32,7 @@ export interface ServeStreamsOptions {
 export function serveStreams(options: ServeStreamsOptions): Disposable {
   const { link, log } = options;
   const streams = new Map<string, DeviceStream>();
+  const pace = new FramePace(options.clock);
   const subscriptions = [
     link.on(open, async ({ id, request }) => {
       if (streams.has(id)) return;
@@ -40,6 +42,7 @@ export function serveStreams(options: ServeStreamsOptions): Disposable {
       }
       const stream = new DeviceStream({
         clock: options.clock,
+        pace,
         sendFrame: (frame) => link.send(streamUp, frame, { id }),
       });
       streams.set(id, stream);
