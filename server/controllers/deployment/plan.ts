@@ -68,7 +68,7 @@ function findNewSet(
 function stepsFor(
   deployment: Readonly<Deployment>,
   { newSet, oldSets }: DeploymentSets,
-  { newestMax }: DeploymentGate,
+  { newestMax, removable }: DeploymentGate,
 ): DeploymentStep[] {
   if (deployment.metadata?.deletionTimestamp !== undefined) return [];
   const bounds = boundsOf(deployment);
@@ -92,7 +92,7 @@ function stepsFor(
     const replicas = Math.min(newSetReplicas(bounds, 0, oldSets), newestMax);
     return [{ type: 'createSet', replicas, revision }];
   }
-  const scaling = scaleSteps(sets, planRollingUpdate(bounds, { newSet, oldSets, newestMax }));
+  const scaling = scaleSteps(sets, planRollingUpdate(bounds, { newSet, oldSets, newestMax, removable }));
   const complete = isComplete(deployment, countReplicas(deployment, { newSet, oldSets }));
   return [...sync, ...scaling, ...(complete ? historySteps(deployment, oldSets) : [])];
 }

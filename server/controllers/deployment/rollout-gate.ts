@@ -14,6 +14,8 @@ import { wantedReplicas } from './scaling.ts';
 export interface DeploymentGate {
   /** So many replicas may be of the newest template. */
   newestMax: number;
+  /** So many pods may be taken from each older set, by its uid; undefined: as many as it has. */
+  removable: ReadonlyMap<string, number> | undefined;
   /** Where new pods go and old ones are taken, while only batches by label are open. */
   nodes: readonly LabelSelector[] | undefined;
   /** To be written into the policy's status. */
@@ -49,6 +51,7 @@ export function deploymentGate(
   const held = rules === 'held' && isUpdate;
   return {
     newestMax: held ? wantedOf(sets.newSet) : Number.POSITIVE_INFINITY,
+    removable: undefined,
     nodes: undefined,
     rollout: undefined,
     rollBackTo: undefined,
@@ -83,7 +86,8 @@ function gateOf(
   const before = withKnownRevision(rules.before, new Set([hash, ...oldSets.map(hashOf)]));
   const continued = before?.revision === hash ? before : undefined;
   const startedMs = continued ? Date.parse(continued.startedAt) : nowMs;
-  const seen = countedUnits(deployment, hash, { ...rules, startedMs });
+  const all = unitsOf(deployment, hash, { ...rules, startedMs });
+  const seen = counted(all, deployment.spec?.replicas ?? 1);
   const ends = batchEnds(deployment, seen, { batches: policy.spec?.batches ?? [], continued });
   const batchOf = new Map(seen.map(({ unit }, place) => [unit, ends.findIndex((end) => place < end)]));
   const { name, uid, annotations = {} } = storedMeta(deployment);
@@ -101,17 +105,24 @@ function gateOf(
     previousRevision: previous && hashOf(previous),
     nowMs,
   });
+  const isUpdate = oldSets.some((set) => wantedReplicas(set) > 0);
+  const old = all.filter(({ unit }) => isOld(unit));
+  const nodes = openNodes(policy, plan);
+  const isOpen = ({ byLabel }: Seen) => nodes === undefined || byLabel < nodes.length;
+  const frozen = plan.openBatch < 0;
+  const mayGo = (one: Seen) => (frozen ? plan.mayReplace(one.unit) : isOpen(one) && !one.unit.locked);
+  const locked = old.filter((one) => isOpen(one) && one.unit.locked).length;
+  const updated = seen.filter(({ unit }) => !isOld(unit)).length;
+  const newest = frozen
+    ? updated + seen.filter(({ unit }) => isOld(unit) && plan.mayReplace(unit)).length
+    : (ends[Math.min(plan.openBatch, ends.length - 1)] ?? 0) - locked;
   return {
-    newestMax: newestMaxOf(
-      seen,
-      plan,
-      wantedOf(newSet),
-      oldSets.some((set) => wantedReplicas(set) > 0),
-    ),
-    nodes: openNodes(policy, plan),
+    newestMax: isUpdate ? Math.max(wantedOf(newSet), newest) : Number.POSITIVE_INFINITY,
+    removable: removableOf(oldSets, old, mayGo),
+    nodes,
     rollout: plan.rollout,
     rollBackTo: plan.rollBackTo,
-    changesAtMs: seen.reduce(
+    changesAtMs: all.reduce(
       (least, { untilMs }) => Math.min(least, untilMs),
       plan.changesAtMs ?? Number.POSITIVE_INFINITY,
     ),
@@ -147,23 +158,26 @@ const order: Readonly<Record<UnitState, number>> = {
   pending: 4,
 };
 
-/**
- * One for each replica that is wanted, the updated ones first: batches are filled in this order. What is there for the
- * time of a surge only is not counted.
- */
-function countedUnits(
+function unitsOf(
   deployment: Readonly<Deployment>,
   hash: string,
   rules: DeploymentRules & { startedMs: number },
 ): Seen[] {
-  const replicas = deployment.spec?.replicas ?? 1;
   const labelBatch = labelBatchOf(rules.policy.spec?.batches ?? []);
-  const units: Seen[] = rules.pods
+  const minReadySeconds = deployment.spec?.minReadySeconds ?? 0;
+  return rules.pods
     .filter(isPodActive)
-    .map((pod) => unitOf(pod, hash, { ...rules, minReadySeconds: deployment.spec?.minReadySeconds ?? 0 }))
+    .map((pod) => unitOf(pod, hash, { ...rules, minReadySeconds }))
     .map((one) => ({ ...one, byLabel: labelBatch(one.unit) }))
-    .sort(byUse)
-    .slice(0, replicas);
+    .sort(byUse);
+}
+
+/**
+ * One for each replica that is wanted, the updated ones first: batches are filled in this order. What is there for the
+ * time of a surge only is not counted.
+ */
+function counted(all: readonly Seen[], replicas: number): Seen[] {
+  const units = all.slice(0, replicas);
   for (let missing = units.length; missing < replicas; missing += 1)
     units.push({ unit: { ...missingUnit }, byLabel: never, untilMs: never });
   return units.sort(byUse);
@@ -249,12 +263,30 @@ function batchEnds(
   });
 }
 
-function newestMaxOf(seen: readonly Seen[], plan: RolloutPlan, wanted: number, isUpdate: boolean): number {
-  if (!isUpdate) return Number.POSITIVE_INFINITY;
-  const isOld = ({ state }: RolloutUnit) => state === 'waiting' || state === 'pending';
-  const updated = seen.filter(({ unit }) => !isOld(unit)).length;
-  const next = seen.filter(({ unit }) => isOld(unit) && plan.mayReplace(unit)).length;
-  return Math.max(wanted, updated + next);
+function isOld({ state }: RolloutUnit): boolean {
+  return state === 'waiting' || state === 'pending';
+}
+
+/** Pods that a set lacks can be taken from it too. */
+function removableOf(
+  oldSets: readonly Readonly<ReplicaSet>[],
+  old: readonly Seen[],
+  mayGo: (one: Seen) => boolean,
+): Map<string, number> {
+  const byHash = new Map<string, { there: number; free: number }>();
+  for (const one of old) {
+    const hash = one.unit.revision ?? '';
+    const counts = byHash.get(hash) ?? { there: 0, free: 0 };
+    byHash.set(hash, counts);
+    counts.there += 1;
+    if (mayGo(one)) counts.free += 1;
+  }
+  return new Map(
+    oldSets.map((set) => {
+      const { there, free } = byHash.get(hashOf(set)) ?? { there: 0, free: 0 };
+      return [storedMeta(set).uid, free + Math.max(0, wantedReplicas(set) - there)];
+    }),
+  );
 }
 
 function openNodes(policy: Readonly<RolloutPolicy>, plan: RolloutPlan): LabelSelector[] | undefined {

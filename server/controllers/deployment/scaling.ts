@@ -64,22 +64,27 @@ export function newSetReplicas(
  * One step of a rolling update: grow the new set if there is room, otherwise shrink old ones. `newestMax`: how many
  * replicas may be of the newest template now; as many others stay as are then missing.
  */
-export function planRollingUpdate(bounds: Bounds, { newSet, oldSets, newestMax }: UpdatedSets): ScaleChanges {
+export function planRollingUpdate(
+  bounds: Bounds,
+  { newSet, oldSets, newestMax, removable }: UpdatedSets,
+): ScaleChanges {
   const current = wantedReplicas(newSet);
   const room = Math.max(current, newestMax);
   const grown =
     current > bounds.replicas ? bounds.replicas : Math.min(newSetReplicas(bounds, current, oldSets), room);
   if (grown !== current) return new Map([[storedMeta(newSet).uid, grown]]);
-  return shrinkOldSets(bounds, { newSet, oldSets, newestMax: room });
+  return shrinkOldSets(bounds, { newSet, oldSets, newestMax: room, removable });
 }
 
 interface UpdatedSets {
   newSet: Readonly<ReplicaSet>;
   oldSets: readonly Readonly<ReplicaSet>[];
   newestMax: number;
+  /** So many replicas may be taken from each older set, by its uid; undefined: all. */
+  removable: ReadonlyMap<string, number> | undefined;
 }
 
-function shrinkOldSets(bounds: Bounds, { newSet, oldSets, newestMax }: UpdatedSets): ScaleChanges {
+function shrinkOldSets(bounds: Bounds, { newSet, oldSets, newestMax, removable }: UpdatedSets): ScaleChanges {
   const changes: ScaleChanges = new Map();
   const minAvailable = bounds.replicas - bounds.maxUnavailable;
   const newUnavailable = wantedReplicas(newSet) - available(newSet);
@@ -89,6 +94,10 @@ function shrinkOldSets(bounds: Bounds, { newSet, oldSets, newestMax }: UpdatedSe
     total(oldSets) - staying,
   );
   const left = new Map(oldSets.map((set) => [storedMeta(set).uid, wantedReplicas(set)]));
+  const freeOf = (set: Readonly<ReplicaSet>) => {
+    const { uid } = storedMeta(set);
+    return (removable?.get(uid) ?? Number.POSITIVE_INFINITY) - (wantedReplicas(set) - (left.get(uid) ?? 0));
+  };
   const shrink = (set: Readonly<ReplicaSet>, count: number) => {
     const { uid } = storedMeta(set);
     const next = (left.get(uid) ?? 0) - count;
@@ -98,12 +107,12 @@ function shrinkOldSets(bounds: Bounds, { newSet, oldSets, newestMax }: UpdatedSe
   };
   const byAge = oldSets.toSorted((a, b) => createdAt(a) - createdAt(b));
   for (const set of byAge) {
-    const broken = Math.min(wantedReplicas(set) - available(set), budget);
+    const broken = Math.min(wantedReplicas(set) - available(set), budget, freeOf(set));
     if (broken > 0) shrink(set, broken);
   }
   let spare = available(newSet) + oldSets.reduce((sum, set) => sum + available(set), 0) - minAvailable;
   for (const set of byAge) {
-    const healthy = Math.min(left.get(storedMeta(set).uid) ?? 0, spare, budget);
+    const healthy = Math.min(left.get(storedMeta(set).uid) ?? 0, spare, budget, freeOf(set));
     if (healthy <= 0) continue;
     shrink(set, healthy);
     spare -= healthy;
@@ -153,7 +162,11 @@ export function planResize(
 /** Gives what the newest set may not have yet to the largest of the others. */
 export function capNewest(
   changes: ScaleChanges,
-  { newSet, oldSets, newestMax }: Omit<UpdatedSets, 'newSet'> & Partial<Pick<UpdatedSets, 'newSet'>>,
+  {
+    newSet,
+    oldSets,
+    newestMax,
+  }: Omit<UpdatedSets, 'newSet' | 'removable'> & Partial<Pick<UpdatedSets, 'newSet'>>,
 ): ScaleChanges {
   const uid = newSet && storedMeta(newSet).uid;
   const wished = uid === undefined ? undefined : changes.get(uid);

@@ -69,7 +69,7 @@ export function planRollout(facts: RolloutFacts): RolloutPlan {
   const window = windowState(spec.windows, facts.nowMs);
   const mode = modeAfter(base, { spec, batches, total, progress });
   const paused = spec.paused === true && mode !== 'Complete' && mode !== 'RolledBack' && mode !== 'Failed';
-  const openBatch = openBatchOf(mode, paused, progress.current);
+  const openBatch = openBatchOf(mode, spec.paused === true, progress.current);
   const rollBackTo = rollbackOf(base, mode, spec);
   const rollout: WorkloadRollout = {
     ...base,
