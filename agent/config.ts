@@ -33,6 +33,12 @@ const resourceName = v.pipe(
   ),
 );
 const devicePath = v.pipe(v.string(), v.regex(/^\/dev\/[^,]+$/, 'must be a path below /dev'));
+const percent = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(0, 'must be 0 to 100'),
+  v.maxValue(100, 'must be 0 to 100'),
+);
 
 const schema = v.strictObject({
   dataDir: v.pipe(v.string(), v.minLength(1, 'must name a folder')),
@@ -61,6 +67,9 @@ const schema = v.strictObject({
   devices: v.optional(v.record(resourceName, v.array(devicePath)), {}),
   /** Where /sys and /dev are looked for; a tree of a test's own, that looks like another machine. */
   hostRoot: v.optional(v.pipe(v.string(), v.startsWith('/', 'must be an absolute path')), '/'),
+  /** Percent of the images' disk in use above which unused ones go, and down to which; 100: they stay. */
+  imageGcHighThreshold: v.optional(percent, 85),
+  imageGcLowThreshold: v.optional(percent, 80),
   /** Whether a stopping agent stops its workloads too. */
   stopWorkloads: v.optional(v.boolean(), false),
 });

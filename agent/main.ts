@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Random } from '../lib/random.ts';
+import type { Pod } from '../protocol/generated/models.ts';
 import { type AgentConfig, type AgentConfigInput, parseAgentConfig } from './config.ts';
 import { claimDataDir } from './data-dir.ts';
 import { countBoot } from './desired/boot-counter.ts';
@@ -17,9 +18,11 @@ import { currentBootId } from './drivers/process-identity.ts';
 import type { DriverDefinition } from './drivers/registry.ts';
 import { Evictor } from './eviction/evictor.ts';
 import { clockTrusted } from './host/clock-trust.ts';
+import type { Shortage } from './host/conditions.ts';
 import { systemFiles } from './host/host-files.ts';
 import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
 import { parseReservation, parseThresholds } from './host/thresholds.ts';
+import { type ImageCare, openImageCare } from './images/image-care.ts';
 import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
@@ -113,15 +116,15 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   };
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
   await monitor.start();
-  const pods = await startPods({ ...node, link, dataDir, monitor, drivers: runtimes.drivers }, stack);
-  await answerServer(
-    { desired, link, log, clock, pods, monitor, files: node.host.files, nodeName: config.name, dataDir },
-    stack,
-  );
+  const parts = { ...node, link, dataDir, monitor, drivers: runtimes.drivers };
+  const { pods, images } = await startPods(parts, stack);
+  const { files } = node.host;
+  const own = { nodeName: config.name, dataDir };
+  await answerServer({ desired, link, log, clock, pods, monitor, images, files, ...own }, stack);
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
-  const parts = stack.move();
-  return { pods, link, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  const started = stack.move();
+  return { pods, link, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
 interface AnswerParts {
@@ -131,6 +134,7 @@ interface AnswerParts {
   clock: Clock;
   pods: PodRuntime;
   monitor: NodeMonitor;
+  images: ImageCare;
   files: Host['files'];
   nodeName: string;
   dataDir: string;
@@ -138,7 +142,7 @@ interface AnswerParts {
 
 /** Serves what the server asks for (streams into pods, the device's own paths, what is used) and keeps the node fit. */
 async function answerServer(
-  { pods, monitor, desired, ...base }: AnswerParts,
+  { pods, monitor, desired, images, ...base }: AnswerParts,
   stack: AsyncDisposableStack,
 ): Promise<void> {
   const { clock } = base;
@@ -155,10 +159,22 @@ async function answerServer(
     evictable: () => pods.evictable(),
     evict: (eviction) => pods.evict(eviction),
   });
-  stack.use(monitor.onShortage((shortages) => void evictor.relieve(shortages)));
+  stack.use(
+    monitor.onShortage((shortages) => {
+      void relieveDisk(shortages, images).then((relieved) => {
+        if (!relieved) void evictor.relieve(shortages);
+      });
+    }),
+  );
 }
 
-interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'devices'> {
+/** Images that nobody uses go before pods do. */
+async function relieveDisk(shortages: readonly Shortage[], images: ImageCare): Promise<boolean> {
+  if (!shortages[0]?.signal.startsWith('nodefs')) return false;
+  return images.relieve().catch(() => false);
+}
+
+interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'devices' | 'images'> {
   devices: DeviceMonitor;
   healthFiles: DeviceFiles;
   name: string;
@@ -171,10 +187,15 @@ interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'device
   link: Link;
   random: Random;
   monitor: NodeMonitor;
+  imageGcHighThreshold: number;
+  imageGcLowThreshold: number;
 }
 
 /** The pods with their volumes; in the end left running, unless they shall stop too. */
-async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise<PodRuntime> {
+async function startPods(
+  parts: PodsParts,
+  stack: AsyncDisposableStack,
+): Promise<{ pods: PodRuntime; images: ImageCare }> {
   const { name, bootId, dataDir, log, desired, host, monitor, stopWorkloads, podPidsMax } = parts;
   const tokens = stack.use(openPodTokens({ ...parts, onChange: (uid) => pods.refresh(uid) }));
   const allocatable = () => monitor.allocatable;
@@ -209,11 +230,28 @@ async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise
     pressures: () => monitor.pressures,
     counted,
   };
-  const pods: PodRuntime = new PodRuntime({ ...parts, volumes, devices: podDevices, node });
+  const images = stack.use(
+    await openImageCare({
+      ...parts,
+      files: host.files,
+      reportImages: (found) => monitor.setImages(found),
+      wake: (uid) => pods.refresh(uid),
+      onImported: () => pods.retryImages(),
+    }),
+  );
+  const awaitsImagesUntilMs = (pod: Pod) => images.heldUntilMs(pod);
+  const pods: PodRuntime = new PodRuntime({
+    ...parts,
+    volumes,
+    devices: podDevices,
+    images: images.fetching,
+    awaitsImagesUntilMs,
+    node,
+  });
   stack.use(parts.devices.onChange(() => pods.devicesChanged()));
   pods.start();
   stack.defer(() => pods.stop({ workloads: stopWorkloads }));
-  return pods;
+  return { pods, images };
 }
 
 function createMonitor(

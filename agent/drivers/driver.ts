@@ -39,6 +39,8 @@ export interface RuntimeDriver extends Partial<Disposable> {
 
   /** Fetches the image unless it is present. Absent where images mean nothing. */
   pull?(image: string, options: PullOptions): Promise<PulledImage>;
+  /** Absent where images mean nothing. */
+  readonly images?: ImageStore;
   logs?(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** What the container wrote to its `terminationMessagePath`; '' when nothing. */
   terminationMessage?(handle: ContainerHandle): Promise<string>;
@@ -78,6 +80,25 @@ export interface PulledImage {
   /** The image in its registry, by digest, where it came from one; else its id. */
   reference: string;
   /** Unpacked. */
+  sizeBytes: number;
+}
+
+export interface ImageStore {
+  /** What is on this device, but for what the driver keeps for itself. */
+  list(): Promise<StoredImage[]>;
+  /** False when it is still there: a container uses it. */
+  remove(image: StoredImage): Promise<boolean>;
+  /** Takes in an archive as docker's and OCI's tools write it; resolves to the names of its images. */
+  load(path: string, signal: AbortSignal): Promise<string[]>;
+  /** The folder that they lie in, where that is known. */
+  root(): Promise<string | undefined>;
+}
+
+export interface StoredImage {
+  imageId: string;
+  /** With the registry, as the engine writes it. */
+  tags: readonly string[];
+  digests: readonly string[];
   sizeBytes: number;
 }
 

@@ -9,6 +9,7 @@ import type {
   DriverProbe,
   ExecOptions,
   ExecProcess,
+  ImageStore,
   LogOptions,
   PulledImage,
   PullOptions,
@@ -54,10 +55,11 @@ import {
   findEngine,
 } from './oci/engine.ts';
 import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
+import { createImageStore } from './oci/image-store.ts';
 import { parseContainerState, parseImage, parseLogPath, parseSandboxState } from './oci/inspect-output.ts';
 import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
 import { pauseArchitecture } from './oci/pause-program.ts';
-import { openPullFiles, type PullFiles, removePullFiles } from './oci/pull-files.ts';
+import { openPullFiles, removePullFiles, watchArrival } from './oci/pull-files.ts';
 import { createPidWatch, type PidWatch } from './pid-watch.ts';
 import { readProcessStat } from './process-identity.ts';
 
@@ -83,7 +85,6 @@ const exitLookMs = 500;
 /** For engines whose processes cannot be seen from here. */
 const unseenLookMs = 10_000;
 const rememberedImagesMax = 256;
-const arrivalLookMs = 10_000;
 
 export function createOciDriver(options: OciDriverOptions): RuntimeDriver {
   return new OciDriver(options);
@@ -91,6 +92,7 @@ export function createOciDriver(options: OciDriverOptions): RuntimeDriver {
 
 class OciDriver implements RuntimeDriver {
   readonly name = 'oci';
+  readonly images: ImageStore;
   readonly #options: OciDriverOptions;
   readonly #watch: PidWatch;
   readonly #hints = new Set<(podUid: string) => void>();
@@ -102,6 +104,11 @@ class OciDriver implements RuntimeDriver {
 
   constructor(options: OciDriverOptions) {
     this.#options = options;
+    this.images = createImageStore({
+      call: (args, call) => this.#call(args, call),
+      root: async () => (await this.#findEngine()).imageRoot || undefined,
+      onRemoved: () => this.#imageIds.clear(),
+    });
     this.#watch = createPidWatch({
       clock: options.clock,
       intervalMs: exitLookMs,
@@ -324,19 +331,9 @@ class OciDriver implements RuntimeDriver {
   ): Promise<EngineAnswer> {
     const engine = await this.#findEngine();
     await using files = await openPullFiles({ ...this.#pullFolder, engine, credential });
-    using _measuring = onArrived && this.#measure(files, onArrived);
+    using _measuring = onArrived && watchArrival(files, this.#options.clock, onArrived);
     const call = { timeoutMs: engineTimeoutMs.pull, signal, environment: files.environment };
     return await this.#call(['pull', '--quiet', qualifiedReference(image)], call);
-  }
-
-  #measure(files: PullFiles, onArrived: (bytes: number) => void): Disposable {
-    const { clock } = this.#options;
-    const look = () => {
-      void files.arrivedBytes().then(onArrived);
-      timer = clock.after(arrivalLookMs, look, { unref: true });
-    };
-    let timer = clock.after(arrivalLookMs, look, { unref: true });
-    return { [Symbol.dispose]: () => timer.cancel() };
   }
 
   async *logs(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array> {

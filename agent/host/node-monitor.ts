@@ -118,6 +118,7 @@ export class NodeMonitor {
   readonly #shortageHandlers = new Set<(shortages: readonly Shortage[]) => void>();
   #shortageTimer: Timer | undefined;
   #reported: NodeReport | undefined;
+  #images: NodeReport['images'];
   #timer: Timer | undefined;
 
   constructor(options: NodeMonitorOptions) {
@@ -165,6 +166,12 @@ export class NodeMonitor {
   /** As last reported; none before. */
   get labels(): Readonly<Record<string, string>> {
     return this.#reported?.labels ?? {};
+  }
+
+  /** The largest that are on this device, by size. */
+  setImages(images: NonNullable<NodeReport['images']>): void {
+    this.#images = images;
+    if (this.#reported) this.#report();
   }
 
   /** Load average over one minute. */
@@ -289,6 +296,7 @@ export class NodeMonitor {
       runtimes: [...runtimes],
       ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
       ...(reported.length > 0 ? { devices: reported } : {}),
+      ...(this.#images ? { images: this.#images } : {}),
     };
   }
 

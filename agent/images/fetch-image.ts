@@ -13,6 +13,8 @@ export interface ImageFetching {
   /** Undefined while it is not on this device. */
   secret: (namespace: string, name: string) => Readonly<Secret> | undefined;
   announce: (podUid: string, announcement: Announcement) => void;
+  /** An image has come. */
+  onFetched?: () => void;
 }
 
 export interface FoundImage {
@@ -30,7 +32,7 @@ const progressMaxMs = 300_000;
 export async function fetchImage(
   driver: RuntimeDriver,
   step: PullImage,
-  { clock, queue, secret, announce }: ImageFetching,
+  { clock, queue, secret, announce, onFetched }: ImageFetching,
   signal: AbortSignal,
 ): Promise<FoundImage> {
   const { image, policy, podUid, container } = step;
@@ -69,6 +71,7 @@ export async function fetchImage(
     },
   });
   if (begunAtMs === undefined) return { imageId: reference };
+  onFetched?.();
   const durationMs = clock.monotonic() - begunAtMs;
   return { imageId: reference, fetched: { durationMs, waitedMs: begunAtMs - askedAtMs, sizeBytes } };
 }

@@ -268,8 +268,11 @@ function pullProblem(failure: Failure, image: string, now: Now): Reason {
  * `Always` asks the registry once per pod and image, not at every restart: a device that starts without a network must be
  * able to start what it has (docs/decisions/0070).
  */
-function pullPolicy({ image, imagePullPolicy }: Container, ranBefore: boolean): PullPolicy {
-  const policy = imagePullPolicy ?? (hasFloatingTag(image ?? '') ? 'Always' : 'IfNotPresent');
+export function pullPolicy(
+  { image, imagePullPolicy }: { image?: string; imagePullPolicy?: string },
+  ranBefore: boolean,
+): PullPolicy {
+  const policy = imagePullPolicy || (hasFloatingTag(image ?? '') ? 'Always' : 'IfNotPresent');
   if (policy === 'Never') return 'Never';
   return policy === 'Always' && !ranBefore ? 'Always' : 'IfNotPresent';
 }

@@ -25,6 +25,8 @@ export interface PlanContext {
   podPidsMax?: number;
   /** Whether the driver pulls images. */
   pullsImages: boolean;
+  /** Monotonic; until when at the latest a pod that is deleted goes on because what follows it is not here yet. */
+  awaitsImagesUntilMs?: (pod: Pod) => number | undefined;
 }
 
 export interface Reason {

@@ -24,6 +24,7 @@ import {
   type Reason,
 } from './plan-parts.ts';
 import { planSandbox } from './plan-sandbox.ts';
+import { planStaging } from './plan-staging.ts';
 import { planTeardown } from './plan-teardown.ts';
 import { planVolumes } from './plan-volumes.ts';
 import type { PodState } from './pod-state.ts';
@@ -39,7 +40,7 @@ import { imageTarget, type Step, type Target, targetOf } from './steps.ts';
  */
 export function plan(input: PlanInput): Plan {
   const { pod, state } = input;
-  if (!pod || isTerminating(pod, state.record)) return planTeardown(input);
+  if (!pod || isTerminating(pod, state.record)) return planStaging(input) ?? planTeardown(input);
   if (state.record.refused) return emptyPlan();
   if (isEvicted(state.record)) return planEviction(input);
   return planRun({ ...input, pod });

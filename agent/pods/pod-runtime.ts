@@ -9,7 +9,7 @@ import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
 import type { OpenDriver } from '../drivers/registry.ts';
 import type { Listing } from '../drivers/runtime-health.ts';
-import { PullQueue } from '../images/pull-queue.ts';
+import type { ImageFetching } from '../images/fetch-image.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
 import { Prober } from '../probes/prober.ts';
 import type { RunningContainer } from '../stats/usage-meter.ts';
@@ -18,6 +18,7 @@ import { admit, type NodeAllocatable } from './admission.ts';
 import { containersOf, isOver } from './container-view.ts';
 import type { EnvironmentSources } from './environment.ts';
 import { findContainer } from './find-container.ts';
+import { planContext } from './plan-context.ts';
 import type { PlanContext } from './plan-parts.ts';
 import { type PodRecord, parsePodRecord, podKeyPrefix, type Reserved } from './pod-record.ts';
 import { initialState } from './pod-state.ts';
@@ -37,6 +38,9 @@ export interface PodRuntimeOptions {
   drivers: readonly OpenDriver[];
   volumes: PodVolumes;
   devices: PodDevices;
+  images: ImageFetching;
+  /** As PlanContext has it. */
+  awaitsImagesUntilMs?: PlanContext['awaitsImagesUntilMs'];
   node: NodeFacts;
 }
 
@@ -63,7 +67,6 @@ const retryBackoff = { baseMs: 1_000, capMs: 60_000 };
 /** Only drift that no hint told of waits for this: one list per driver, and a look at a few pods. */
 export const relistIntervalMs = 60_000;
 export const inspectedPerRelistMax = 10;
-const pullsAtOnceMax = 2;
 /** How long a stopping agent waits for steps that have begun. */
 const leaveTimeoutMs = 5_000;
 
@@ -92,12 +95,7 @@ export class PodRuntime {
     this.#prober = new Prober({ clock: options.clock });
     this.#slots = runtimeSlots(options.drivers, {
       clock: options.clock,
-      images: {
-        clock: options.clock,
-        queue: new PullQueue(pullsAtOnceMax),
-        secret: (namespace, name) => options.desired.entries.get(`Secret/${namespace}/${name}`)?.object,
-        announce: (uid, announcement) => options.outbox.reportEvent({ uid, ...announcement }),
-      },
+      images: options.images,
       volumes: options.volumes,
       devices: options.devices,
     });
@@ -314,7 +312,7 @@ export class PodRuntime {
         idScheme: slot.idScheme,
         log: this.#options.log.child({ pod: `${record.namespace}/${record.name}`, uid }),
         hostIps: node.hostIps,
-        context: () => this.#planContext(slot),
+        context: () => planContext(slot.driver, this.#options),
         desired: () => this.#desired(uid),
         wake: () => this.#queue.add(uid),
         suspectRuntime: () => slot.health.suspect(),
@@ -323,25 +321,6 @@ export class PodRuntime {
     );
     this.#workers.set(uid, worker);
     return worker;
-  }
-
-  #planContext({ driver }: RuntimeSlot): PlanContext {
-    const { node, desired } = this.#options;
-    return {
-      nodeHostname: node.hostname,
-      ...(node.podPidsMax === undefined ? {} : { podPidsMax: node.podPidsMax }),
-      volumeInputs: (pod) => this.#options.volumes.inputs(pod),
-      pullsImages: driver.pull !== undefined,
-      deviceNodes: this.#options.devices.nodesOf,
-      sources: {
-        configMap: (namespace, name) => desired.entries.get(`ConfigMap/${namespace}/${name}`)?.object,
-        secret: (namespace, name) => desired.entries.get(`Secret/${namespace}/${name}`)?.object,
-        nodeName: node.name,
-        apiServer: node.apiServer,
-        hostIp: node.hostIps()[0] ?? '',
-        allocatable: node.allocatable(),
-      },
-    };
   }
 
   #desired(uid: string): Pod | undefined {
@@ -380,6 +359,11 @@ export class PodRuntime {
   /** Something was plugged in or out. */
   devicesChanged(): void {
     for (const worker of this.#workers.values()) worker.devicesChanged(this.#options.devices.nodesOf);
+  }
+
+  /** Images have come by another way than a pull: who waits for one looks again. */
+  retryImages(): void {
+    for (const [uid, worker] of this.#workers) if (worker.retryImages()) this.#queue.add(uid);
   }
 
   #onHint(uid: string): void {

@@ -6,6 +6,7 @@ import type { ContainerExit, ContainerRecord, PodRecord } from './pod-record.ts'
 import {
   containerTarget,
   imageTarget,
+  isImageTarget,
   isVolumesTarget,
   type Step,
   sandboxTarget,
@@ -82,6 +83,8 @@ export type PodEvent =
     }
   /** Something was plugged in or out: what failed for want of a device is tried at once. */
   | { type: 'devicesChanged' }
+  /** Images have come that no pull has fetched. */
+  | { type: 'imagesImported' }
   | { type: 'containerStopped'; handle: ContainerHandle; state: ContainerState; hookProblem?: string }
   | { type: 'hookEnded'; step: Extract<Step, { type: 'postStart' }>; problem?: string }
   | ({ type: 'probed' } & ProbeVerdict)
@@ -146,6 +149,8 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
         ...settled(state, imageTarget(event.container, event.image)),
         images: { ...state.images, [event.container]: { image: event.image, imageId: event.imageId } },
       };
+    case 'imagesImported':
+      return { ...state, failures: failuresBesideImages(state) };
     case 'containerStarted':
       return onContainerStarted(state, event, now);
     case 'containerStopped':
@@ -203,6 +208,10 @@ function doom(state: PodState, name: string, container: ContainerRecord, why: Do
 /** A step on `target` has ended well: nothing is under way and its failures are forgotten. */
 function settled(state: PodState, target: Target): PodState {
   return { ...state, underWay: without(state.underWay, target), failures: without(state.failures, target) };
+}
+
+function failuresBesideImages({ failures }: PodState): PodState['failures'] {
+  return Object.fromEntries(Object.entries(failures).filter(([target]) => !isImageTarget(target)));
 }
 
 function volumesSettled(state: PodState): PodState {

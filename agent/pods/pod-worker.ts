@@ -23,7 +23,15 @@ import { type Announcement, announce, announceProbe, announceWaiting } from './p
 import { type PodRecord, podKeyPrefix, removedKeyPrefix } from './pod-record.ts';
 import { initialState, type Now, type PodEvent, type PodState, reduce } from './pod-state.ts';
 import { podStatus } from './pod-status.ts';
-import { containerTarget, type Executors, type Step, sandboxTarget, type Target, targetOf } from './steps.ts';
+import {
+  containerTarget,
+  type Executors,
+  isImageTarget,
+  type Step,
+  sandboxTarget,
+  type Target,
+  targetOf,
+} from './steps.ts';
 import { execIn } from './take-hook.ts';
 import { inspectWithMessage } from './termination-message.ts';
 import { UpdateLock } from './update-lock.ts';
@@ -124,6 +132,13 @@ export class PodWorker {
   /** Why the container does not run, undefined when nothing keeps it. */
   waitingReason(container: string): string | undefined {
     return this.#waiting[container]?.reason;
+  }
+
+  /** False when none of its pulls has failed. */
+  retryImages(): boolean {
+    const failed = Object.keys(this.#state.failures).some(isImageTarget);
+    if (failed) this.#apply({ type: 'imagesImported' });
+    return failed;
   }
 
   /** What is known of the pod's containers may be out of date: look before planning again. */

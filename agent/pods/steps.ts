@@ -120,6 +120,10 @@ export function imageTarget(container: string, image: string): Target {
   return `image/${container}/${image}`;
 }
 
+export function isImageTarget(target: Target): boolean {
+  return target.startsWith('image/');
+}
+
 export function hookTarget(container: string): Target {
   return `hook/${container}`;
 }

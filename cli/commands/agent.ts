@@ -49,6 +49,16 @@ export const command = defineCommand({
       placeholder: 'RESOURCE=/dev/…,…',
       description: 'device files that pods may ask for as a resource each',
     },
+    'image-gc-high-threshold': {
+      type: 'string',
+      placeholder: 'PERCENT',
+      description: 'of the disk in use, above which unused images go; 100: never (85)',
+    },
+    'image-gc-low-threshold': {
+      type: 'string',
+      placeholder: 'PERCENT',
+      description: 'of the disk in use, down to which they go (80)',
+    },
     'stop-workloads': { type: 'boolean', description: 'stop the workloads too when the agent stops' },
     'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warn or error (info)' },
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
@@ -76,6 +86,8 @@ export const command = defineCommand({
         ...(options['pod-pids-max'] === undefined ? {} : { podPidsMax: Number(options['pod-pids-max']) }),
         devices: parseDevices(options.devices),
         ...(hostRoot === undefined ? {} : { hostRoot }),
+        ...percentOf('imageGcHighThreshold', options['image-gc-high-threshold']),
+        ...percentOf('imageGcLowThreshold', options['image-gc-low-threshold']),
         stopWorkloads: options['stop-workloads'] ?? false,
       };
       await using _agent = await startAgent(config, {
@@ -90,6 +102,10 @@ export const command = defineCommand({
     });
   },
 });
+
+function percentOf(name: string, text: string | undefined): Record<string, number> {
+  return text === undefined ? {} : { [name]: Number(text) };
+}
 
 function required(value: string | undefined, message: string): string {
   if (value === undefined) throw new CommandError(message, { exitCode: 2 });

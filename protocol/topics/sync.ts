@@ -15,6 +15,9 @@ const quantities = v.record(text, text);
 /** A Kubernetes object as it is; its own schema is the API's business. */
 const object = v.record(v.string(), v.unknown());
 
+/** As many as a kubelet tells of. */
+export const reportedImagesMax = 50;
+
 /** What a node says of itself; becomes Node.status and the node's own labels. */
 const nodeReport = v.object({
   capacity: quantities,
@@ -38,6 +41,13 @@ const nodeReport = v.object({
         name: text,
         attributes: v.record(text, v.union([text, v.number(), v.boolean()])),
       }),
+    ),
+  ),
+  /** The largest images; absent while they are not known. */
+  images: v.optional(
+    v.pipe(
+      v.array(v.object({ names: v.array(text), sizeBytes: v.number() })),
+      v.maxLength(reportedImagesMax),
     ),
   ),
 });
@@ -95,7 +105,7 @@ const podReport = v.object({
 });
 export type PodReport = v.InferOutput<typeof podReport>;
 
-/** Something a person should see in `kubectl describe pod`. Lost when there are too many; nothing depends on one. */
+/** Something a person should see in `kubectl describe`, of a pod or, without a uid, of the node. Lost when there are too many; nothing depends on one. */
 const podEvent = v.object({
   uid: text,
   type: v.picklist(['Normal', 'Warning']),

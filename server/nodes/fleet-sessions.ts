@@ -1,6 +1,8 @@
 import type { Timer } from '../../lib/clock.ts';
 import type {
   ConfigMap,
+  DaemonSet,
+  Deployment,
   Node,
   PersistentVolume,
   PersistentVolumeClaim,
@@ -8,6 +10,7 @@ import type {
   ResourceResourceClaim,
   ResourceSlice,
   Secret,
+  StatefulSet,
 } from '../../protocol/generated/models.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import type { Message, TopicDefinition } from '../../protocol/topics/define-topic.ts';
@@ -41,6 +44,9 @@ interface FleetOptions extends NodesOptions {
   volumes: Informer<PersistentVolume>;
   slices: Informer<ResourceSlice>;
   resourceClaims: Informer<ResourceResourceClaim>;
+  deployments: Informer<Deployment>;
+  daemonSets: Informer<DaemonSet>;
+  statefulSets: Informer<StatefulSet>;
   events: EventRecorder;
 }
 
@@ -73,7 +79,7 @@ export class FleetSessions {
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#session = Buffer.from(options.random.bytes(sessionBytes)).toString('hex');
-    const { registry, events, clock, log, pods } = options;
+    const { registry, events, clock, log, pods, nodes } = options;
     this.#sets = trackNodeSets({
       ...options,
       firstRevision: () => Number(registry.resourceVersion),
@@ -86,6 +92,7 @@ export class FleetSessions {
       log,
       factsOf: (node) => this.#factsOf(node),
       writeNode: (node, facts, report) => this.#writeNode(node, facts, report),
+      node: (name) => nodes.get(undefined, name),
       boundPod: (node, uid) => {
         const pod = pods.getByUid(uid);
         return pod?.spec?.nodeName === node ? pod : undefined;

@@ -10,6 +10,7 @@ import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { isToBeReclaimed, localVolumeNode } from '../../protocol/kinds/local-volumes.ts';
 import type { SetEntry } from '../../protocol/topics/sync.ts';
 import type { CacheChange, Informer } from '../cache/informer.ts';
+import { ComingImagesTracker, type Updaters } from './coming-images.ts';
 import { createNodeSet, type NodeSet } from './node-set.ts';
 import {
   claimEntry,
@@ -31,7 +32,7 @@ export interface NodeSets extends Disposable {
   of(node: string): NodeSet;
 }
 
-export interface NodeSetsOptions {
+export interface NodeSetsOptions extends Updaters {
   pods: Informer<Pod>;
   configMaps: Informer<ConfigMap>;
   secrets: Informer<Secret>;
@@ -57,9 +58,17 @@ class Tracker implements NodeSets {
   /** How many pods of which node name an object. */
   readonly #users = new Map<string, Map<string, number>>();
   readonly #subscriptions = new DisposableStack();
+  readonly #coming: ComingImagesTracker;
 
   constructor(options: NodeSetsOptions) {
     this.#options = options;
+    this.#coming = new ComingImagesTracker({
+      ...options,
+      put: (node, entry) => this.of(node).put(entry),
+      remove: (node, key) => this.of(node).remove(key),
+      use: (node, key) => this.#use(node, key),
+      release: (node, key) => this.#release(node, key),
+    });
   }
 
   start(): void {
@@ -69,6 +78,8 @@ class Tracker implements NodeSets {
       configMaps.onChange((change) => this.#onNamed('ConfigMap', change, configMapEntry)),
     );
     this.#subscriptions.use(secrets.onChange((change) => this.#onNamed('Secret', change, secretEntry)));
+    this.#coming.start();
+    this.#subscriptions.use(this.#coming);
     const { claims, volumes, resourceClaims } = this.#options;
     this.#subscriptions.use(
       resourceClaims.onChange((change) => this.#onNamed('ResourceClaim', change, resourceClaimEntry)),
@@ -113,6 +124,7 @@ class Tracker implements NodeSets {
       for (const key of namedObjects(before)) this.#release(oldNode, key);
       if (oldNode !== node) this.#options.onDirty(oldNode);
     }
+    this.#coming.podChanged(before, after);
     if (node) this.#options.onDirty(node);
   }
 

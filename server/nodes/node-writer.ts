@@ -108,7 +108,7 @@ function statusOf(
   const kept = (old.conditions ?? []).filter(({ type }) => told(type));
   const conditions = mergeConditions(kept, fresh, now);
   if (!report) return { ...old, conditions };
-  const { capacity, allocatable, addresses, nodeInfo } = report;
+  const { capacity, allocatable, addresses, nodeInfo, images } = report;
   return {
     ...old,
     capacity,
@@ -116,6 +116,7 @@ function statusOf(
     addresses,
     nodeInfo: nodeInfo as unknown as NodeSystemInfo,
     conditions,
+    ...(images ? { images } : {}),
   };
 }
 

@@ -2,6 +2,8 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import { configMapKind } from '../../protocol/kinds/config-map.ts';
+import { daemonSetKind } from '../../protocol/kinds/daemon-set.ts';
+import { deploymentKind } from '../../protocol/kinds/deployment.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import { persistentVolumeKind } from '../../protocol/kinds/persistent-volume.ts';
 import { persistentVolumeClaimKind } from '../../protocol/kinds/persistent-volume-claim.ts';
@@ -10,6 +12,7 @@ import { resourceClaimKind } from '../../protocol/kinds/resource-claim.ts';
 import { resourceSliceKind } from '../../protocol/kinds/resource-slice.ts';
 import { secretKind } from '../../protocol/kinds/secret.ts';
 import { serviceAccountKind } from '../../protocol/kinds/service-account.ts';
+import { statefulSetKind } from '../../protocol/kinds/stateful-set.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Cache } from '../cache/informer.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
@@ -48,6 +51,9 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     volumes: cache.informer(persistentVolumeKind),
     slices: cache.informer(resourceSliceKind),
     resourceClaims: cache.informer(resourceClaimKind),
+    deployments: cache.informer(deploymentKind),
+    daemonSets: cache.informer(daemonSetKind),
+    statefulSets: cache.informer(statefulSetKind),
   };
   const accounts = cache.informer(serviceAccountKind);
   await cache.synced();

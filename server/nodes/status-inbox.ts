@@ -1,7 +1,8 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { WorkQueue } from '../../lib/work-queue.ts';
-import type { Pod } from '../../protocol/generated/models.ts';
+import type { Node, Pod } from '../../protocol/generated/models.ts';
+import { nodeKind } from '../../protocol/kinds/node.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
 import type { Message } from '../../protocol/topics/define-topic.ts';
 import type { NodeReport, PodEvent, PodReport, status } from '../../protocol/topics/sync.ts';
@@ -30,6 +31,7 @@ export interface StatusInboxOptions {
   log: Logger;
   factsOf: (node: string) => NodeFacts;
   writeNode: (node: string, facts: NodeFacts, report: NodeReport | undefined) => Promise<void>;
+  node: (name: string) => Readonly<Node> | undefined;
   /** The pod, if it is bound to this node. */
   boundPod: (node: string, uid: string) => Readonly<Pod> | undefined;
   acknowledge: (node: string, message: { boot: number; seq: number }) => void;
@@ -145,10 +147,12 @@ class Inbox implements StatusInbox {
 
   #recordEvents(node: string, events: readonly PodEvent[]): void {
     for (const { uid, type, reason, message } of events.slice(0, eventsPerMessageMax)) {
-      const pod = this.#options.boundPod(node, uid);
-      if (!pod || !this.#mayRecord(node)) continue;
-      const source = { component: 'flotilla-agent', host: node };
-      this.#options.events.record(podKind, pod, { type, reason, message, source });
+      const occurrence = { type, reason, message, source: { component: 'flotilla-agent', host: node } };
+      const own = uid === '' ? this.#options.node(node) : undefined;
+      const pod = uid === '' ? undefined : this.#options.boundPod(node, uid);
+      if ((!own && !pod) || !this.#mayRecord(node)) continue;
+      if (own) this.#options.events.record(nodeKind, own, occurrence);
+      if (pod) this.#options.events.record(podKind, pod, occurrence);
     }
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { copyFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from './support/cluster.ts';
@@ -161,12 +161,98 @@ describe('images come from a registry', { skip: missing ?? false, timeout: 200_0
     await running('cut');
     assert.ok(link.receivedBytes < 9.5 * megabyte, `${link.receivedBytes} of 17 MB came again`);
   });
+
+  test('the old pod of an update that deletes first goes on until the new image is complete', async () => {
+    await registry.push('team/agent:1');
+    await registry.push('team/agent:2', { layerBytes: [5, 5].map((size) => size * megabyte) });
+    Object.assign(link, { budgetBytes: Number.POSITIVE_INFINITY, bytesPerSecond: 2 * megabyte });
+    await cluster.apply(daemonSet('staged', `${registry.host}/team/agent:1`));
+    const [first] = await cluster.readyPods('staged', 1);
+    await cluster.apply(daemonSet('staged', `${link.host}/team/agent:2`));
+    const stillRuns = async () => {
+      const names = await engine.podman('ps', '--format', '{{.Names}}');
+      return names.includes(first?.uid ?? '-');
+    };
+    await until('the deletion of the old pod', async () => (await cluster.pods('staged')).length === 0);
+    const isHere = async () => {
+      const images = await engine.podman('images', '--format', '{{.Repository}}:{{.Tag}}');
+      return images.includes(`${link.host}/team/agent:2`);
+    };
+    while (!(await isHere())) {
+      assert.ok((await stillRuns()) || (await isHere()), 'it stopped before its successor could start');
+    }
+    const [second] = await cluster.readyPods('staged', 1);
+    assert.notEqual(second?.uid, first?.uid);
+    const told = await eventsOf(first?.name ?? '');
+    assert.ok(told.some((line) => line.startsWith('Normal AwaitingImages: ')));
+    assert.ok(told.some((line) => line.startsWith('Normal Pulled: ') || line.includes('Pulling image')));
+    assert.ok(
+      (await eventsOf(second?.name ?? '')).includes(
+        `Normal Pulled: Container image "${link.host}/team/agent:2" already present on machine`,
+      ),
+    );
+    await cluster.ok(['delete', 'daemonset', 'staged']);
+  });
+
+  test('the node tells which images it has, for the scheduler', async () => {
+    const name = `${registry.host}/team/agent:1`;
+    await until('the image in the status of the node', async () => {
+      const node = await cluster.json<{ status: { images?: { names: string[]; sizeBytes: number }[] } }>([
+        'get',
+        'node',
+        'board',
+      ]);
+      const found = node.status.images?.find(({ names }) => names.includes(name));
+      return found && found.sizeBytes > megabyte && found.names.some((other) => other.includes('@sha256:'));
+    });
+  });
+
+  test('an archive that is put on the device is an image for the pods that wait for it', async () => {
+    const image = 'registry.invalid/offline/app:1';
+    await cluster.apply(pod('offline', image, { policy: 'Never' }));
+    await waiting('offline', 'ErrImageNeverPull', /is not present with pull policy of Never/);
+    await engine.podman('tag', `${registry.host}/team/agent:1`, image);
+    const archive = join(cluster.directory, 'archive.tar');
+    await engine.podman('save', '--output', archive, image);
+    await engine.podman('untag', `${registry.host}/team/agent:1`, image);
+    await copyFile(archive, join(cluster.directory, 'board/import/app.tar'));
+    await running('offline');
+    const told = await eventsOf('board');
+    assert.ok(told.some((line) => line.startsWith(`Normal ImageImported: Imported app.tar: ${image}, in `)));
+    await writeFile(join(cluster.directory, 'board/import/broken.tar'), 'not an archive');
+    await until('the complaint', async () =>
+      (await eventsOf('board')).some((line) => line.startsWith('Warning ImageImportFailed: broken.tar ')),
+    );
+  });
 });
+
+function daemonSet(name: string, image: string): string {
+  const labels = { app: name };
+  const container = {
+    name: 'main',
+    image,
+    command: ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.2; done'],
+  };
+  const spec = {
+    hostNetwork: true,
+    terminationGracePeriodSeconds: 2,
+    imagePullSecrets: [{ name: 'right' }, { name: 'right-slow' }],
+    containers: [container],
+  };
+  const template = { metadata: { labels }, spec };
+  const object = {
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: { name },
+    spec: { selector: { matchLabels: labels }, template },
+  };
+  return JSON.stringify(object);
+}
 
 function pod(
   name: string,
   image: string,
-  { secrets = [], account }: { secrets?: readonly string[]; account?: string } = {},
+  { secrets = [], account, policy }: { secrets?: readonly string[]; account?: string; policy?: string } = {},
 ): string {
   const object = {
     apiVersion: 'v1',
@@ -177,7 +263,7 @@ function pod(
       terminationGracePeriodSeconds: 0,
       imagePullSecrets: secrets.map((secret) => ({ name: secret })),
       ...(account === undefined ? {} : { serviceAccountName: account }),
-      containers: [{ name: 'main', image, command: ['sleep', '1000'] }],
+      containers: [{ name: 'main', image, command: ['sleep', '1000'], imagePullPolicy: policy }],
     },
   };
   return `${JSON.stringify(object)}\n`;

@@ -11,6 +11,8 @@ export interface Engine {
   /** The low-level runtime, e.g. `runc`; '' when the engine does not say. */
   readonly runtime: string;
   readonly rootless: boolean;
+  /** Where images lie; '' when the engine does not say. */
+  readonly imageRoot: string;
   readonly limitsCpu: boolean;
   readonly limitsMemory: boolean;
   readonly limitsPids: boolean;
@@ -108,6 +110,7 @@ interface PodmanInfo {
     security?: { rootless?: boolean };
   };
   version: { Version: string };
+  store?: { graphRoot?: string };
 }
 
 /** nerdctl answers in docker's form. */
@@ -119,6 +122,7 @@ interface DockerInfo {
   MemoryLimit?: boolean;
   CpuCfsQuota?: boolean;
   PidsLimit?: boolean;
+  DockerRootDir?: string;
 }
 
 /** From the text of `info --format '{{json .}}'`. */
@@ -132,7 +136,7 @@ export function parseEngineInfo(command: EngineCommand, text: string): EngineFin
   return command === 'podman' ? fromPodman(info as PodmanInfo) : fromDocker(command, info as DockerInfo);
 }
 
-function fromPodman({ host, version }: PodmanInfo): EngineFinding {
+function fromPodman({ host, version, store }: PodmanInfo): EngineFinding {
   const controllers = host.cgroupControllers ?? [];
   return {
     engine: {
@@ -140,6 +144,7 @@ function fromPodman({ host, version }: PodmanInfo): EngineFinding {
       version: version.Version,
       runtime: host.ociRuntime?.name ?? '',
       rootless: host.security?.rootless === true,
+      imageRoot: store?.graphRoot ?? '',
       limitsCpu: controllers.includes('cpu'),
       limitsMemory: controllers.includes('memory'),
       limitsPids: controllers.includes('pids'),
@@ -156,6 +161,7 @@ function fromDocker(command: EngineCommand, info: DockerInfo): EngineFinding {
       version: info.ServerVersion,
       runtime: info.DefaultRuntime ?? '',
       rootless: (info.SecurityOptions ?? []).some((option) => option.includes('rootless')),
+      imageRoot: info.DockerRootDir ?? '',
       limitsCpu: info.CpuCfsQuota === true,
       limitsMemory: info.MemoryLimit === true,
       limitsPids: info.PidsLimit === true,

@@ -107,7 +107,7 @@ export function parseImage(text: string, reference: string): PulledImage | undef
   }
 }
 
-function normalImageId(id: string): string {
+export function normalImageId(id: string): string {
   return /^[0-9a-f]{64}$/.test(id) ? `sha256:${id}` : id;
 }
 

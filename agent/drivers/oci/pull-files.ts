@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Clock } from '../../../lib/clock.ts';
 import type { RegistryCredential } from '../driver.ts';
 import type { Engine } from './engine.ts';
 
@@ -23,6 +24,7 @@ export interface PullFilesOptions {
   credential: RegistryCredential | undefined;
 }
 
+const arrivalLookMs = 10_000;
 const tmpfsMagic = 0x01021994;
 /** As of this version podman takes a file over the host's settings instead of in their place. */
 const overridesSince = 5;
@@ -46,6 +48,16 @@ export async function openPullFiles(options: PullFilesOptions): Promise<PullFile
     arrivedBytes: () => bytesIn(work),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** Calls back with what has arrived, now and then until disposed. */
+export function watchArrival(files: PullFiles, clock: Clock, onArrived: (bytes: number) => void): Disposable {
+  const look = () => {
+    void files.arrivedBytes().then(onArrived);
+    timer = clock.after(arrivalLookMs, look, { unref: true });
+  };
+  let timer = clock.after(arrivalLookMs, look, { unref: true });
+  return { [Symbol.dispose]: () => timer.cancel() };
 }
 
 /** What an agent that was killed has left. */

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { PullPolicy, RuntimeDriver } from '../../../agent/drivers/driver.ts';
+import { imageArchive } from '../../../agent/drivers/oci/image-archive.ts';
+import { goArchitecture } from '../../../protocol/go-architecture.ts';
 import {
   type BenchTraits,
   containerSpec,
@@ -89,6 +94,51 @@ export function imageRules(use: () => DriverBench, traits: BenchTraits): void {
       assert.equal((await driver.inspectSandbox(sandbox)).state, 'ready');
     },
   );
+
+  testWhen(traits.pulls && traits.real)(
+    'an image that a container uses is listed and stays, with its names; others go',
+    async () => {
+      const bench = use();
+      const driver = bench.open();
+      const { images } = driver;
+      assert.ok(images);
+      await startOne(bench, driver, { script: scripts.runs });
+      const find = async (name: string) => (await images.list()).find(({ tags }) => tags.includes(name));
+      const used = await find(bench.image);
+      assert.ok(used && used.sizeBytes > 0);
+      assert.equal(await images.remove(used), false);
+      assert.deepEqual(await find(bench.image), used);
+      const folder = await mkdtemp(join(tmpdir(), 'flotilla-archive-'));
+      try {
+        const name = `localhost/flotilla-loaded-${process.pid}:1`;
+        const data = Buffer.from(name);
+        const files = [{ name: 'data', data, mode: 0o644 }];
+        const archive = imageArchive({ name, architecture: goArchitecture(process.arch), files, config: {} });
+        await writeFile(join(folder, 'a.tar'), archive);
+        assert.deepEqual(await images.load(join(folder, 'a.tar'), signal), [name]);
+        const loaded = await find(name);
+        assert.ok(loaded);
+        assert.equal(await images.remove(loaded), true);
+        assert.equal(await find(name), undefined);
+        await writeFile(join(folder, 'b.tar'), 'no archive');
+        await assert.rejects(images.load(join(folder, 'b.tar'), signal), { code: 'ErrImagePull' });
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  );
+
+  testWhen(traits.pulls)('fetching waits for its turn, and what is present needs none', async () => {
+    const bench = use();
+    const driver = bench.open();
+    let turns = 0;
+    const fetching = <T>(fetch: () => Promise<T>) => {
+      turns += 1;
+      return fetch();
+    };
+    await driver.pull?.(bench.image, { policy: 'IfNotPresent', signal, fetching });
+    assert.equal(turns, 0);
+  });
 
   testWhen(traits.isolates)("a container without a command runs its image's own", async () => {
     const bench = use();

@@ -15,6 +15,8 @@ suite('agent configuration', () => {
       podPidsMax: 1024,
       reserve: '',
       evictionHard: '',
+      imageGcHighThreshold: 85,
+      imageGcLowThreshold: 80,
       stopWorkloads: false,
     });
   });

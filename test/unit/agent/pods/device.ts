@@ -3,6 +3,7 @@ import { type Journal, openJournal } from '../../../../agent/desired/journal.ts'
 import type { PodDevices } from '../../../../agent/devices/pod-devices.ts';
 import type { RuntimeDriver } from '../../../../agent/drivers/driver.ts';
 import { RuntimeHealth } from '../../../../agent/drivers/runtime-health.ts';
+import { PullQueue } from '../../../../agent/images/pull-queue.ts';
 import type { StatusOutbox } from '../../../../agent/link/status-outbox.ts';
 import { PodRuntime } from '../../../../agent/pods/pod-runtime.ts';
 import type { PodVolumes } from '../../../../agent/volumes/pod-volumes.ts';
@@ -23,6 +24,8 @@ export class Device {
   readonly events: string[] = [];
   /** What agents see of the engine, where that is not the engine itself. */
   driver: RuntimeDriver = this.engine;
+  /** As PlanContext's awaitsImagesUntilMs. */
+  heldUntilMs: (pod: Pod) => number | undefined = () => undefined;
   bootId = 'boot-1';
   podsMax = 110;
   journal: Journal | undefined;
@@ -55,6 +58,13 @@ export class Device {
       volumes: noVolumes,
       devices: noDevices,
       drivers: [{ driver, probe, health: new RuntimeHealth({ driver, probe, clock, log: silentLogger }) }],
+      images: {
+        clock: this.clock,
+        queue: new PullQueue(2),
+        secret: (namespace, name) => this.desired.entries.get(`Secret/${namespace}/${name}`)?.object,
+        announce: (uid, announcement) => outbox.reportEvent({ uid, ...announcement }),
+      },
+      awaitsImagesUntilMs: (pod) => this.heldUntilMs(pod),
       node: {
         name: 'node1',
         hostname: 'node1',

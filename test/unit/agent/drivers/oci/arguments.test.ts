@@ -18,6 +18,7 @@ const podman: Engine = {
   version: '5',
   runtime: 'runc',
   rootless: false,
+  imageRoot: '',
   limitsCpu: true,
   limitsMemory: true,
   limitsPids: true,

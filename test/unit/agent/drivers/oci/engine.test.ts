@@ -14,6 +14,7 @@ const podmanInfo = JSON.stringify({
     security: { rootless: true },
   },
   version: { Version: '5.4.2' },
+  store: { graphRoot: '/var/lib/containers/storage' },
 });
 
 suite('an engine about itself', () => {
@@ -24,6 +25,7 @@ suite('an engine about itself', () => {
       version: '5.4.2',
       runtime: 'crun',
       rootless: true,
+      imageRoot: '/var/lib/containers/storage',
       limitsCpu: true,
       limitsMemory: false,
       limitsPids: true,

@@ -1,0 +1,124 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Pod } from '../../protocol/generated/models.ts';
+import type { NodeReport } from '../../protocol/topics/sync.ts';
+import type { DesiredSet } from '../desired/desired-set.ts';
+import type { Journal } from '../desired/journal.ts';
+import type { RuntimeDriver } from '../drivers/driver.ts';
+import type { HostFiles } from '../host/host-files.ts';
+import type { StatusOutbox } from '../link/status-outbox.ts';
+import type { Announcement } from '../pods/pod-events.ts';
+import { ImageCollector } from './collector.ts';
+import type { ImageFetching } from './fetch-image.ts';
+import { Importer } from './importer.ts';
+import { Inventory } from './inventory.ts';
+import { PullQueue } from './pull-queue.ts';
+import { Stager } from './stager.ts';
+
+export interface ImageCareOptions {
+  dataDir: string;
+  imageGcHighThreshold: number;
+  imageGcLowThreshold: number;
+  /** The default first. */
+  drivers: readonly { driver: RuntimeDriver }[];
+  desired: DesiredSet;
+  journal: Journal;
+  outbox: Pick<StatusOutbox, 'reportEvent'>;
+  files: HostFiles;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  reportImages: (images: NonNullable<NodeReport['images']>) => void;
+  /** Something that the pod waited for may have come. */
+  wake: (podUid: string) => void;
+  /** Images have come by another way than pulls. */
+  onImported: () => void;
+}
+
+/** All that is done about the images of this device. */
+export interface ImageCare extends Disposable {
+  readonly fetching: ImageFetching;
+  heldUntilMs(pod: Pod): number | undefined;
+  /** The disk is short. True when that was helped by removing images. */
+  relieve(): Promise<boolean>;
+}
+
+const pullsAtOnceMax = 2;
+
+export async function openImageCare(options: ImageCareOptions): Promise<ImageCare> {
+  const { desired, drivers, outbox, clock, wake } = options;
+  using stack = new DisposableStack();
+  let keepers: Keepers | undefined;
+  const fetching: ImageFetching = {
+    clock,
+    queue: new PullQueue(pullsAtOnceMax),
+    secret: (namespace, name) => desired.entries.get(`Secret/${namespace}/${name}`)?.object,
+    announce: (uid, announcement) => outbox.reportEvent({ uid, ...announcement }),
+    onFetched: () => keepers?.inventory.changed(),
+  };
+  const driverOf = (name: string | undefined) =>
+    drivers.find(({ driver }) => name === undefined || driver.name === name)?.driver;
+  const stager = stack.adopt(new Stager({ ...options, images: fetching, driverOf, wake }), (one) =>
+    one.stop(),
+  );
+  const store = drivers.find(({ driver }) => driver.images)?.driver.images;
+  keepers = store && (await keep(store, stager, options, stack));
+  const parts = stack.move();
+  return {
+    fetching,
+    heldUntilMs: (pod) => stager.heldUntilMs(pod),
+    relieve: async () => (await keepers?.collector.relieve()) ?? false,
+    [Symbol.dispose]: () => parts.dispose(),
+  };
+}
+
+interface Keepers {
+  inventory: Inventory;
+  collector: ImageCollector;
+}
+
+async function keep(
+  store: NonNullable<RuntimeDriver['images']>,
+  stager: Stager,
+  options: ImageCareOptions,
+  stack: DisposableStack,
+): Promise<Keepers> {
+  const { desired, outbox, files, reportImages, onImported } = options;
+  const announce = (announcement: Announcement) => outbox.reportEvent({ uid: '', ...announcement });
+  const base = { ...options, store, announce };
+  const inventory = stack.adopt(new Inventory({ ...base, report: reportImages }), (one) => one.stop());
+  const importer = stack.adopt(
+    new Importer({
+      ...base,
+      onImported: () => {
+        inventory.changed();
+        onImported();
+      },
+    }),
+    (one) => one.stop(),
+  );
+  const collector = stack.adopt(
+    new ImageCollector({
+      ...base,
+      space: (path) => files.space(path),
+      highPercent: options.imageGcHighThreshold,
+      lowPercent: options.imageGcLowThreshold,
+      wanted: () => [...imagesOfPods(desired), ...stager.wanted(), ...importer.imported()],
+      onRemoved: () => inventory.changed(),
+    }),
+    (one) => one.stop(),
+  );
+  inventory.changed();
+  await importer.start();
+  collector.start();
+  return { inventory, collector };
+}
+
+function imagesOfPods({ entries }: DesiredSet): string[] {
+  return [...entries].flatMap(([key, { object }]) => {
+    if (!key.startsWith('Pod/')) return [];
+    const { initContainers = [], containers = [], ephemeralContainers = [] } = (object as Pod).spec ?? {};
+    return [...initContainers, ...containers, ...ephemeralContainers].flatMap(({ image }) => image ?? []);
+  });
+}
