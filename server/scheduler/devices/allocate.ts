@@ -21,11 +21,9 @@ export interface OfferedDevice {
 export interface AllocationRequest {
   /** Those without an allocation. */
   claims: readonly Readonly<ResourceResourceClaim>[];
-  /** Of one node, in a fixed order. */
-  offered: readonly OfferedDevice[];
   isTaken(device: string): boolean;
-  /** Whether the class and the request's own selectors choose the device; asked for devices that are not taken too. */
-  matches(request: SelectingRequest, device: OfferedDevice): boolean;
+  /** The node's devices, taken or not, that class and selectors choose, in a fixed order. */
+  candidates(request: SelectingRequest): readonly OfferedDevice[];
 }
 
 export type SelectingRequest = Pick<ExactDeviceRequest, 'deviceClassName' | 'selectors'>;
@@ -99,9 +97,9 @@ class Search {
     return wanted.alternatives.some((alternative) => {
       const { request } = alternative;
       if ('adminAccess' in request && request.adminAccess) return false;
-      const candidates = this.#request.offered.filter(
-        (device) => isTolerated(device, request.tolerations) && this.#request.matches(request, device),
-      );
+      const candidates = this.#request
+        .candidates(request)
+        .filter((device) => isTolerated(device, request.tolerations));
       const all = request.allocationMode === 'All';
       if (all && candidates.some((device) => !this.#isFree(device))) return false;
       const count = all ? candidates.length : (request.count ?? 1);

@@ -27,8 +27,8 @@ export class KnownDevices {
   readonly slices: Informer<ResourceSlice>;
   /** Device to the uid of the claim that it was just given to. */
   readonly #givenOut = new Map<string, string>();
-  readonly #offered = new WeakMap<Readonly<ResourceSlice>, readonly OfferedDevice[]>();
-  readonly #answers = new WeakMap<SelectableDevice, Map<string, boolean>>();
+  readonly #offers = new WeakMap<Readonly<ResourceSlice>, Offer>();
+  readonly #keys = new WeakMap<SelectingRequest, { deviceClass: Readonly<DeviceClass>; key: string }>();
   readonly #selectors = new Map<string, DeviceSelector | SelectorError>();
   readonly #compile = selectorCompiler();
 
@@ -44,13 +44,16 @@ export class KnownDevices {
     });
   }
 
-  /** Of slices that name this node; in the order of their names. */
-  offeredBy(node: string): OfferedDevice[] {
-    const slices = this.slices.byIndex(byNode, node);
-    const name = ({ metadata }: Readonly<ResourceSlice>) => metadata?.name ?? '';
-    return slices
-      .toSorted((one, other) => (name(one) < name(other) ? -1 : 1))
-      .flatMap((slice) => this.#devicesOf(slice));
+  /**
+   * Devices of the node that the request's class and selectors choose, in a fixed order. Asked of every node for each
+   * pod: what was found holds as long as the node's slices and the class do.
+   */
+  candidates(node: string, request: SelectingRequest): readonly OfferedDevice[] {
+    const key = this.#keyOf(request);
+    if (key === undefined) return [];
+    const found: OfferedDevice[] = [];
+    for (const slice of this.slices.byIndex(byNode, node)) found.push(...this.#chosen(slice, request, key));
+    return found.length < 2 ? found : found.sort(inOrder);
   }
 
   isTaken(device: string): boolean {
@@ -78,42 +81,34 @@ export class KnownDevices {
     return undefined;
   }
 
-  /** A device of which an expression makes no sense (it lacks an attribute, say) is not meant by it. */
-  matches({ deviceClassName, selectors = [] }: SelectingRequest, { selectable }: OfferedDevice): boolean {
-    const deviceClass = this.classes.get(undefined, deviceClassName);
-    if (!deviceClass) return false;
-    return [...(deviceClass.spec?.selectors ?? []), ...selectors].every(({ cel }) =>
-      this.#matchesOne(cel?.expression ?? '', selectable),
+  #keyOf(request: SelectingRequest): string | undefined {
+    const deviceClass = this.classes.get(undefined, request.deviceClassName);
+    if (!deviceClass) return undefined;
+    const known = this.#keys.get(request);
+    if (known?.deviceClass === deviceClass) return known.key;
+    const key = JSON.stringify([
+      expressionsOf(deviceClass.spec?.selectors),
+      expressionsOf(request.selectors),
+    ]);
+    this.#keys.set(request, { deviceClass, key });
+    return key;
+  }
+
+  #chosen(slice: Readonly<ResourceSlice>, request: SelectingRequest, key: string): readonly OfferedDevice[] {
+    let offer = this.#offers.get(slice);
+    if (!offer) this.#offers.set(slice, (offer = { devices: devicesOf(slice), chosen: new Map() }));
+    const known = offer.chosen.get(key);
+    if (known) return known;
+    if (offer.chosen.size >= chosenMax) offer.chosen.clear();
+    const { spec } = this.classes.get(undefined, request.deviceClassName) ?? {};
+    const selectors = [...expressionsOf(spec?.selectors), ...expressionsOf(request.selectors)].map((one) =>
+      this.#selector(one),
     );
-  }
-
-  /** Asked of every device of the fleet for each pod: an answer holds as long as the device's slice does. */
-  #matchesOne(expression: string, device: SelectableDevice): boolean {
-    const selector = this.#selector(expression);
-    if (selector instanceof SelectorError) return false;
-    let answers = this.#answers.get(device);
-    if (!answers) this.#answers.set(device, (answers = new Map()));
-    const known = answers.get(expression);
-    if (known !== undefined) return known;
-    if (answers.size >= answersMax) answers.clear();
-    const answer = tryMatch(selector, device);
-    answers.set(expression, answer);
-    return answer;
-  }
-
-  #devicesOf(slice: Readonly<ResourceSlice>): readonly OfferedDevice[] {
-    let offered = this.#offered.get(slice);
-    if (!offered) {
-      const { driver, pool, devices = [] } = slice.spec;
-      offered = devices.map((device) => ({
-        driver,
-        pool: pool.name,
-        device,
-        selectable: selectableDevice(driver, device),
-      }));
-      this.#offered.set(slice, offered);
-    }
-    return offered;
+    const chosen = offer.devices.filter(({ selectable }) =>
+      selectors.every((one) => isChosen(one, selectable)),
+    );
+    offer.chosen.set(key, chosen);
+    return chosen;
   }
 
   #selector(expression: string): DeviceSelector | SelectorError {
@@ -140,16 +135,42 @@ const byDevice = 'scheduler.heldDevice';
 /** Slices for more than one node are made by drivers of other systems; nobody here makes them. */
 const anyNode = '';
 const selectorsMax = 1000;
-/** Of one device. */
-const answersMax = 50;
+/** Requests of different words whose answers are kept for a slice. */
+const chosenMax = 50;
 
-function tryMatch(selector: DeviceSelector, device: SelectableDevice): boolean {
+interface Offer {
+  devices: readonly OfferedDevice[];
+  chosen: Map<string, readonly OfferedDevice[]>;
+}
+
+/** A device of which an expression makes no sense (it lacks an attribute, say) is not meant by it. */
+function isChosen(selector: DeviceSelector | SelectorError, device: SelectableDevice): boolean {
+  if (selector instanceof SelectorError) return false;
   try {
     return selector.matches(device);
   } catch (error) {
     if (error instanceof SelectorError) return false;
     throw error;
   }
+}
+
+function expressionsOf(selectors: SelectingRequest['selectors'] = []): string[] {
+  return selectors.map(({ cel }) => cel?.expression ?? '');
+}
+
+function devicesOf({ spec }: Readonly<ResourceSlice>): OfferedDevice[] {
+  const { driver, pool, devices = [] } = spec;
+  return devices.map((device) => ({
+    driver,
+    pool: pool.name,
+    device,
+    selectable: selectableDevice(driver, device),
+  }));
+}
+
+function inOrder(one: OfferedDevice, other: OfferedDevice): number {
+  if (one.driver !== other.driver) return one.driver < other.driver ? -1 : 1;
+  return one.device.name < other.device.name ? -1 : 1;
 }
 
 function heldDevices({ status }: Readonly<ResourceResourceClaim>): string[] {

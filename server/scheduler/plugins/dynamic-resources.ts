@@ -136,13 +136,10 @@ function allocateOn(
   claims: readonly Claim[],
   devices: KnownDevices,
 ): Allocation | undefined {
-  const offered = devices.offeredBy(node.name);
-  if (offered.length === 0) return undefined;
   return allocate({
     claims,
-    offered,
     isTaken: (device) => devices.isTaken(device),
-    matches: (request, device) => devices.matches(request, device),
+    candidates: (request) => devices.candidates(node.name, request),
   });
 }
 

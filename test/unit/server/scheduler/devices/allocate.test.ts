@@ -42,10 +42,11 @@ function run(
 ): string[][] | undefined {
   const found = allocate({
     claims,
-    offered: offered(devices),
     isTaken: (device) => taken.has(device),
-    matches: ({ selectors = [] }, { selectable }) =>
-      selectors.every(({ cel }) => compile(cel?.expression ?? '').matches(selectable)),
+    candidates: ({ selectors = [] }) =>
+      offered(devices).filter(({ selectable }) =>
+        selectors.every(({ cel }) => compile(cel?.expression ?? '').matches(selectable)),
+      ),
   });
   const shown = ({ request, device }: DeviceRequestAllocationResult) => `${request}=${device}`;
   return found?.map((results) => results.map(shown));
