@@ -26,11 +26,18 @@ const wanted = () => pod(lively, { uid: 'p1', name: 'p1' });
 const deletion = { deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 5 };
 
 /** Lives through the whole story, with the agent killed at the `killAt`th call. Returns how many calls there were. */
-async function live(killAt: number, moment: 'before' | 'after'): Promise<number> {
+async function live(
+  killAt: number,
+  moment: 'before' | 'after',
+  { jumpYears = 0 }: { jumpYears?: number } = {},
+): Promise<number> {
   const device = new Device();
   const driver = new CrashingDriver(device.engine, { killAt, moment });
   device.driver = driver;
+  let years = jumpYears;
   const go = async (chapter: () => Promise<void> | void) => {
+    device.clock.jumpWall(years * 365 * 86_400_000);
+    years = -years;
     await chapter();
     await device.quiet();
     if (!driver.struck) return;
@@ -93,5 +100,13 @@ suite('an agent killed at any moment of a pod’s life', () => {
         await live(killAt, moment).catch((error: unknown) => {
           throw new Error(`killed ${moment} call ${killAt}`, { cause: error });
         });
+    });
+
+  for (const jumpYears of [50, -50])
+    test(`whose wall clock jumps by ${jumpYears} years and back at each turn does the same things`, async () => {
+      const never = Number.POSITIVE_INFINITY;
+      const calls = await live(never, 'after');
+      assert.equal(await live(never, 'after', { jumpYears }), calls);
+      for (let killAt = 1; killAt <= calls; killAt += 7) await live(killAt, 'after', { jumpYears });
     });
 });
