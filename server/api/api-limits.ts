@@ -50,6 +50,13 @@ export const apiLimits = {
   forwardedPortsMax: 32,
   /** How often something is said to a client in a session. */
   streamPingMs: 15_000,
+  /**
+   * A client in a session that says nothing, not even in answer, is cut off after this. Long, since an old kubectl that
+   * feeds a pager answers nothing while nobody turns the page.
+   */
+  silentClientMs: 10 * 60_000,
+  /** One that takes nothing of a log; also kept long for pagers. */
+  stalledLogMs: 60 * 60_000,
   /** A SPDY client has opened all streams of a session by then (as kubelet). */
   streamCreationMs: 30_000,
   /** `kubectl logs` learns that the log is open by then, even if it says nothing. */

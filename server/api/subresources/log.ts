@@ -36,7 +36,7 @@ export async function readLog(exchange: ResourceExchange): Promise<void> {
       for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
         openOnce();
         if (exchange.response.destroyed) break;
-        await writer.write(next.value, { stalledMs: Infinity });
+        await writer.write(next.value, { stalledMs: apiLimits.stalledLogMs });
       }
     } catch (error) {
       if (!opened && !abort.signal.aborted) throw refusal(error, pod, request.container);

@@ -45,7 +45,7 @@ export async function forwardPorts(exchange: ResourceExchange): Promise<void> {
   ]);
   const { socket } = accepted;
   if (accepted.protocol === tunnelProtocol) {
-    using _alive = keepAlive(services.clock, () => pingWebSocket(socket));
+    using _alive = keepAlive({ clock: services.clock, socket: request.socket }, () => pingWebSocket(socket));
     await forwarder.serveSpdy(createWebSocketStream(socket));
   } else await forwarder.serveChannels(new ChannelSocket(socket, accepted.protocol), ports);
 }
@@ -87,7 +87,9 @@ class Forwarder {
       onStream: (stream) => this.#pair(pairs, stream),
     });
     using _open = this.#longRunning(() => session.close());
-    using _alive = keepAlive(services.clock, () => session.ping());
+    using _alive = keepAlive({ clock: services.clock, socket: this.#exchange.request.socket }, () =>
+      session.ping(),
+    );
     await session.run();
     abort.abort();
   }
@@ -99,7 +101,9 @@ class Forwarder {
     socket.on('error', () => {});
     socket.once('close', () => abort.abort());
     using _open = this.#longRunning(() => channels.closeSoon(1001));
-    using _alive = keepAlive(services.clock, () => pingWebSocket(socket));
+    using _alive = keepAlive({ clock: services.clock, socket: this.#exchange.request.socket }, () =>
+      pingWebSocket(socket),
+    );
     let waitingBytes = 0;
     const inputs = ports.map(
       () =>

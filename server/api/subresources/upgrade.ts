@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock, Timer } from '../../../lib/clock.ts';
@@ -92,14 +93,23 @@ function listed(header: string | readonly string[] | undefined): string[] {
     .filter((name) => name !== '');
 }
 
-/** Says something now and then, so that a client that has vanished is noticed and the ways between stay open. */
-export function keepAlive(clock: Clock, say: () => void): Disposable {
+/**
+ * Says something now and then, so that a client that has vanished is noticed and the ways between stay open. One that says
+ * nothing in return for long (it is stopped, or takes nothing) is cut off; one that is not being read is not silent.
+ */
+export function keepAlive({ clock, socket }: { clock: Clock; socket: Socket }, say: () => void): Disposable {
+  let heardBytes = socket.bytesRead;
+  let heardAtMs = clock.monotonic();
   let timer: Timer;
   wait();
   return { [Symbol.dispose]: () => timer.cancel() };
 
   function wait(): void {
     timer = clock.after(apiLimits.streamPingMs, () => {
+      const isHeard = socket.bytesRead !== heardBytes || socket.isPaused() || socket.readableLength > 0;
+      if (isHeard) heardAtMs = clock.monotonic();
+      heardBytes = socket.bytesRead;
+      if (clock.monotonic() - heardAtMs >= apiLimits.silentClientMs) return void socket.destroy();
       say();
       wait();
     });

@@ -19,7 +19,7 @@ export async function carryCommand(
   client.onGone(() => abort.abort());
   abort.signal.addEventListener('abort', () => client.leave(), { once: true });
   if (services.stopping.aborted) abort.abort();
-  using _alive = keepAlive(services.clock, () => client.ping());
+  using _alive = keepAlive({ clock: services.clock, socket: exchange.request.socket }, () => client.ping());
   client.onResize((columns, rows) => session.resize(columns, rows));
   void takeInput(client, session, abort.signal);
   try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { FramePace } from '../../../../agent/streams/frame-pace.ts';
 import { OutputFrames } from '../../../../agent/streams/output-frames.ts';
 import { limits } from '../../../../protocol/limits.ts';
