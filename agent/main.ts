@@ -24,6 +24,7 @@ import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
+import type { UsageReader } from './stats/read-usage.ts';
 import { openUsageReader, serveUsage } from './stats/serve-usage.ts';
 import { ownEndpoints } from './streams/own-endpoints.ts';
 import { createPodDialer } from './streams/pod-dialer.ts';
@@ -113,9 +114,11 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   };
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
   await monitor.start();
-  const pods = await startPods({ ...node, link, dataDir, monitor, drivers: runtimes.drivers }, stack);
-  await answerServer(
-    { desired, link, log, clock, pods, monitor, files: node.host.files, nodeName: config.name, dataDir },
+  const { files } = node.host;
+  const reader = await openUsageReader(files);
+  const pods = await startPods({ ...node, link, dataDir, monitor, reader, drivers: runtimes.drivers }, stack);
+  answerServer(
+    { desired, link, log, clock, pods, monitor, files, reader, nodeName: config.name, dataDir },
     stack,
   );
   link.start();
@@ -132,25 +135,21 @@ interface AnswerParts {
   pods: PodRuntime;
   monitor: NodeMonitor;
   files: Host['files'];
+  reader: UsageReader;
   nodeName: string;
   dataDir: string;
 }
 
 /** Serves what the server asks for (streams into pods, the device's own paths, what is used) and keeps the node fit. */
-async function answerServer(
-  { pods, monitor, desired, ...base }: AnswerParts,
-  stack: AsyncDisposableStack,
-): Promise<void> {
+function answerServer({ pods, monitor, desired, ...base }: AnswerParts, stack: AsyncDisposableStack): void {
   const { clock } = base;
   const running = () => pods.running();
   const dialer = stack.use(createPodDialer({ clock }));
   const endpoints = ownEndpoints(desired);
   stack.use(serveStreams({ ...base, find: (target) => pods.find(target), endpoints, running, dialer }));
-  const reader = await openUsageReader(base.files);
-  stack.use(serveUsage({ ...base, endpoints, reader, running }));
+  stack.use(serveUsage({ ...base, endpoints, running }));
   const evictor = new Evictor({
     ...base,
-    reader,
     running,
     evictable: () => pods.evictable(),
     evict: (eviction) => pods.evict(eviction),
@@ -171,11 +170,12 @@ interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'device
   link: Link;
   random: Random;
   monitor: NodeMonitor;
+  reader: UsageReader;
 }
 
 /** The pods with their volumes; in the end left running, unless they shall stop too. */
 async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise<PodRuntime> {
-  const { name, bootId, dataDir, log, desired, host, monitor, stopWorkloads, podPidsMax } = parts;
+  const { name, bootId, dataDir, log, desired, host, monitor, reader, stopWorkloads, podPidsMax } = parts;
   const tokens = stack.use(openPodTokens({ ...parts, onChange: (uid) => pods.refresh(uid) }));
   const allocatable = () => monitor.allocatable;
   const find = (key: string): object | undefined => desired.entries.get(key)?.object;
@@ -201,7 +201,8 @@ async function startPods(parts: PodsParts, stack: AsyncDisposableStack): Promise
     const port = tokens.apiPort(podUid);
     return port === undefined ? undefined : { host: parts.server.host, port };
   };
-  const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer };
+  const memoryInUse = async (pid: number) => (await reader.group(pid))?.workingSetBytes;
+  const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer, memoryInUse };
   const node = {
     ...own,
     allocatable,

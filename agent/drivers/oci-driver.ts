@@ -13,6 +13,7 @@ import type {
   PulledImage,
   PullOptions,
   RegistryCredential,
+  ResourceLimits,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -34,6 +35,7 @@ import {
   runSandboxArguments,
   sandboxName,
   stopArguments,
+  updateArguments,
 } from './oci/arguments.ts';
 import { askEngineLog } from './oci/ask-engine-log.ts';
 import {
@@ -246,6 +248,12 @@ class OciDriver implements RuntimeDriver {
       (await this.inspect(handle)).state === 'running'
     )
       throw new DriverError('RuntimeUnavailable', `${handle.id} cannot be stopped: ${answer.message}`);
+  }
+
+  async update(handle: ContainerHandle, limits: ResourceLimits): Promise<void> {
+    const args = updateArguments(await this.#findEngine(), containerName(handle), limits);
+    const answer = args === undefined ? undefined : await this.#call(args);
+    if (answer && answer.exitCode !== 0) throw new DriverError('ResizeError', answer.message);
   }
 
   async remove(handle: ContainerHandle): Promise<void> {

@@ -17,6 +17,7 @@ import { graceSecondsOf } from './plan-sandbox.ts';
 import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
 import type { ContainerRecord } from './pod-record.ts';
 import type { Failure, Now, PodState } from './pod-state.ts';
+import { planResize, resourcesOf } from './resize.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
 import { containerTarget, hookTarget, imageTarget, type PullImage } from './steps.ts';
@@ -85,6 +86,8 @@ function planRunning(
     const stop = stopOf(pod, state, record, graceSecondsOf(pod) * 1000);
     return { steps: [{ type: 'stopContainer', message, ...stop }], replace: true };
   }
+  const resize = planResize(input, container, record);
+  if (resize) return resize;
   if (isUp(record, container) || state.underWay[hookTarget(name)]) return { steps: [] };
   const hook = hookOf('postStart', { pod, container, state });
   return hook ? { steps: [{ type: 'postStart', handle: record.handle, hook }] } : { steps: [] };
@@ -195,7 +198,9 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     ...(target ? { pids: target.handle } : {}),
   };
   const devices = wantedDevices(pod, container, state.record.reserved.devices);
-  const step = { type: 'runContainer' as const, spec, sandbox, created, mounts: resolved.mounts };
+  const { mounts } = resolved;
+  const granted = resourcesOf(container);
+  const step = { type: 'runContainer' as const, spec, sandbox, created, mounts, granted };
   return { steps: [devices ? { ...step, devices } : step] };
 }
 

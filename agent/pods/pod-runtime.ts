@@ -14,9 +14,10 @@ import type { StatusOutbox } from '../link/status-outbox.ts';
 import { Prober } from '../probes/prober.ts';
 import type { RunningContainer } from '../stats/usage-meter.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
-import { admit, type NodeAllocatable } from './admission.ts';
+import { admit, type NodeAllocatable, refuseResize } from './admission.ts';
 import { containersOf, isOver } from './container-view.ts';
 import type { EnvironmentSources } from './environment.ts';
+import type { ExecutorOptions } from './executors.ts';
 import { findContainer } from './find-container.ts';
 import type { PlanContext } from './plan-parts.ts';
 import { type PodRecord, parsePodRecord, podKeyPrefix, type Reserved } from './pod-record.ts';
@@ -51,6 +52,8 @@ export interface NodeFacts {
   apiServer: EnvironmentSources['apiServer'];
   /** Processes and threads that one container may have; absent: no limit. */
   podPidsMax?: number;
+  /** As ExecutorOptions has it; absent where nothing can be measured. */
+  memoryInUse?: ExecutorOptions['memoryInUse'];
   /** Conditions that are True for want of something. */
   pressures?: () => ReadonlySet<string>;
   /** By resource: `kind/name` of what counts as one. */
@@ -100,6 +103,7 @@ export class PodRuntime {
       },
       volumes: options.volumes,
       devices: options.devices,
+      memoryInUse: options.node.memoryInUse ?? (() => Promise.resolve(undefined)),
     });
     this.#queue = new WorkQueue({
       clock: options.clock,
@@ -189,11 +193,13 @@ export class PodRuntime {
     if (isRemoved(this.#options.journal, uid)) return this.#reportRemoved(uid, pod);
     const worker = this.#workers.get(uid) ?? this.#admit(uid, pod);
     if (!worker || !this.#isRecovered(worker.record)) return;
+    const held = worker.record.reserved;
     const { wakeAfterMs } = await this.#sync(uid, worker);
     if (worker.removed) {
       this.#workers.delete(uid);
       await this.#dropOutdatedTombstones();
     }
+    if (worker.removed || worker.stopped || worker.record.reserved !== held) this.#wakeDeferred();
     if (wakeAfterMs !== undefined) return { requeueAfterMs: wakeAfterMs };
   }
 
@@ -229,6 +235,11 @@ export class PodRuntime {
     this.#onListed(slot, found);
     for (const [uid, worker] of this.#workers) if (worker.driver === slot.driver) this.#lookAgain(uid);
     this.#waiting.clear();
+  }
+
+  /** Somebody holds less than before, perhaps: who was put off for want of it may try again. */
+  #wakeDeferred(): void {
+    for (const [uid, { resizeDeferred }] of this.#workers) if (resizeDeferred) this.#queue.add(uid);
   }
 
   /** Undefined when there is nothing to do, or not yet. */
@@ -269,10 +280,11 @@ export class PodRuntime {
   }
 
   /** A pod that has ended takes no room, but its sandbox still holds its ports until it is stopped. */
-  #taken(): { admitted: Reserved[]; hostPorts: string[] } {
+  #taken(besides?: string): { admitted: Reserved[]; hostPorts: string[] } {
     const records = [...this.#workers.values()].map(({ record }) => record).filter(({ refused }) => !refused);
     const now = { wallMs: 0, monotonicMs: 0 };
     const holding = records.filter((record) => {
+      if (record.uid === besides) return false;
       const pod = this.#desired(record.uid);
       return !pod || !isOver(initialState(record, now), containersOf(pod.spec));
     });
@@ -331,6 +343,12 @@ export class PodRuntime {
       nodeHostname: node.hostname,
       ...(node.podPidsMax === undefined ? {} : { podPidsMax: node.podPidsMax }),
       volumeInputs: (pod) => this.#options.volumes.inputs(pod),
+      refuseResize: (pod) =>
+        refuseResize(pod, {
+          allocatable: node.allocatable(),
+          ...this.#taken(pod.metadata?.uid),
+          ...(node.counted ? { counted: node.counted() } : {}),
+        }),
       pullsImages: driver.pull !== undefined,
       deviceNodes: this.#options.devices.nodesOf,
       sources: {
@@ -476,6 +494,7 @@ export class PodRuntime {
       this.#onListed(slot, { sandboxes: sandboxes.filter(known), containers: containers.filter(known) });
       this.#lookForMissing(slot, containers, quiet);
     }
+    this.#wakeDeferred();
     const uids = [...this.#workers.keys()];
     const looked = uids.slice(this.#relistOffset, this.#relistOffset + inspectedPerRelistMax);
     this.#relistOffset =
