@@ -57,6 +57,7 @@ import {
 } from './oci/engine.ts';
 import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
 import { parseContainerState, parseImage, parseLogPath, parseSandboxState } from './oci/inspect-output.ts';
+import { killMarked } from './oci/marked-processes.ts';
 import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
 import { pauseArchitecture } from './oci/pause-program.ts';
 import { openPullFiles, type PullFiles, removePullFiles } from './oci/pull-files.ts';
@@ -101,6 +102,8 @@ class OciDriver implements RuntimeDriver {
   /** What `pull` found, by the image's name as the pod writes it. */
   readonly #imageIds = new Map<string, string>();
   #engine: Promise<Engine> | undefined;
+  /** How many commands were run in containers. */
+  #execs = 0;
 
   constructor(options: OciDriverOptions) {
     this.#options = options;
@@ -379,13 +382,21 @@ class OciDriver implements RuntimeDriver {
     const { state } = await this.inspect(handle);
     if (state !== 'running') throw new DriverError('NotFound', `${handle.id} is not running`);
     const engine = await this.#findEngine();
-    return openExecProcess({
+    const { clock } = this.#options;
+    this.#execs += 1;
+    const mark = `${containerName(handle)}/${clock.now()}/${this.#execs}`;
+    const opened = await openExecProcess({
       command: engine.command,
-      args: execArguments(engine, containerName(handle), options),
+      args: execArguments(engine, containerName(handle), { ...options, mark }),
       stdin: options.stdin,
       tty: options.tty,
-      clock: this.#options.clock,
+      clock,
     });
+    const kill = () => {
+      opened.kill();
+      void killMarked(mark, clock);
+    };
+    return { ...opened, kill };
   }
 
   async attach(handle: ContainerHandle, options: AttachOptions): Promise<ExecProcess> {

@@ -2,11 +2,13 @@ import type {
   ContainerDevice,
   ContainerMount,
   ContainerSpec,
+  ExecOptions,
   ResourceLimits,
   SandboxSpec,
 } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import type { Engine } from './engine.ts';
+import { markName } from './marked-processes.ts';
 import { securityArguments } from './security-arguments.ts';
 
 /** What the driver asks an engine to do, as words of its command line. Pure, so that tests can read them. */
@@ -253,10 +255,12 @@ export function removeArguments({ command }: Engine, names: readonly string[]): 
 export function execArguments(
   engine: Engine,
   name: string,
-  { command, stdin, tty }: { command: readonly string[]; stdin: boolean; tty: boolean },
+  { command, stdin, tty, mark }: ExecOptions & { mark: string },
 ): string[] {
   return [
     'exec',
+    '--env',
+    `${markName}=${mark}`,
     ...(stdin ? ['--interactive'] : []),
     ...(tty ? ['--tty', '--detach-keys', detachKeys(engine)] : []),
     name,
