@@ -26,7 +26,6 @@ import { requireNonRoot } from './non-root.ts';
 import {
   attachArguments,
   containerName,
-  execArguments,
   labels,
   type Ownership,
   parseName,
@@ -55,9 +54,9 @@ import {
   engineTimeoutMs,
   findEngine,
 } from './oci/engine.ts';
+import { execCommand } from './oci/exec-command.ts';
 import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
 import { parseContainerState, parseImage, parseLogPath, parseSandboxState } from './oci/inspect-output.ts';
-import { killMarked } from './oci/marked-processes.ts';
 import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
 import { pauseArchitecture } from './oci/pause-program.ts';
 import { openPullFiles, type PullFiles, removePullFiles } from './oci/pull-files.ts';
@@ -384,19 +383,8 @@ class OciDriver implements RuntimeDriver {
     const engine = await this.#findEngine();
     const { clock } = this.#options;
     this.#execs += 1;
-    const mark = `${containerName(handle)}/${clock.now()}/${this.#execs}`;
-    const opened = await openExecProcess({
-      command: engine.command,
-      args: execArguments(engine, containerName(handle), { ...options, mark }),
-      stdin: options.stdin,
-      tty: options.tty,
-      clock,
-    });
-    const kill = () => {
-      opened.kill();
-      void killMarked(mark, clock);
-    };
-    return { ...opened, kill };
+    const name = containerName(handle);
+    return execCommand(engine, { ...options, name, mark: `${name}/${clock.now()}/${this.#execs}`, clock });
   }
 
   async attach(handle: ContainerHandle, options: AttachOptions): Promise<ExecProcess> {

@@ -22,6 +22,7 @@ import { resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
 import { containerTarget, hookTarget, imageTarget, type PullImage } from './steps.ts';
 import { terminationMessagePathDefault } from './termination-message.ts';
+import { unenforced } from './unsupported.ts';
 
 export type ContainerRole = 'init' | 'main' | 'ephemeral';
 type RunInput = PlanInput & { pod: Pod };
@@ -170,7 +171,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     const waiting = { reason: failure.code, message: failure.message };
     return { steps: [], waiting, wakeAtMs: failure.retryAtMs };
   }
-  const target = targetOfDebugger(container, state);
+  const target = targetOfDebugger(pod, container, state);
   if (target?.problem !== undefined)
     return { steps: [], waiting: { reason: 'CreateContainerError', message: target.problem } };
   const created = view.is === 'created' ? view.record.handle : undefined;
@@ -204,11 +205,15 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
   return { steps: [devices ? { ...step, devices } : step] };
 }
 
-/** The container whose processes an ephemeral one is to see. */
+/** The container whose processes an ephemeral one is to see. It comes when the pod has long been admitted. */
 function targetOfDebugger(
+  { spec }: Pod,
   container: EphemeralContainer,
   state: PodState,
 ): { handle: ContainerHandle; problem?: undefined } | { problem: string } | undefined {
+  const isEphemeral = spec?.ephemeralContainers?.some(({ name }) => name === container.name);
+  const problem = isEphemeral && spec ? unenforced(spec, [container], state.record.runtime) : undefined;
+  if (problem) return { problem };
   const name = container.targetContainerName;
   if (!name) return undefined;
   const view = viewContainer(state, name);

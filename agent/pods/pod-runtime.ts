@@ -14,14 +14,12 @@ import type { StatusOutbox } from '../link/status-outbox.ts';
 import { Prober } from '../probes/prober.ts';
 import type { RunningContainer } from '../stats/usage-meter.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
-import { admit, type NodeAllocatable, refuseResize } from './admission.ts';
-import { containersOf, isOver } from './container-view.ts';
-import type { EnvironmentSources } from './environment.ts';
-import type { ExecutorOptions } from './executors.ts';
+import { admit, refuseResize } from './admission.ts';
 import { findContainer } from './find-container.ts';
+import { heldAmounts } from './held-amounts.ts';
+import type { NodeFacts } from './node-facts.ts';
 import type { PlanContext } from './plan-parts.ts';
-import { type PodRecord, parsePodRecord, podKeyPrefix, type Reserved } from './pod-record.ts';
-import { initialState } from './pod-state.ts';
+import { type PodRecord, parsePodRecord, podKeyPrefix } from './pod-record.ts';
 import { PodWorker } from './pod-worker.ts';
 import { afterReboot, newRecord, recover } from './recovery.ts';
 import { removeOrphans } from './remove-orphans.ts';
@@ -39,25 +37,6 @@ export interface PodRuntimeOptions {
   volumes: PodVolumes;
   devices: PodDevices;
   node: NodeFacts;
-}
-
-export interface NodeFacts {
-  name: string;
-  hostname: string;
-  bootId: string;
-  /** The node's own addresses, the one towards the server first. */
-  hostIps: () => readonly string[];
-  allocatable: () => NodeAllocatable;
-  /** As EnvironmentSources has it. */
-  apiServer: EnvironmentSources['apiServer'];
-  /** Processes and threads that one container may have; absent: no limit. */
-  podPidsMax?: number;
-  /** As ExecutorOptions has it; absent where nothing can be measured. */
-  memoryInUse?: ExecutorOptions['memoryInUse'];
-  /** Conditions that are True for want of something. */
-  pressures?: () => ReadonlySet<string>;
-  /** By resource: `kind/name` of what counts as one. */
-  counted?: () => ReadonlyMap<string, readonly string[]>;
 }
 
 /** Pods whose plans may be made at the same time; steps run beside and have limits of their own. */
@@ -279,21 +258,12 @@ export class PodRuntime {
     return (named ? [named] : [...this.#slots.values()]).find(({ recovered }) => !recovered);
   }
 
-  /** A pod that has ended takes no room, but its sandbox still holds its ports until it is stopped. */
-  #taken(besides?: string): { admitted: Reserved[]; hostPorts: string[] } {
-    const records = [...this.#workers.values()].map(({ record }) => record).filter(({ refused }) => !refused);
-    const now = { wallMs: 0, monotonicMs: 0 };
-    const holding = records.filter((record) => {
-      if (record.uid === besides) return false;
-      const pod = this.#desired(record.uid);
-      return !pod || !isOver(initialState(record, now), containersOf(pod.spec));
-    });
-    return {
-      admitted: holding.map(({ reserved }) => reserved),
-      hostPorts: records.flatMap(({ reserved, sandboxStopped }) =>
-        sandboxStopped ? [] : reserved.hostPorts,
-      ),
-    };
+  #taken(besides?: string): ReturnType<typeof heldAmounts> {
+    const records = [...this.#workers.values()].map(({ record }) => record);
+    return heldAmounts(
+      records.filter(({ uid }) => uid !== besides),
+      (uid) => this.#desired(uid),
+    );
   }
 
   #isRecovered(record: PodRecord): boolean {

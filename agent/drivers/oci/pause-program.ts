@@ -106,7 +106,7 @@ function arm64Code(): Uint8Array {
     signalSet,
     0,
     sigIgn,
-    ...new Array<number>(7).fill(0),
+    ...zeros(7),
   ];
   return Uint8Array.from(words.flatMap((word) => [...littleEndian(word, 4)]));
 }
@@ -147,7 +147,7 @@ function armCode(): Uint8Array {
     signalSet,
     0,
     sigIgn,
-    ...new Array<number>(4).fill(0),
+    ...zeros(4),
   ];
   return Uint8Array.from(words.flatMap((word) => [...littleEndian(word, 4)]));
 }
@@ -192,6 +192,10 @@ function elf32(code: Uint8Array): Uint8Array {
     ]),
     ...code,
   ]);
+}
+
+function zeros(length: number): number[] {
+  return Array.from({ length }, () => 0);
 }
 
 function identification(wordSize: 1 | 2): number[] {
