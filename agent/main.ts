@@ -15,7 +15,8 @@ import { DeviceMonitor } from './devices/device-monitor.ts';
 import { createPodDevices } from './devices/pod-devices.ts';
 import { currentBootId } from './drivers/process-identity.ts';
 import type { DriverDefinition } from './drivers/registry.ts';
-import { Evictor } from './eviction/evictor.ts';
+import { Evictor, type EvictorOptions } from './eviction/evictor.ts';
+import { watchStorageLimits } from './eviction/storage-limits.ts';
 import { clockTrusted } from './host/clock-trust.ts';
 import { systemFiles } from './host/host-files.ts';
 import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
@@ -148,12 +149,13 @@ function answerServer({ pods, monitor, desired, ...base }: AnswerParts, stack: A
   const endpoints = ownEndpoints(desired);
   stack.use(serveStreams({ ...base, find: (target) => pods.find(target), endpoints, running, dialer }));
   stack.use(serveUsage({ ...base, endpoints, running }));
-  const evictor = new Evictor({
-    ...base,
+  const eviction: Pick<EvictorOptions, 'running' | 'evictable' | 'evict'> = {
     running,
     evictable: () => pods.evictable(),
-    evict: (eviction) => pods.evict(eviction),
-  });
+    evict: (chosen) => pods.evict(chosen),
+  };
+  stack.use(watchStorageLimits({ ...base, ...eviction }));
+  const evictor = new Evictor({ ...base, ...eviction });
   stack.use(monitor.onShortage((shortages) => void evictor.relieve(shortages)));
 }
 
