@@ -17,6 +17,7 @@ import { createPodDevices } from './devices/pod-devices.ts';
 import { currentBootId } from './drivers/process-identity.ts';
 import type { DriverDefinition } from './drivers/registry.ts';
 import { Evictor } from './eviction/evictor.ts';
+import { watchStorageLimits } from './eviction/storage-limits.ts';
 import { clockTrusted } from './host/clock-trust.ts';
 import type { Shortage } from './host/conditions.ts';
 import { systemFiles } from './host/host-files.ts';
@@ -27,6 +28,7 @@ import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
+import type { UsageReader } from './stats/read-usage.ts';
 import { openUsageReader, serveUsage } from './stats/serve-usage.ts';
 import { ownEndpoints } from './streams/own-endpoints.ts';
 import { createPodDialer } from './streams/pod-dialer.ts';
@@ -116,11 +118,12 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   };
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
   await monitor.start();
-  const parts = { ...node, link, dataDir, monitor, drivers: runtimes.drivers };
-  const { pods, images } = await startPods(parts, stack);
   const { files } = node.host;
+  const reader = await openUsageReader(files);
+  const parts = { ...node, link, dataDir, monitor, reader, drivers: runtimes.drivers };
+  const { pods, images } = await startPods(parts, stack);
   const own = { nodeName: config.name, dataDir };
-  await answerServer({ desired, link, log, clock, pods, monitor, images, files, ...own }, stack);
+  answerServer({ desired, link, log, clock, pods, monitor, images, files, reader, ...own }, stack);
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
   const started = stack.move();
@@ -136,29 +139,29 @@ interface AnswerParts {
   monitor: NodeMonitor;
   images: ImageCare;
   files: Host['files'];
+  reader: UsageReader;
   nodeName: string;
   dataDir: string;
 }
 
 /** Serves what the server asks for (streams into pods, the device's own paths, what is used) and keeps the node fit. */
-async function answerServer(
+function answerServer(
   { pods, monitor, desired, images, ...base }: AnswerParts,
   stack: AsyncDisposableStack,
-): Promise<void> {
+): void {
   const { clock } = base;
   const running = () => pods.running();
   const dialer = stack.use(createPodDialer({ clock }));
   const endpoints = ownEndpoints(desired);
   stack.use(serveStreams({ ...base, find: (target) => pods.find(target), endpoints, running, dialer }));
-  const reader = await openUsageReader(base.files);
-  stack.use(serveUsage({ ...base, endpoints, reader, running }));
-  const evictor = new Evictor({
-    ...base,
-    reader,
+  stack.use(serveUsage({ ...base, endpoints, running }));
+  const eviction = {
     running,
     evictable: () => pods.evictable(),
-    evict: (eviction) => pods.evict(eviction),
-  });
+    evict: (chosen: { uid: string; message: string }) => pods.evict(chosen),
+  };
+  stack.use(watchStorageLimits({ ...base, ...eviction }));
+  const evictor = new Evictor({ ...base, ...eviction });
   stack.use(
     monitor.onShortage((shortages) => {
       void relieveDisk(shortages, images).then((relieved) => {
@@ -187,6 +190,7 @@ interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'device
   link: Link;
   random: Random;
   monitor: NodeMonitor;
+  reader: UsageReader;
   imageGcHighThreshold: number;
   imageGcLowThreshold: number;
 }
@@ -196,7 +200,7 @@ async function startPods(
   parts: PodsParts,
   stack: AsyncDisposableStack,
 ): Promise<{ pods: PodRuntime; images: ImageCare }> {
-  const { name, bootId, dataDir, log, desired, host, monitor, stopWorkloads, podPidsMax } = parts;
+  const { name, bootId, dataDir, log, desired, host, monitor, reader, stopWorkloads, podPidsMax } = parts;
   const tokens = stack.use(openPodTokens({ ...parts, onChange: (uid) => pods.refresh(uid) }));
   const allocatable = () => monitor.allocatable;
   const find = (key: string): object | undefined => desired.entries.get(key)?.object;
@@ -222,7 +226,8 @@ async function startPods(
     const port = tokens.apiPort(podUid);
     return port === undefined ? undefined : { host: parts.server.host, port };
   };
-  const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer };
+  const memoryInUse = async (pid: number) => (await reader.group(pid))?.workingSetBytes;
+  const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer, memoryInUse };
   const node = {
     ...own,
     allocatable,

@@ -30,6 +30,10 @@ export interface RuntimeDriver extends Partial<Disposable> {
    * never started is forgotten: it will not run any more.
    */
   stop(handle: ContainerHandle, options: { graceMs: number }): Promise<void>;
+  /**
+   * Changes what a running container may take; what is absent stays as it is. Absent where that takes a new container.
+   */
+  update?(handle: ContainerHandle, limits: ResourceLimits): Promise<void>;
   /** Removes a stopped container with its logs. */
   remove(handle: ContainerHandle): Promise<void>;
   inspect(handle: ContainerHandle): Promise<ContainerState>;

@@ -7,6 +7,7 @@ export type DriverErrorCode =
   | 'CreateContainerError'
   | 'RunContainerError'
   | 'CreatePodSandboxError'
+  | 'ResizeError'
   | 'RuntimeUnavailable'
   | 'NotFound';
 

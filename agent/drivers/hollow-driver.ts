@@ -7,6 +7,7 @@ import type {
   LogOptions,
   PulledImage,
   PullOptions,
+  ResourceLimits,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -29,7 +30,7 @@ export interface HollowHost {
 }
 
 interface HollowContainer {
-  readonly spec: ContainerSpec;
+  spec: ContainerSpec;
   behaviour: HollowBehaviour;
   state: ContainerState;
   output: string;
@@ -175,6 +176,14 @@ class HollowDriver implements RuntimeDriver {
       };
       this.#host.listeners.add(onEnd);
     });
+  }
+
+  update(handle: ContainerHandle, limits: ResourceLimits): Promise<void> {
+    const container = this.#host.containers.get(handle.id);
+    if (container?.state.state !== 'running')
+      return Promise.reject(new DriverError('NotFound', `${handle.id} is not running`));
+    container.spec = { ...container.spec, resources: limits };
+    return Promise.resolve();
   }
 
   async remove(handle: ContainerHandle): Promise<void> {

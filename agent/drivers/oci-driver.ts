@@ -14,6 +14,7 @@ import type {
   PulledImage,
   PullOptions,
   RegistryCredential,
+  ResourceLimits,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -26,7 +27,6 @@ import { requireNonRoot } from './non-root.ts';
 import {
   attachArguments,
   containerName,
-  execArguments,
   labels,
   type Ownership,
   parseName,
@@ -35,6 +35,7 @@ import {
   runSandboxArguments,
   sandboxName,
   stopArguments,
+  updateArguments,
 } from './oci/arguments.ts';
 import { askEngineLog } from './oci/ask-engine-log.ts';
 import {
@@ -54,6 +55,7 @@ import {
   engineTimeoutMs,
   findEngine,
 } from './oci/engine.ts';
+import { execCommand } from './oci/exec-command.ts';
 import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
 import { createImageStore } from './oci/image-store.ts';
 import { parseContainerState, parseImage, parseLogPath, parseSandboxState } from './oci/inspect-output.ts';
@@ -101,6 +103,8 @@ class OciDriver implements RuntimeDriver {
   /** What `pull` found, by the image's name as the pod writes it. */
   readonly #imageIds = new Map<string, string>();
   #engine: Promise<Engine> | undefined;
+  /** How many commands were run in containers. */
+  #execs = 0;
 
   constructor(options: OciDriverOptions) {
     this.#options = options;
@@ -255,6 +259,12 @@ class OciDriver implements RuntimeDriver {
       throw new DriverError('RuntimeUnavailable', `${handle.id} cannot be stopped: ${answer.message}`);
   }
 
+  async update(handle: ContainerHandle, limits: ResourceLimits): Promise<void> {
+    const args = updateArguments(await this.#findEngine(), containerName(handle), limits);
+    const answer = args === undefined ? undefined : await this.#call(args);
+    if (answer && answer.exitCode !== 0) throw new DriverError('ResizeError', answer.message);
+  }
+
   async remove(handle: ContainerHandle): Promise<void> {
     this.#created.delete(containerName(handle));
     await this.#removeAll([containerName(handle)]);
@@ -368,13 +378,10 @@ class OciDriver implements RuntimeDriver {
     const { state } = await this.inspect(handle);
     if (state !== 'running') throw new DriverError('NotFound', `${handle.id} is not running`);
     const engine = await this.#findEngine();
-    return openExecProcess({
-      command: engine.command,
-      args: execArguments(engine, containerName(handle), options),
-      stdin: options.stdin,
-      tty: options.tty,
-      clock: this.#options.clock,
-    });
+    const { clock } = this.#options;
+    this.#execs += 1;
+    const name = containerName(handle);
+    return execCommand(engine, { ...options, name, mark: `${name}/${clock.now()}/${this.#execs}`, clock });
   }
 
   async attach(handle: ContainerHandle, options: AttachOptions): Promise<ExecProcess> {

@@ -13,6 +13,7 @@ import type {
   ExecOptions,
   ExecProcess,
   LogOptions,
+  ResourceLimits,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -220,6 +221,17 @@ class ProcessDriver implements RuntimeDriver {
     const deadline = clock.monotonic() + graceMs;
     while (this.#isRunning(folder) && clock.monotonic() < deadline)
       await sleep(clock, Math.min(stopLookMs, deadline - clock.monotonic()));
+  }
+
+  async update(handle: ContainerHandle, limits: ResourceLimits): Promise<void> {
+    const folder = containerFolder(this.#root, handle);
+    if (!this.#isRunning(folder)) throw new DriverError('NotFound', `${handle.id} is not running`);
+    try {
+      this.#cgroups?.update(cgroupPath(folder), limits);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new DriverError('ResizeError', `the kernel refuses the new limits: ${why}`, { cause });
+    }
   }
 
   async remove(handle: ContainerHandle): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
-import { qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
+import { podRequests, qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
 import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import { evictedReason } from './plan-eviction.ts';
 import type { Reserved } from './pod-record.ts';
@@ -93,25 +93,41 @@ function noDevice(resource: string, { count, used, all }: Record<'count' | 'used
   };
 }
 
-/** What a pod takes of the node: its containers together, or its largest init container, whichever is more. */
+/** What a pod takes of the node. */
 export function reservedBy(pod: Pod): Reserved {
-  const containers = pod.spec?.containers ?? [];
-  const init = pod.spec?.initContainers ?? [];
-  const total = (resource: string, read: (text: string) => number) => {
-    const amount = (text: string | undefined) => (text === undefined ? 0 : read(text));
-    const request = ({ resources }: Container) =>
-      amount(resources?.requests?.[resource] ?? resources?.limits?.[resource]);
-    const together = containers.reduce((sum, container) => sum + request(container), 0);
-    const largest = Math.max(0, ...init.map(request));
-    return Math.max(together, largest) + amount(pod.spec?.overhead?.[resource]);
-  };
+  const requests = podRequests(pod.spec ?? { containers: [] });
   return {
-    cpuMillis: total('cpu', quantityMillis),
-    memoryBytes: total('memory', quantityValue),
-    ephemeralStorageBytes: total('ephemeral-storage', quantityValue),
+    cpuMillis: quantityMillis(requests['cpu'] ?? '0'),
+    memoryBytes: quantityValue(requests['memory'] ?? '0'),
+    ephemeralStorageBytes: quantityValue(requests['ephemeral-storage'] ?? '0'),
     hostPorts: hostPortsOf(pod),
   };
 }
+
+/**
+ * Why an admitted pod cannot have what it asks for now: never on this node, or not beside the others (source: kubelet,
+ * canResizePod).
+ */
+export function refuseResize(
+  pod: Pod,
+  context: Pick<AdmissionContext, 'allocatable' | 'admitted' | 'counted'>,
+): Refusal | undefined {
+  const reserved = reservedBy(pod);
+  const { allocatable } = context;
+  const never = [
+    ['cpu', reserved.cpuMillis, allocatable.cpuMillis] as const,
+    ['memory', reserved.memoryBytes, allocatable.memoryBytes] as const,
+  ].find(([, requested, capacity]) => requested > capacity);
+  if (never) {
+    const [resource, requested, capacity] = never;
+    const message = `Node didn't have enough capacity: ${resource}, requested: ${requested}, capacity: ${capacity}`;
+    return { reason: 'Infeasible', message };
+  }
+  const refusal = refuseResources(pod, reserved, context);
+  return refusal && { reason: 'Deferred', message: refusal.message.replace(rejected, '') };
+}
+
+const rejected = 'Pod was rejected: ';
 
 const noRuntime: Refusal = {
   reason: 'RuntimeUnavailable',
@@ -152,7 +168,11 @@ function refusePorts(reserved: Reserved, { hostPorts }: AdmissionContext): Refus
   };
 }
 
-function refuseResources(pod: Pod, reserved: Reserved, context: AdmissionContext): Refusal | undefined {
+function refuseResources(
+  pod: Pod,
+  reserved: Reserved,
+  context: Pick<AdmissionContext, 'allocatable' | 'admitted' | 'counted'>,
+): Refusal | undefined {
   const { allocatable, admitted } = context;
   if (admitted.length + 1 > allocatable.pods) {
     return insufficient('pods', 1, admitted.length, allocatable.pods);

@@ -35,6 +35,7 @@ export function containerStatus(container: Container, options: ContainerStatusOp
   const base = {
     name: container.name,
     image: container.image ?? '',
+    ...resourcesShown(container.name, state),
     ...(stopSignal === undefined ? {} : { stopSignal }),
   };
   if (view.is === 'absent') {
@@ -75,6 +76,21 @@ export function containerStatus(container: Container, options: ContainerStatusOp
         started: false,
       };
   }
+}
+
+/** What the node has granted, and what a container that runs has of it; what does not run shows what it will have. */
+function resourcesShown(
+  name: string,
+  { record }: PodState,
+): Pick<ContainerStatus, 'allocatedResources' | 'resources'> {
+  const granted = record.allocation?.[name];
+  const current = record.containers[name];
+  const { requests, limits } = (current && !current.exit ? current.resources : undefined) ?? granted ?? {};
+  if (!granted && !requests && !limits) return {};
+  return {
+    ...(granted?.requests ? { allocatedResources: granted.requests } : {}),
+    resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) },
+  };
 }
 
 function waitingState({ waiting, waitingByDefault }: ContainerStatusOptions): {

@@ -7,7 +7,7 @@ import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import type { Limiter } from './limiter.ts';
 import { leastGraceMs } from './plan-ending.ts';
 import type { PodEvent } from './pod-state.ts';
-import type { Executors, Step, StepType, StopContainer } from './steps.ts';
+import type { Executors, Step, StepDetails, StepType, StopContainer } from './steps.ts';
 import { takeHook } from './take-hook.ts';
 import { inspectWithMessage } from './termination-message.ts';
 
@@ -22,6 +22,8 @@ export interface ExecutorOptions {
   images: ImageFetching;
   volumes: PodVolumes;
   devices: PodDevices;
+  /** Bytes that the container of this process could not give back; undefined where that is not known. */
+  memoryInUse: (pid: number) => Promise<number | undefined>;
 }
 
 /** Takes one step; never rejects: what went wrong is an event too. */
@@ -89,6 +91,7 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
       await operations.run(() => driver.stopSandbox(handle));
       return { type: 'sandboxStopped' };
     },
+    resizeContainer: (details) => operations.run(() => resizeContainer(options, details)),
     async removeContainer({ handle }) {
       await operations.run(() => driver.remove(handle));
       return { type: 'containerRemoved', handle };
@@ -109,8 +112,9 @@ function withDevices(spec: ContainerSpec, { devices, environment, groups }: Prep
 
 async function runContainer(
   driver: RuntimeDriver,
-  { spec, sandbox, created, mounts }: Omit<Extract<Step, { type: 'runContainer' }>, 'type'>,
+  details: Omit<Extract<Step, { type: 'runContainer' }>, 'type'>,
 ): Promise<PodEvent> {
+  const { spec, sandbox, created, granted } = details;
   const handle = created ?? (await driver.create(spec, sandbox));
   const image = spec.image;
   try {
@@ -119,18 +123,36 @@ async function runContainer(
     // Whether it began is asked, never guessed: an attempt that runs although its start failed must not get a twin.
     const state = await driver.inspect(handle).catch(() => undefined);
     if (state?.state === 'running' || state?.state === 'exited') {
-      return { type: 'containerStarted', handle, image, state: unlessEnded(state) };
+      return { type: 'containerStarted', handle, image, granted, state: unlessEnded(state) };
     }
     const used = error instanceof DriverError && error.code === 'RunContainerError' && state !== undefined;
-    return failure(
-      { type: 'runContainer', spec, sandbox, created, mounts },
-      error,
-      used ? handle : undefined,
-    );
+    return failure({ type: 'runContainer', ...details }, error, used ? handle : undefined);
   }
   // It runs; whoever plans next finds out what state it is in if this fails.
   const state = await driver.inspect(handle).catch(() => undefined);
-  return { type: 'containerStarted', handle, image, state: unlessEnded(state) };
+  return { type: 'containerStarted', handle, image, granted, state: unlessEnded(state) };
+}
+
+/**
+ * The kernel would kill a container that is beyond its new limit: better it stays as it is, and the pod says so (source:
+ * kubelet, doPodResizeAction).
+ */
+async function resizeContainer(
+  { driver, memoryInUse }: ExecutorOptions,
+  { handle, resources, limits, lowersMemory }: StepDetails['resizeContainer'],
+): Promise<PodEvent> {
+  if (!driver.update)
+    throw new DriverError('ResizeError', `${driver.name} cannot resize a running container`);
+  const { memoryLimitBytes = 0 } = limits;
+  const seen = lowersMemory ? await driver.inspect(handle) : undefined;
+  const usedBytes = seen?.state === 'running' ? await memoryInUse(seen.pid) : undefined;
+  if (usedBytes !== undefined && usedBytes > memoryLimitBytes)
+    throw new DriverError(
+      'ResizeError',
+      `attempting to set container ${handle.container} memory limit (${memoryLimitBytes}) below current usage (${usedBytes})`,
+    );
+  await driver.update(handle, limits);
+  return { type: 'containerResized', handle, resources };
 }
 
 /** An end is looked at by the worker, who takes down the container's last word with it. */
@@ -187,6 +209,7 @@ const codeOf: Record<StepType, string> = {
   runContainer: 'CreateContainerError',
   postStart: 'PostStartHookError',
   stopContainer: 'KillContainerError',
+  resizeContainer: 'ResizeError',
   stopSandbox: 'KillPodSandboxError',
   removeContainer: 'RemoveContainerError',
 };

@@ -17,10 +17,12 @@ import { graceSecondsOf } from './plan-sandbox.ts';
 import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
 import type { ContainerRecord } from './pod-record.ts';
 import type { Failure, Now, PodState } from './pod-state.ts';
+import { planResize, resourcesOf } from './resize.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
 import { containerTarget, hookTarget, imageTarget, type PullImage } from './steps.ts';
 import { terminationMessagePathDefault } from './termination-message.ts';
+import { unenforced } from './unsupported.ts';
 
 export type ContainerRole = 'init' | 'main' | 'ephemeral';
 type RunInput = PlanInput & { pod: Pod };
@@ -85,6 +87,8 @@ function planRunning(
     const stop = stopOf(pod, state, record, graceSecondsOf(pod) * 1000);
     return { steps: [{ type: 'stopContainer', message, ...stop }], replace: true };
   }
+  const resize = planResize(input, container, record);
+  if (resize) return resize;
   if (isUp(record, container) || state.underWay[hookTarget(name)]) return { steps: [] };
   const hook = hookOf('postStart', { pod, container, state });
   return hook ? { steps: [{ type: 'postStart', handle: record.handle, hook }] } : { steps: [] };
@@ -167,7 +171,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     const waiting = { reason: failure.code, message: failure.message };
     return { steps: [], waiting, wakeAtMs: failure.retryAtMs };
   }
-  const target = targetOfDebugger(container, state);
+  const target = targetOfDebugger(pod, container, state);
   if (target?.problem !== undefined)
     return { steps: [], waiting: { reason: 'CreateContainerError', message: target.problem } };
   const created = view.is === 'created' ? view.record.handle : undefined;
@@ -195,15 +199,21 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     ...(target ? { pids: target.handle } : {}),
   };
   const devices = wantedDevices(pod, container, state.record.reserved.devices);
-  const step = { type: 'runContainer' as const, spec, sandbox, created, mounts: resolved.mounts };
+  const { mounts } = resolved;
+  const granted = resourcesOf(container);
+  const step = { type: 'runContainer' as const, spec, sandbox, created, mounts, granted };
   return { steps: [devices ? { ...step, devices } : step] };
 }
 
-/** The container whose processes an ephemeral one is to see. */
+/** The container whose processes an ephemeral one is to see. It comes when the pod has long been admitted. */
 function targetOfDebugger(
+  { spec }: Pod,
   container: EphemeralContainer,
   state: PodState,
 ): { handle: ContainerHandle; problem?: undefined } | { problem: string } | undefined {
+  const isEphemeral = spec?.ephemeralContainers?.some(({ name }) => name === container.name);
+  const problem = isEphemeral && spec ? unenforced(spec, [container], state.record.runtime) : undefined;
+  if (problem) return { problem };
   const name = container.targetContainerName;
   if (!name) return undefined;
   const view = viewContainer(state, name);

@@ -6,11 +6,13 @@ import type { PodRuntimeOptions } from './pod-runtime.ts';
 export function planContext(
   driver: RuntimeDriver,
   { node, desired, volumes, devices, awaitsImagesUntilMs }: PodRuntimeOptions,
+  refuse: NonNullable<PlanContext['refuseResize']>,
 ): PlanContext {
   return {
     nodeHostname: node.hostname,
     ...(node.podPidsMax === undefined ? {} : { podPidsMax: node.podPidsMax }),
     volumeInputs: (pod) => volumes.inputs(pod),
+    refuseResize: refuse,
     pullsImages: driver.pull !== undefined,
     deviceNodes: devices.nodesOf,
     ...(awaitsImagesUntilMs ? { awaitsImagesUntilMs } : {}),

@@ -1,6 +1,6 @@
 import type { Pod } from '../../protocol/generated/models.ts';
 import type { EnvironmentSources } from './environment.ts';
-import type { PodRecord } from './pod-record.ts';
+import type { Allocation, PodRecord } from './pod-record.ts';
 import type { Now, PodState } from './pod-state.ts';
 import type { Step, Target } from './steps.ts';
 
@@ -23,6 +23,8 @@ export interface PlanContext {
   deviceNodes?: (key: string) => string | undefined;
   /** Processes and threads that one container may have; undefined: no limit. */
   podPidsMax?: number;
+  /** Why the node cannot give the pod what it asks for now; undefined when it can. Absent where nobody else is. */
+  refuseResize?: (pod: Pod) => Required<Reason> | undefined;
   /** Whether the driver pulls images. */
   pullsImages: boolean;
   /** Monotonic; until when at the latest a pod that is deleted goes on because what follows it is not here yet. */
@@ -57,6 +59,10 @@ export interface Plan {
   /** Why there is no sandbox. */
   sandboxFailure?: Reason;
   notice?: Reason;
+  /** What the node grants the pod from now on. */
+  allocation?: Allocation;
+  /** Why it does not grant what is asked. */
+  resizePending?: Required<Reason>;
   /** The node puts an end to the pod. */
   failed?: Required<Reason>;
   wakeAtMs?: number;

@@ -28,6 +28,7 @@ import { planStaging } from './plan-staging.ts';
 import { planTeardown } from './plan-teardown.ts';
 import { planVolumes } from './plan-volumes.ts';
 import type { PodState } from './pod-state.ts';
+import { judgeResize } from './resize.ts';
 import { imageTarget, type Step, type Target, targetOf } from './steps.ts';
 
 /**
@@ -62,14 +63,21 @@ export function withFailed(state: PodState, failed: Required<Reason>): PodState 
   return { ...state, record: { ...state.record, failed } };
 }
 
-function planUnlessOver(input: PlanInput & { pod: Pod }): Plan {
-  const { pod, state } = input;
-  const containers = containersOf(pod.spec);
+function planUnlessOver(given: PlanInput & { pod: Pod }): Plan {
+  const { state } = given;
   const result = emptyPlan();
+  const finished = isFinished(state, containersOf(given.pod.spec));
+  const { pod, allocation, pending } = finished
+    ? { pod: given.pod }
+    : judgeResize(given.pod, state.record, given.context);
+  const input = { ...given, pod };
+  const containers = containersOf(pod.spec);
+  if (allocation) result.allocation = allocation;
+  if (pending) result.resizePending = pending;
   result.steps.push(...removeGarbage(input));
   result.abandon.push(...outdatedPulls(state, pod));
   result.abandon.push(...outdatedHooks(state));
-  if (isFinished(state, containers)) {
+  if (finished) {
     merge(result, planEnding(input));
     return result;
   }

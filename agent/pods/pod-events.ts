@@ -23,6 +23,11 @@ export function announce(event: PodEvent): Announcement | undefined {
     const { container } = event.handle;
     return { type: 'Normal', reason: 'Started', message: `Started container ${container}`, container };
   }
+  if (event.type === 'containerResized') {
+    const { resources, handle } = event;
+    const resized = JSON.stringify({ containers: [{ name: handle.container, resources }] });
+    return { type: 'Normal', reason: 'ResizeCompleted', message: `Pod resize completed: ${resized}` };
+  }
   if (event.type === 'hookEnded' && event.problem !== undefined)
     return warning(
       'FailedPostStartHook',
@@ -70,6 +75,8 @@ function announceFailure({
       return undefined;
     case 'stopContainer':
       return warning('FailedKillPod', `error killing container: ${message}`, step.handle.container);
+    case 'resizeContainer':
+      return warning('ResizeError', message, step.handle.container);
     case 'stopSandbox':
     case 'removeContainer':
     case 'removeSandbox':

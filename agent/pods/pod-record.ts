@@ -31,6 +31,13 @@ const containerExit = v.object({
 });
 export type ContainerExit = v.InferOutput<typeof containerExit>;
 
+const quantities = v.record(text, text);
+const resources = v.object({ requests: v.optional(quantities), limits: v.optional(quantities) });
+/** As a container writes them, in quantities. */
+export type Resources = v.InferOutput<typeof resources>;
+/** By container; those without any are left out. */
+export type Allocation = Readonly<Record<string, Resources>>;
+
 const containerRecord = v.object({
   handle: containerHandle,
   /** The image asked for when this attempt was started; a different one in the spec replaces the container. */
@@ -45,6 +52,8 @@ const containerRecord = v.object({
   /** It is being replaced, so it starts again whatever the restart policy says. */
   replace: v.boolean(),
   startedAtMs: v.optional(milliseconds),
+  /** What it runs with, where it was given any. */
+  resources: v.optional(resources),
   /** Its postStart hook has succeeded. */
   postStarted: v.optional(v.boolean()),
   /** Its startup probe has succeeded. */
@@ -89,6 +98,8 @@ const podRecord = v.object({
   /** Not admitted: nothing of it was ever started, nothing will be. */
   refused: v.optional(v.object({ reason: text, message: text })),
   reserved,
+  /** What the node grants its containers; absent in records of agents that could not resize. */
+  allocation: v.optional(v.record(text, resources)),
   sandbox: v.optional(sandboxHandle),
   /** Counts the sandboxes made; 0 before the first. */
   sandboxAttempt: v.number(),

@@ -14,14 +14,13 @@ import type { StatusOutbox } from '../link/status-outbox.ts';
 import { Prober } from '../probes/prober.ts';
 import type { RunningContainer } from '../stats/usage-meter.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
-import { admit, type NodeAllocatable } from './admission.ts';
-import { containersOf, isOver } from './container-view.ts';
-import type { EnvironmentSources } from './environment.ts';
+import { admit, refuseResize } from './admission.ts';
 import { findContainer } from './find-container.ts';
+import { heldAmounts } from './held-amounts.ts';
+import type { NodeFacts } from './node-facts.ts';
 import { planContext } from './plan-context.ts';
 import type { PlanContext } from './plan-parts.ts';
-import { type PodRecord, parsePodRecord, podKeyPrefix, type Reserved } from './pod-record.ts';
-import { initialState } from './pod-state.ts';
+import { type PodRecord, parsePodRecord, podKeyPrefix } from './pod-record.ts';
 import { PodWorker } from './pod-worker.ts';
 import { afterReboot, newRecord, recover } from './recovery.ts';
 import { removeOrphans } from './remove-orphans.ts';
@@ -42,23 +41,6 @@ export interface PodRuntimeOptions {
   /** As PlanContext has it. */
   awaitsImagesUntilMs?: PlanContext['awaitsImagesUntilMs'];
   node: NodeFacts;
-}
-
-export interface NodeFacts {
-  name: string;
-  hostname: string;
-  bootId: string;
-  /** The node's own addresses, the one towards the server first. */
-  hostIps: () => readonly string[];
-  allocatable: () => NodeAllocatable;
-  /** As EnvironmentSources has it. */
-  apiServer: EnvironmentSources['apiServer'];
-  /** Processes and threads that one container may have; absent: no limit. */
-  podPidsMax?: number;
-  /** Conditions that are True for want of something. */
-  pressures?: () => ReadonlySet<string>;
-  /** By resource: `kind/name` of what counts as one. */
-  counted?: () => ReadonlyMap<string, readonly string[]>;
 }
 
 /** Pods whose plans may be made at the same time; steps run beside and have limits of their own. */
@@ -98,6 +80,7 @@ export class PodRuntime {
       images: options.images,
       volumes: options.volumes,
       devices: options.devices,
+      memoryInUse: options.node.memoryInUse ?? (() => Promise.resolve(undefined)),
     });
     this.#queue = new WorkQueue({
       clock: options.clock,
@@ -187,11 +170,13 @@ export class PodRuntime {
     if (isRemoved(this.#options.journal, uid)) return this.#reportRemoved(uid, pod);
     const worker = this.#workers.get(uid) ?? this.#admit(uid, pod);
     if (!worker || !this.#isRecovered(worker.record)) return;
+    const held = worker.record.reserved;
     const { wakeAfterMs } = await this.#sync(uid, worker);
     if (worker.removed) {
       this.#workers.delete(uid);
       await this.#dropOutdatedTombstones();
     }
+    if (worker.removed || worker.stopped || worker.record.reserved !== held) this.#wakeDeferred();
     if (wakeAfterMs !== undefined) return { requeueAfterMs: wakeAfterMs };
   }
 
@@ -227,6 +212,11 @@ export class PodRuntime {
     this.#onListed(slot, found);
     for (const [uid, worker] of this.#workers) if (worker.driver === slot.driver) this.#lookAgain(uid);
     this.#waiting.clear();
+  }
+
+  /** Somebody holds less than before, perhaps: who was put off for want of it may try again. */
+  #wakeDeferred(): void {
+    for (const [uid, { resizeDeferred }] of this.#workers) if (resizeDeferred) this.#queue.add(uid);
   }
 
   /** Undefined when there is nothing to do, or not yet. */
@@ -266,20 +256,12 @@ export class PodRuntime {
     return (named ? [named] : [...this.#slots.values()]).find(({ recovered }) => !recovered);
   }
 
-  /** A pod that has ended takes no room, but its sandbox still holds its ports until it is stopped. */
-  #taken(): { admitted: Reserved[]; hostPorts: string[] } {
-    const records = [...this.#workers.values()].map(({ record }) => record).filter(({ refused }) => !refused);
-    const now = { wallMs: 0, monotonicMs: 0 };
-    const holding = records.filter((record) => {
-      const pod = this.#desired(record.uid);
-      return !pod || !isOver(initialState(record, now), containersOf(pod.spec));
-    });
-    return {
-      admitted: holding.map(({ reserved }) => reserved),
-      hostPorts: records.flatMap(({ reserved, sandboxStopped }) =>
-        sandboxStopped ? [] : reserved.hostPorts,
-      ),
-    };
+  #taken(besides?: string): ReturnType<typeof heldAmounts> {
+    const records = [...this.#workers.values()].map(({ record }) => record);
+    return heldAmounts(
+      records.filter(({ uid }) => uid !== besides),
+      (uid) => this.#desired(uid),
+    );
   }
 
   #isRecovered(record: PodRecord): boolean {
@@ -312,7 +294,7 @@ export class PodRuntime {
         idScheme: slot.idScheme,
         log: this.#options.log.child({ pod: `${record.namespace}/${record.name}`, uid }),
         hostIps: node.hostIps,
-        context: () => planContext(slot.driver, this.#options),
+        context: () => planContext(slot.driver, this.#options, (pod) => this.#refuseResize(pod)),
         desired: () => this.#desired(uid),
         wake: () => this.#queue.add(uid),
         suspectRuntime: () => slot.health.suspect(),
@@ -321,6 +303,15 @@ export class PodRuntime {
     );
     this.#workers.set(uid, worker);
     return worker;
+  }
+
+  #refuseResize(pod: Pod): ReturnType<typeof refuseResize> {
+    const { node } = this.#options;
+    return refuseResize(pod, {
+      allocatable: node.allocatable(),
+      ...this.#taken(pod.metadata?.uid),
+      ...(node.counted ? { counted: node.counted() } : {}),
+    });
   }
 
   #desired(uid: string): Pod | undefined {
@@ -460,6 +451,7 @@ export class PodRuntime {
       this.#onListed(slot, { sandboxes: sandboxes.filter(known), containers: containers.filter(known) });
       this.#lookForMissing(slot, containers, quiet);
     }
+    this.#wakeDeferred();
     const uids = [...this.#workers.keys()];
     const looked = uids.slice(this.#relistOffset, this.#relistOffset + inspectedPerRelistMax);
     this.#relistOffset =

@@ -2,12 +2,13 @@ import { backoffMs } from '../../lib/backoff.ts';
 import type { ContainerHandle, ContainerState, SandboxHandle, SandboxState } from '../drivers/driver.ts';
 import type { FoundImage } from '../images/fetch-image.ts';
 import type { ProbeVerdict } from '../probes/prober.ts';
-import type { ContainerExit, ContainerRecord, PodRecord } from './pod-record.ts';
+import type { ContainerExit, ContainerRecord, PodRecord, Resources } from './pod-record.ts';
 import {
   containerTarget,
   imageTarget,
   isImageTarget,
   isVolumesTarget,
+  resizeTarget,
   type Step,
   sandboxTarget,
   type Target,
@@ -77,10 +78,12 @@ export type PodEvent =
       type: 'containerStarted';
       handle: ContainerHandle;
       image: string;
+      granted: Resources;
       state: ContainerState | undefined;
       /** The devices it was given, and the files that they had. */
       bound?: Readonly<Record<string, string>>;
     }
+  | { type: 'containerResized'; handle: ContainerHandle; resources: Resources }
   /** Something was plugged in or out: what failed for want of a device is tried at once. */
   | { type: 'devicesChanged' }
   /** Images have come that no pull has fetched. */
@@ -155,6 +158,8 @@ export function reduce(state: PodState, event: PodEvent, now: Now): PodState {
       return onContainerStarted(state, event, now);
     case 'containerStopped':
       return onContainerStopped(state, event, now);
+    case 'containerResized':
+      return onContainerResized(state, event);
     case 'hookEnded':
       return onHookEnded(state, event);
     case 'probed':
@@ -289,10 +294,24 @@ function onContainerStarted(
 ): PodState {
   const name = event.handle.container;
   const begun = withAttempt(settled(state, containerTarget(name)), event.handle, event.image);
-  const container = begun.record.containers[name];
+  const sized = withResources(begun, event.handle, event.granted);
+  const container = sized.record.containers[name];
   const next =
-    container && event.bound ? withContainer(begun, name, { ...container, devices: event.bound }) : begun;
+    container && event.bound ? withContainer(sized, name, { ...container, devices: event.bound }) : sized;
   return event.state ? withObserved(next, name, event.state, now) : next;
+}
+
+function onContainerResized(
+  state: PodState,
+  { handle, resources }: Extract<PodEvent, { type: 'containerResized' }>,
+): PodState {
+  return withResources(settled(state, resizeTarget(handle.container)), handle, resources);
+}
+
+function withResources(state: PodState, handle: ContainerHandle, resources: Resources): PodState {
+  const container = state.record.containers[handle.container];
+  if (!container || !sameAttempt(container.handle, handle)) return state;
+  return withContainer(state, handle.container, { ...container, resources });
 }
 
 function onDevicesChanged(state: PodState): PodState {
@@ -344,6 +363,7 @@ export function withAttempt(state: PodState, handle: ContainerHandle, image: str
   const old = record.containers[name];
   if (old && sameAttempt(old.handle, handle)) return state;
   const replaces = old !== undefined && old.image !== image;
+  const granted = record.allocation?.[name];
   const container: ContainerRecord = {
     handle,
     image,
@@ -351,6 +371,7 @@ export function withAttempt(state: PodState, handle: ContainerHandle, image: str
     sandboxAttempt: record.sandboxAttempt,
     backoffMs: old === undefined || replaces ? 0 : longerBackoff(old.backoffMs),
     replace: false,
+    ...(granted ? { resources: granted } : {}),
     ...(old ? { previous: { handle: old.handle, exit: old.exit ?? lostExit(old) } } : {}),
   };
   return {

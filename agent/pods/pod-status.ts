@@ -9,6 +9,7 @@ import type { Plan, Reason } from './plan-parts.ts';
 import { podConditions } from './pod-conditions.ts';
 import type { PodRecord } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
+import { resizeProgress } from './resize.ts';
 import { messageShare } from './termination-message.ts';
 
 export interface PodStatusOptions {
@@ -47,7 +48,10 @@ export function podStatus(options: PodStatusOptions): {
   const phase = podPhase(options, containerStatuses);
   const endPhase = isOver(state, containers) ? phase : undefined;
   const facts = { pod, state, plan, initContainerStatuses, containerStatuses, endPhase };
-  const { conditions, transitions } = dated([...podConditions(facts), ...disruption(state.record)], options);
+  const { conditions, transitions } = dated(
+    [...podConditions(facts), ...resizeConditions(options), ...disruption(state.record)],
+    options,
+  );
   const { podIps } = state.record;
   const { generation } = pod.metadata ?? {};
   const status: PodStatus = {
@@ -65,6 +69,19 @@ export function podStatus(options: PodStatusOptions): {
   };
   return { status, transitions };
 }
+
+/** What is asked and not granted, and what is granted and not done yet. */
+function resizeConditions({ pod, state, plan }: PodStatusOptions): PodCondition[] {
+  const progress = resizeProgress(pod, state);
+  const { resizePending } = plan;
+  return [
+    ...(resizePending ? [{ type: 'PodResizePending', status: 'True', ...resizePending }] : []),
+    ...(progress?.message === undefined ? [] : [{ ...inProgress, reason: 'Error', ...progress }]),
+    ...(progress && progress.message === undefined ? [inProgress] : []),
+  ];
+}
+
+const inProgress = { type: 'PodResizeInProgress', status: 'True' };
 
 /** Tells whoever counts disruptions that the pod did not fail by itself. */
 function disruption(record: PodRecord): PodCondition[] {

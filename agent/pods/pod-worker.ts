@@ -23,6 +23,7 @@ import { type Announcement, announce, announceProbe, announceWaiting } from './p
 import { type PodRecord, podKeyPrefix, removedKeyPrefix } from './pod-record.ts';
 import { initialState, type Now, type PodEvent, type PodState, reduce } from './pod-state.ts';
 import { podStatus } from './pod-status.ts';
+import { grant } from './resize.ts';
 import {
   containerTarget,
   type Executors,
@@ -71,6 +72,7 @@ export class PodWorker {
   #reported: PodReport | undefined;
   #stale: 'no' | 'containers' | 'all' = 'all';
   #waiting: Plan['waiting'] = {};
+  #resizePending: Plan['resizePending'];
   readonly #underWay = new Map<Step, { abort: AbortController; end: Promise<void> }>();
   #removed = false;
   readonly #lock: UpdateLock;
@@ -127,6 +129,11 @@ export class PodWorker {
   /** Whether a container waits for a ConfigMap or Secret. */
   get waitsForConfiguration(): boolean {
     return Object.values(this.#waiting).some(({ reason }) => reason === 'CreateContainerConfigError');
+  }
+
+  /** It asks for more than the node has to give now. */
+  get resizeDeferred(): boolean {
+    return this.#resizePending?.reason === 'Deferred';
   }
 
   /** Why the container does not run, undefined when nothing keeps it. */
@@ -191,6 +198,8 @@ export class PodWorker {
     const { planned, pod, status } = await this.#planDurably();
     this.#announceWaiting(planned.waiting);
     this.#waiting = planned.waiting;
+    this.#announcePending(planned.resizePending);
+    this.#resizePending = planned.resizePending;
     if (planned.removed) return this.#finish();
     for (const [step, { abort }] of this.#underWay) {
       if (planned.abandon.includes(targetOf(step))) abort.abort(new Error('no longer wanted'));
@@ -299,12 +308,13 @@ export class PodWorker {
       if (container) containers[name] = { ...container, replace: true };
     }
     const activeMs = notedActiveMs(pod, this.#state, this.#now());
+    const { allocation } = planned;
+    const noted = { ...record, containers };
     const next = {
-      ...record,
+      ...(pod && allocation ? grant(noted, pod, allocation) : noted),
       ...(activeMs === undefined ? {} : { activeMs }),
       volumes: record.volumes || planned.steps.some(({ type }) => type === 'prepareVolumes'),
       terminating,
-      containers,
       graceSeconds: pod ? graceSecondsOf(pod) : record.graceSeconds,
     };
     this.#state = { ...this.#state, record: next };
@@ -369,6 +379,11 @@ export class PodWorker {
     this.#announce(announce(event));
     this.#state = reduce(this.#state, event, this.#now());
     this.#version += 1;
+  }
+
+  #announcePending(pending: Plan['resizePending']): void {
+    if (!pending || pending.reason === this.#resizePending?.reason) return;
+    this.#announce({ ...pending, type: 'Warning', reason: `Resize${pending.reason}` });
   }
 
   #announceWaiting(waiting: Plan['waiting']): void {

@@ -5,6 +5,7 @@ import { findContainer } from './plan-ending.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import type { PodRecord, Reserved } from './pod-record.ts';
 import { initialState, type Now, sameAttempt, withAttempt } from './pod-state.ts';
+import { allocationOf } from './resize.ts';
 
 /** What a driver has, held against what the records say it should have. */
 export interface Inventory {
@@ -103,6 +104,7 @@ export function newRecord(options: {
     terminating: false,
     ...(refused ? { refused } : {}),
     reserved: options.reserved ?? reservedBy(pod),
+    allocation: allocationOf(pod.spec),
     sandboxAttempt: 0,
     podIps: [],
     volumes: false,

@@ -4,11 +4,13 @@ import type {
   ContainerHandle,
   ContainerSpec,
   PullPolicy,
+  ResourceLimits,
   SandboxHandle,
   SandboxSpec,
 } from '../drivers/driver.ts';
 import type { Action } from '../probes/action.ts';
 import type { WantedMount } from '../volumes/pod-volumes.ts';
+import type { Resources } from './pod-record.ts';
 
 /**
  * Everything a plan can ask for. The steps of one plan do not depend on each other and are taken side by side;
@@ -30,10 +32,20 @@ export interface StepDetails {
     created: ContainerHandle | undefined;
     mounts: readonly WantedMount[];
     devices?: WantedDevices | undefined;
+    /** What `spec` has its limits from. */
+    granted: Resources;
   };
   /** What must be done before the container counts as running. */
   postStart: { handle: ContainerHandle; hook: Hook };
   stopContainer: StopContainer;
+  /** Changes what a running container may take. */
+  resizeContainer: {
+    handle: ContainerHandle;
+    resources: Resources;
+    limits: ResourceLimits;
+    /** It may use more memory already than it is to have. */
+    lowersMemory: boolean;
+  };
   removeContainer: { handle: ContainerHandle };
   /** Of a pod that has ended: it gives back its address and ports, its logs stay. */
   stopSandbox: { handle: SandboxHandle };
@@ -96,6 +108,8 @@ export function targetOf(step: Step): Target {
       return containerTarget(step.handle.container);
     case 'postStart':
       return hookTarget(step.handle.container);
+    case 'resizeContainer':
+      return resizeTarget(step.handle.container);
     case 'stopSandbox':
       return sandboxTarget;
     case 'removeContainer':
@@ -126,6 +140,10 @@ export function isImageTarget(target: Target): boolean {
 
 export function hookTarget(container: string): Target {
   return `hook/${container}`;
+}
+
+export function resizeTarget(container: string): Target {
+  return `resize/${container}`;
 }
 
 export function containerTarget(container: string): Target {

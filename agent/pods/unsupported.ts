@@ -45,9 +45,19 @@ function refuseSecurity(
   containers: readonly Container[],
   runtime: string | undefined,
 ): Refusal | undefined {
-  const pod = spec.securityContext ?? {};
   const sysctl = forbiddenSysctl(spec, runtime);
   if (sysctl !== undefined) return refusal('SysctlForbidden', sysctl);
+  const problem = unenforced(spec, containers, runtime);
+  return problem === undefined ? undefined : refusal('UnsupportedSecurityContext', problem);
+}
+
+/** What the containers ask for and would not get; undefined when there is nothing. Also for those that come later. */
+export function unenforced(
+  spec: PodSpec,
+  containers: readonly Container[],
+  runtime: string | undefined,
+): string | undefined {
+  const pod = spec.securityContext ?? {};
   for (const { name, securityContext: own = {} } of containers) {
     const where = `container "${name}"`;
     if ((own.procMount ?? 'Default') !== 'Default') return unsupportedSecurity('procMount', where);
@@ -67,9 +77,8 @@ function isOpen(profile: { type: string } | undefined): boolean {
   return profile === undefined || profile.type === 'Unconfined';
 }
 
-function unsupportedSecurity(field: string, where: string): Refusal {
-  const why = `securityContext.${field} of ${where} is not enforced by this node`;
-  return refusal('UnsupportedSecurityContext', why);
+function unsupportedSecurity(field: string, where: string): string {
+  return `securityContext.${field} of ${where} is not enforced by this node`;
 }
 
 function refuseFields(spec: PodSpec, runtime: string | undefined): Refusal | undefined {

@@ -9,7 +9,7 @@ export interface OutputFramesOptions {
   window: SendWindow;
   pace: FramePace;
   clock: Clock;
-  sendFrame(channel: OutputChannel, data: Uint8Array): void;
+  sendFrame: (channel: OutputChannel, data: Uint8Array) => void;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Pod, PodSpec } from '../generated/models.ts';
+import type { Pod } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
 import { forbidden, required } from './cause.ts';
 import { ageColumn, nameColumn, none } from './columns.ts';
@@ -89,9 +89,6 @@ export const podKind = defineKind<Pod>({
   prepareUpdate(next, old, context) {
     separateStatus(next, old, context);
     takeSubresource(next, old, context.subresource);
-    // By any other way they stay as they are, also for a client that does not know them.
-    if (context.subresource !== 'ephemeralcontainers' && next.spec && old.spec)
-      takeEphemeral(next.spec, old.spec);
     if (next.status && old.status?.qosClass) next.status.qosClass = old.status.qosClass;
   },
   validate(pod) {
@@ -116,14 +113,6 @@ export const podKind = defineKind<Pod>({
     },
   },
 });
-
-function takeEphemeral(
-  into: Pick<PodSpec, 'ephemeralContainers'>,
-  from: Pick<PodSpec, 'ephemeralContainers'>,
-): void {
-  if (from.ephemeralContainers) into.ephemeralContainers = from.ephemeralContainers;
-  else delete into.ephemeralContainers;
-}
 
 function validateNew({ spec, status, metadata }: Pod): StatusCause[] {
   const isNew = status?.phase === 'Pending' && metadata?.resourceVersion === undefined;

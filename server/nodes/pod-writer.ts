@@ -123,9 +123,14 @@ function mergeStatus(old: PodStatus, reported: PodStatus): PodStatus {
   return { ...kept, ...reported, ...(conditions.length > 0 ? { conditions } : {}) };
 }
 
-/** Conditions that the device does not speak of are somebody else's: PodScheduled, readiness gates. */
+/** What only a device says, and takes back by silence. */
+const passing = new Set(['PodResizePending', 'PodResizeInProgress']);
+
+/** Other conditions that the device does not speak of are somebody else's: PodScheduled, readiness gates. */
 function mergeConditions(old: readonly PodCondition[], reported: readonly PodCondition[]): PodCondition[] {
-  const others = old.filter(({ type }) => reported.every((condition) => condition.type !== type));
+  const others = old.filter(
+    ({ type }) => !passing.has(type) && reported.every((condition) => condition.type !== type),
+  );
   return [...others, ...reported];
 }
 

@@ -1,5 +1,6 @@
 import type { Node, Pod } from '../../protocol/generated/models.ts';
 import { sameValue } from '../../protocol/kinds/cause.ts';
+import { heldSpec } from '../../protocol/kinds/pod-spec/held-resources.ts';
 import { storedMeta } from '../../protocol/kinds/stored-object.ts';
 import type { CacheChange } from '../cache/informer.ts';
 import {
@@ -239,8 +240,14 @@ function isSameRequest({ pod, isTerminating }: PodRequest, object: Readonly<Pod>
   return (
     isTerminating === (object.metadata?.deletionTimestamp !== undefined) &&
     sameValue(pod.metadata?.labels, object.metadata?.labels) &&
-    (pod.metadata?.generation ?? 0) === (object.metadata?.generation ?? 0)
+    (pod.metadata?.generation ?? 0) === (object.metadata?.generation ?? 0) &&
+    !isResizing(pod) &&
+    !isResizing(object)
   );
+}
+
+function isResizing(pod: Readonly<Pod>): boolean {
+  return heldSpec(pod) !== pod.spec;
 }
 
 function isFinished({ status }: Readonly<Pod>): boolean {

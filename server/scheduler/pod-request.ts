@@ -1,5 +1,6 @@
 import type { Container, Pod } from '../../protocol/generated/models.ts';
 import { podClaimNames } from '../../protocol/kinds/pod-claims.ts';
+import { heldSpec } from '../../protocol/kinds/pod-spec/held-resources.ts';
 import { storedMeta } from '../../protocol/kinds/stored-object.ts';
 import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import { type Refusal, refusalsOf } from '../registry/refusals.ts';
@@ -99,9 +100,10 @@ export function claimsOf({ metadata, spec }: Readonly<Pod>): string[] {
 
 /**
  * Kubernetes' PodRequests: the containers' sum with restartable init containers, or the largest init container with the
- * sidecars started before it where that is more; plus overhead.
+ * sidecars started before it where that is more; plus overhead. What a node has not taken back yet counts, too.
  */
-function effectiveRequests({ spec }: Readonly<Pod>): Amounts {
+function effectiveRequests(pod: Readonly<Pod>): Amounts {
+  const spec = heldSpec(pod);
   const requests: Amounts = {};
   for (const container of spec?.containers ?? []) addTo(requests, requestsOf(container));
   const sidecars: Amounts = {};

@@ -77,6 +77,35 @@ describe('a device short of something', { timeout: 200_000 }, () => {
     assert.equal(kept.status.phase, 'Running');
   });
 
+  test('a pod that writes more than its own limits allow goes, on a disk that has room', async (t) => {
+    const cluster = await Cluster.start(t);
+    await cluster.addNodes(['roomy'], { runtime: 'auto' });
+    const write = (file: string) => `dd if=/dev/zero of=${file} bs=1M count=5 2>&1; sleep 1000`;
+    await cluster.apply(pod('writes', write('filled'), { resources: '{limits: {ephemeral-storage: 2Mi}}' }));
+    const image = missing === undefined ? busyboxImage : undefined;
+    if (image) {
+      const caches = pod('caches', write('/cache/filled'), { image }).replace(
+        /    resources: .*\n/,
+        '    volumeMounts: [{name: cache, mountPath: /cache}]\n  volumes: [{name: cache, emptyDir: {sizeLimit: 1Mi}}]\n',
+      );
+      await cluster.apply(caches);
+    }
+    const messageOf = (name: string) =>
+      until(`the eviction of ${name}`, async () => {
+        const { status } = await cluster.json<PodStatus>(['get', 'pod', name]);
+        return status.phase === 'Failed' ? `${status.reason}: ${status.message}` : undefined;
+      });
+    assert.equal(
+      await messageOf('writes'),
+      'Evicted: Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. ',
+    );
+    if (image)
+      assert.equal(
+        await messageOf('caches'),
+        'Evicted: Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ',
+      );
+  });
+
   test('a memory hog is killed by its limit and says so', async (t) => {
     const cluster = await Cluster.start(t);
     await cluster.addNodes(['tight']);

@@ -58,6 +58,26 @@ suite('jobs, with kubectl', { timeout: 200_000 }, () => {
     });
   });
 
+  test('a Job with a sidecar completes when its work is done, and the sidecar is stopped', async () => {
+    const stay = 'trap "echo stopped; exit 0" TERM; sleep 600 & wait $!';
+    const sidecar = [
+      '    initContainers:',
+      '    - name: side',
+      '      image: host',
+      '      restartPolicy: Always',
+      `      command: ["/bin/sh", "-c", ${JSON.stringify(stay)}]`,
+    ].map((line) => `  ${line}\n`);
+    await cluster.apply(job('aided', 'sleep 1; echo done') + sidecar.join(''));
+    await cluster.ok(['wait', 'job/aided', '--for=condition=Complete', '--timeout=60s']);
+    assert.equal(await field('job aided', '{.status.succeeded} {.status.failed}'), '1 ');
+    const [pod = ''] = (await cluster.ok(['get', 'pods', '-l', 'job-name=aided', '-o', 'name'])).split('\n');
+    assert.equal(await field(pod, '{.status.phase}'), 'Succeeded');
+    assert.match(await cluster.ok(['logs', pod, '-c', 'side']), /stopped/);
+    const ended = '{.status.initContainerStatuses[0].state.terminated.exitCode}';
+    assert.equal(await field(pod, ended), '0');
+    await cluster.ok(['delete', 'job', 'aided']);
+  });
+
   test('a Job whose pods fail is tried again after a pause, and given up past its limit', async () => {
     await cluster.apply(job('bad', 'exit 3', ['backoffLimit: 0']));
     await cluster.ok(['wait', 'job/bad', '--for=condition=Failed', '--timeout=60s']);

@@ -1,6 +1,14 @@
-import type { ContainerDevice, ContainerMount, ContainerSpec, SandboxSpec } from '../driver.ts';
+import type {
+  ContainerDevice,
+  ContainerMount,
+  ContainerSpec,
+  ExecOptions,
+  ResourceLimits,
+  SandboxSpec,
+} from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import type { Engine } from './engine.ts';
+import { markName } from './marked-processes.ts';
 import { securityArguments } from './security-arguments.ts';
 
 /** What the driver asks an engine to do, as words of its command line. Pure, so that tests can read them. */
@@ -186,8 +194,15 @@ function logArguments({ command }: Engine): string[] {
   return ['--log-driver', 'json-file', ...options];
 }
 
-function limitArguments(engine: Engine, { resources }: ContainerSpec): string[] {
-  const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes, pidsMax, oomScoreAdjust } = resources;
+/** Undefined where the engine enforces nothing of it. */
+export function updateArguments(engine: Engine, name: string, limits: ResourceLimits): string[] | undefined {
+  const options = amountArguments(engine, limits);
+  return options.length === 0 ? undefined : ['update', ...options, name];
+}
+
+/** What can change while the container runs. */
+function amountArguments(engine: Engine, limits: ResourceLimits): string[] {
+  const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes } = limits;
   const shares = Math.min(262144, Math.max(2, Math.round(((cpuRequestMillis ?? 0) * 1024) / 1000)));
   return [
     ...(engine.limitsCpu && cpuLimitMillis !== undefined ? ['--cpus', String(cpuLimitMillis / 1000)] : []),
@@ -195,6 +210,13 @@ function limitArguments(engine: Engine, { resources }: ContainerSpec): string[] 
     ...(engine.limitsMemory && memoryLimitBytes !== undefined
       ? ['--memory', String(memoryLimitBytes), '--memory-swap', String(memoryLimitBytes)]
       : []),
+  ];
+}
+
+function limitArguments(engine: Engine, { resources }: ContainerSpec): string[] {
+  const { pidsMax, oomScoreAdjust } = resources;
+  return [
+    ...amountArguments(engine, resources),
     ...(engine.limitsPids && pidsMax !== undefined ? ['--pids-limit', String(pidsMax)] : []),
     ...oomArguments(engine, oomScoreAdjust),
   ];
@@ -233,10 +255,12 @@ export function removeArguments({ command }: Engine, names: readonly string[]): 
 export function execArguments(
   engine: Engine,
   name: string,
-  { command, stdin, tty }: { command: readonly string[]; stdin: boolean; tty: boolean },
+  { command, stdin, tty, mark }: ExecOptions & { mark: string },
 ): string[] {
   return [
     'exec',
+    '--env',
+    `${markName}=${mark}`,
     ...(stdin ? ['--interactive'] : []),
     ...(tty ? ['--tty', '--detach-keys', detachKeys(engine)] : []),
     name,

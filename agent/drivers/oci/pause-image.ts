@@ -2,7 +2,7 @@ import { imageArchive } from './image-archive.ts';
 import { type PauseArchitecture, pauseProgram } from './pause-program.ts';
 
 /** Its tag changes with its content: an old one of ours must not be taken for the new. */
-export const pauseImage = 'localhost/flotilla-pause:1';
+export const pauseImage = 'localhost/flotilla-pause:2';
 
 export function pauseImageArchive(architecture: PauseArchitecture): Uint8Array {
   return imageArchive({

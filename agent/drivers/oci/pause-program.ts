@@ -1,7 +1,8 @@
 /**
  * The program of the pause container, as bytes: it blocks SIGTERM and SIGINT, waits for one of them and exits with
- * 0. Blocked signals reach even a process 1, whose unhandled ones the kernel drops. Three system calls and no
- * library, so that it runs on anything and needs no registry, compiler or build step.
+ * 0. Blocked signals reach even a process 1, whose unhandled ones the kernel drops. It ignores SIGCHLD, by which the
+ * kernel buries the orphans that come to it where containers share its processes. Four system calls and no library, so
+ * that it runs on anything and needs no registry, compiler or build step.
  */
 export type PauseArchitecture = 'amd64' | 'arm64' | 'arm';
 
@@ -31,12 +32,23 @@ const sigint = 2;
 const sigterm = 15;
 const signalSet = (1 << (sigint - 1)) | (1 << (sigterm - 1));
 const signalSetBytes = 8;
+const sigchld = 17;
+/** The kernel's struct sigaction begins with the handler; flags, restorer and mask are 0. */
+const sigIgn = 1;
 const loadAddress = 0x400000;
 
-/** rt_sigprocmask 14, rt_sigtimedwait 128, exit 60; arguments in rdi, rsi, rdx, r10. */
+/** rt_sigaction 13, rt_sigprocmask 14, rt_sigtimedwait 128, exit 60; arguments in rdi, rsi, rdx, r10. */
 function amd64Code(): Uint8Array {
-  const set = littleEndian(loadAddress + header64Bytes + 57, 4).toString('hex');
+  const at = (offset: number) => littleEndian(loadAddress + header64Bytes + offset, 4).toString('hex');
+  const set = at(82);
+  const action = at(82 + signalSetBytes);
   const instructions = [
+    'b80d000000', //      mov eax, 13
+    'bf11000000', //      mov edi, 17      SIGCHLD
+    `be${action}`, //     mov esi, action
+    '31d2', //            xor edx, edx
+    '41ba08000000', //    mov r10d, 8
+    '0f05', //            syscall
     'b80e000000', //      mov eax, 14
     '31ff', //            xor edi, edi     SIG_BLOCK
     `be${set}`, //        mov esi, set
@@ -55,16 +67,26 @@ function amd64Code(): Uint8Array {
     '31ff', //            xor edi, edi
     '0f05', //            syscall
   ];
-  return Buffer.concat([Buffer.from(instructions.join(''), 'hex'), littleEndian(signalSet, signalSetBytes)]);
+  return Buffer.concat([
+    Buffer.from(instructions.join(''), 'hex'),
+    littleEndian(signalSet, signalSetBytes),
+    littleEndian(sigIgn, 32),
+  ]);
 }
 
-/** rt_sigprocmask 135, rt_sigtimedwait 137, exit 93 in x8; arguments in x0 to x3. */
+/** rt_sigaction 134, rt_sigprocmask 135, rt_sigtimedwait 137, exit 93 in x8; arguments in x0 to x3. */
 function arm64Code(): Uint8Array {
   const move = (register: number, value: number) => (0xd2800000 | (value << 5) | register) >>> 0;
   const addressOf = (register: number, distance: number) =>
     (0x10000000 | ((distance >> 2) << 5) | register) >>> 0;
   const call = 0xd4000001;
   const words = [
+    move(8, 134),
+    move(0, sigchld),
+    addressOf(1, 4 * 22),
+    move(2, 0),
+    move(3, signalSetBytes),
+    call,
     move(8, 135),
     move(0, 0),
     addressOf(1, 4 * 14),
@@ -83,12 +105,14 @@ function arm64Code(): Uint8Array {
     call,
     signalSet,
     0,
+    sigIgn,
+    ...zeros(7),
   ];
   return Uint8Array.from(words.flatMap((word) => [...littleEndian(word, 4)]));
 }
 
 /**
- * rt_sigprocmask 175, rt_sigtimedwait 177, exit 1 in r7; arguments in r0 to r3. Plain ARM instructions: every ARMv6
+ * rt_sigaction 174, rt_sigprocmask 175, rt_sigtimedwait 177, exit 1 in r7; arguments in r0 to r3. Plain ARM instructions: every ARMv6
  * and later.
  */
 function armCode(): Uint8Array {
@@ -97,6 +121,12 @@ function armCode(): Uint8Array {
     (0xe28f0000 | (register << 12) | (distance - 8)) >>> 0;
   const call = 0xef000000;
   const words = [
+    move(7, 174),
+    move(0, sigchld),
+    addressOf(1, 4 * 23),
+    move(2, 0),
+    move(3, signalSetBytes),
+    call,
     move(7, 175),
     move(0, 0),
     addressOf(1, 4 * 15),
@@ -116,6 +146,8 @@ function armCode(): Uint8Array {
     call,
     signalSet,
     0,
+    sigIgn,
+    ...zeros(4),
   ];
   return Uint8Array.from(words.flatMap((word) => [...littleEndian(word, 4)]));
 }
@@ -160,6 +192,10 @@ function elf32(code: Uint8Array): Uint8Array {
     ]),
     ...code,
   ]);
+}
+
+function zeros(length: number): number[] {
+  return Array.from({ length }, () => 0);
 }
 
 function identification(wordSize: 1 | 2): number[] {

@@ -20,6 +20,8 @@ export interface CgroupTree {
   readonly limitsMemory: boolean;
   /** Makes the group; limits that this host cannot enforce are left out. */
   create(path: string, limits: ResourceLimits): Cgroup;
+  /** Gives a group that exists other limits. Throws the kernel's error when it refuses one that it could enforce. */
+  update(path: string, limits: ResourceLimits): void;
   /** A group that may or may not exist. */
   open(path: string): Cgroup;
   /** Removes a pod's empty group, and those above it when nothing else is in them. */
@@ -116,6 +118,10 @@ function describeTree(hierarchies: Hierarchies): CgroupTree {
         for (const level of ['..', '.', join(path, '..')]) passControllersOn(join(unified.folder, level));
       for (const [file, value] of limitFiles(hierarchies, limits)) tryWrite(file(path), value);
       return openGroup(hierarchies, folders, path);
+    },
+    update(path, limits) {
+      for (const [file, value] of limitFiles(hierarchies, limits))
+        if (existsSync(file(path))) writeFileSync(file(path), value);
     },
     open: (path) => openGroup(hierarchies, folders, path),
     removePod(podUid) {

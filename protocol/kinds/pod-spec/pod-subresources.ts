@@ -3,15 +3,19 @@ import type { StatusCause } from '../../status.ts';
 import { forbidden, invalid, notFound, sameValue } from '../cause.ts';
 import { qosClassOf } from './resources.ts';
 
-/** Of a write through `pods/ephemeralcontainers` or `pods/resize` only the part counts that the door is for. */
+/**
+ * Of a write through `pods/ephemeralcontainers` or `pods/resize` only the part counts that the door is for. By any other
+ * door ephemeral containers stay as they are, also for a client that does not know them.
+ */
 export function takeSubresource(next: Pod, old: Pod, subresource: string): void {
-  if (!old.spec || (subresource !== 'ephemeralcontainers' && subresource !== 'resize')) return;
-  next.metadata = { ...old.metadata };
-  const { ephemeralContainers } = next.spec ?? {};
-  next.spec =
-    subresource === 'resize'
-      ? withResources(old.spec, next.spec)
-      : { ...old.spec, ...(ephemeralContainers ? { ephemeralContainers } : {}) };
+  if (!old.spec || !next.spec) return;
+  const { ephemeralContainers } = subresource === 'ephemeralcontainers' ? next.spec : old.spec;
+  if (subresource === 'ephemeralcontainers' || subresource === 'resize') {
+    next.metadata = { ...old.metadata };
+    next.spec = subresource === 'resize' ? withResources(old.spec, next.spec) : { ...old.spec };
+  }
+  if (ephemeralContainers) next.spec.ephemeralContainers = ephemeralContainers;
+  else delete next.spec.ephemeralContainers;
 }
 
 function withResources(old: PodSpec, next: PodSpec | undefined): PodSpec {

@@ -5,6 +5,7 @@ import type {
   PodAffinityTerm,
   ScopedResourceSelectorRequirement,
 } from '../../../protocol/generated/models.ts';
+import { heldSpec } from '../../../protocol/kinds/pod-spec/held-resources.ts';
 import { podLimits, podRequests, qosClassOf } from '../../../protocol/kinds/pod-spec/resources.ts';
 import { parseQuantity, type Quantity } from '../../../protocol/quantity.ts';
 import { one } from './amounts.ts';
@@ -29,8 +30,9 @@ export const podEvaluator: Evaluator = {
     (name.startsWith('requests.') && name.includes('/')),
   usage(object) {
     const pod = object as Pod;
-    if (!pod.spec || isOver(pod)) return new Map();
-    return new Map([['pods', one], ...usedBy(podRequests(pod.spec), podLimits(pod.spec))]);
+    const spec = heldSpec(pod);
+    if (!spec || isOver(pod)) return new Map();
+    return new Map([['pods', one], ...usedBy(podRequests(spec), podLimits(spec))]);
   },
   isInScope: (object, scope) => isInScope(object as Pod, scope),
   missing: (object, names) => missingOf(object as Pod, names),

@@ -15,10 +15,11 @@ import { isStatus } from '../../../protocol/status.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { defineController } from '../define-controller.ts';
 import { ignoreGone } from '../expected-failures.ts';
+import { isSilent } from '../node-silence.ts';
 import { WriteFence } from '../write-fence.ts';
 import { planSlices } from './plan-slices.ts';
 import { SelectedPods } from './selected-pods.ts';
-import { groupsOf, sliceManager, sliceMetaOf } from './service-slices.ts';
+import { groupsOf, type NodeKnowledge, sliceManager, sliceMetaOf } from './service-slices.ts';
 import { endpointsManager, endpointsOf } from './service-subsets.ts';
 import { bySliceOwner, followSlices } from './slice-owners.ts';
 import { ignoreEnding, writeSlices } from './write-slices.ts';
@@ -46,7 +47,17 @@ export const endpointsController = defineController({
       const isOwn = object.metadata?.labels?.[endpointsManager.label] === endpointsManager.name;
       if (isOwn || selected.services.get(namespace, name)) enqueue(objectKey(object));
     });
-    const zoneOf = (node: string) => nodes.get(undefined, node)?.metadata?.labels?.[zoneLabel];
+    follow(nodes, (change) => {
+      if (change.type === 'updated' && isSilent(change.old) !== isSilent(change.object))
+        selected.nodeChanged(storedMeta(change.object).name);
+    });
+    const knowledge: NodeKnowledge = {
+      zoneOf: (node) => nodes.get(undefined, node)?.metadata?.labels?.[zoneLabel],
+      isSilent(name) {
+        const node = nodes.get(undefined, name);
+        return node !== undefined && isSilent(node);
+      },
+    };
 
     return async (key) => {
       const { namespace = '', name } = splitKey(key);
@@ -63,10 +74,10 @@ export const endpointsController = defineController({
       if (pods.length > podsOfLargeService && waitMs > 0) return { requeueAfterMs: waitMs };
       const meta = sliceMetaOf(service);
       const own = slices.byIndex(bySliceOwner, `${sliceManager} ${key}`);
-      const plan = planSlices(groupsOf(service, pods, zoneOf), own, meta);
+      const plan = planSlices(groupsOf(service, pods, knowledge), own, meta);
       const reference = controllerReference(serviceKind, service);
       await writeSlices(registry, fence, plan, { key, namespace, name, meta, reference });
-      await writeEndpoints(registry, endpoints.get(namespace, name), endpointsOf(service, pods));
+      await writeEndpoints(registry, endpoints.get(namespace, name), endpointsOf(service, pods, knowledge));
       writtenAt.set(key, clock.monotonic());
     };
   },

@@ -7,8 +7,8 @@ import { isPodFinished, isPodReady } from '../pod-state.ts';
 export interface PodEndpoint {
   address: string;
   ready: boolean;
-  /** Would take traffic, if it were not going away. */
-  serving: boolean;
+  /** Would take traffic, if it were not going away; undefined where nobody knows. */
+  serving: boolean | undefined;
   terminating: boolean;
   nodeName: string | undefined;
   hostname: string | undefined;
@@ -25,21 +25,24 @@ export interface ResolvedPort {
 
 export type Family = 'IPv4' | 'IPv6';
 
-/** Undefined for a pod that has no address of the family or has finished. */
+/**
+ * Undefined for a pod that has no address of the family or has finished. One on a silent device is not ready for others,
+ * whatever it said last (docs/decisions/0251).
+ */
 export function endpointOf(
   pod: Readonly<Pod>,
   service: Readonly<Service>,
-  family: Family,
+  { family, silent }: { family: Family; silent: boolean },
 ): PodEndpoint | undefined {
   const address = addressesOf(pod).find((ip) => parseIp(ip)?.family === (family === 'IPv4' ? 4 : 6));
   if (address === undefined || isPodFinished(pod)) return undefined;
   const { namespace = '', name = '', uid = '', deletionTimestamp } = pod.metadata ?? {};
-  const serving = isPodReady(pod);
+  const serving = isPodReady(pod) && !silent;
   const terminating = deletionTimestamp !== undefined;
   return {
     address,
     ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating),
-    serving,
+    serving: silent && isPodReady(pod) ? undefined : serving,
     terminating,
     nodeName: pod.spec?.nodeName,
     hostname: hostnameIn(pod, service),

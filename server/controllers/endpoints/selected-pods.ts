@@ -5,7 +5,7 @@ import { serviceKind } from '../../../protocol/kinds/service.ts';
 import { objectKey, splitKey } from '../../../protocol/kinds/stored-object.ts';
 import type { CacheChange, Informer } from '../../cache/informer.ts';
 import type { ControllerContext } from '../define-controller.ts';
-import { addOnce, byNamespace } from '../indexes.ts';
+import { addOnce, byNamespace, byNodeName } from '../indexes.ts';
 import { isSameEndpoint } from './pod-endpoint.ts';
 
 const byFirstPair = 'selector-pair';
@@ -33,6 +33,7 @@ export class SelectedPods {
       return pair === undefined ? [] : [`${metadata?.namespace ?? ''}/${pair}`];
     });
     addOnce(this.#pods, byNamespace);
+    addOnce(this.#pods, byNodeName);
     follow(this.services, (change) => this.#onService(change));
     follow(this.#pods, (change) => this.#onPod(change));
   }
@@ -42,6 +43,12 @@ export class SelectedPods {
       const { namespace, name } = splitKey(podKey);
       return this.#pods.get(namespace, name) ?? [];
     });
+  }
+
+  /** What is known of a node changed in what endpoints say. */
+  nodeChanged(node: string): void {
+    for (const pod of this.#pods.byIndex(byNodeName.name, node))
+      for (const service of this.#servicesOf(pod)) this.#changed(objectKey(service));
   }
 
   #onService(change: CacheChange<Service>): void {

@@ -8,20 +8,28 @@ export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 export const headlessLabel = 'service.kubernetes.io/headless';
 export const sliceManager = 'endpointslice-controller.k8s.io';
 
-/** The endpoints of a service as its pods make them (source: k8s.io/endpointslice). `zoneOf` knows the nodes. */
+/** What is known of the nodes that pods are on. */
+export interface NodeKnowledge {
+  zoneOf: (node: string) => string | undefined;
+  isSilent: (node: string) => boolean;
+}
+
+/** The endpoints of a service as its pods make them (source: k8s.io/endpointslice). */
 export function groupsOf(
   service: Readonly<Service>,
   pods: readonly Readonly<Pod>[],
-  zoneOf: (node: string) => string | undefined,
+  nodes: NodeKnowledge,
 ): EndpointGroup[] {
   return familiesOf(service).flatMap((family) => {
-    const found = pods.flatMap((pod) => endpointOf(pod, service, family) ?? []);
+    const found = pods.flatMap(
+      (pod) => endpointOf(pod, service, { family, silent: isOnSilent(pod, nodes) }) ?? [],
+    );
     if (found.length === 0) return [{ addressType: family, ports: [], endpoints: [] }];
     const byPorts = Map.groupBy(found, ({ ports }) => JSON.stringify(ports));
     return [...byPorts.values()].map((members) => ({
       addressType: family,
       ports: members[0]?.ports ?? [],
-      endpoints: members.map((member) => describe(member, zoneOf)),
+      endpoints: members.map((member) => describe(member, nodes.zoneOf)),
     }));
   });
 }
@@ -46,12 +54,16 @@ export function sliceMetaOf(service: Readonly<Service>): SliceMeta {
   };
 }
 
+export function isOnSilent({ spec }: Readonly<Pod>, { isSilent }: Pick<NodeKnowledge, 'isSilent'>): boolean {
+  return spec?.nodeName !== undefined && isSilent(spec.nodeName);
+}
+
 function describe(endpoint: PodEndpoint, zoneOf: (node: string) => string | undefined): Endpoint {
   const { address, ready, serving, terminating, nodeName, hostname, pod } = endpoint;
   const zone = nodeName === undefined ? undefined : zoneOf(nodeName);
   return {
     addresses: [address],
-    conditions: { ready, serving, terminating },
+    conditions: { ready, ...(serving === undefined ? {} : { serving }), terminating },
     ...(hostname === undefined ? {} : { hostname }),
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(zone === undefined ? {} : { zone }),

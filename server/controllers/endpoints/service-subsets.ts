@@ -7,7 +7,7 @@ import type {
 } from '../../../protocol/generated/models.ts';
 import { isHeadless } from '../../../protocol/kinds/service-fields.ts';
 import { endpointOf, type PodEndpoint } from './pod-endpoint.ts';
-import { familiesOf, headlessLabel } from './service-slices.ts';
+import { familiesOf, headlessLabel, isOnSilent, type NodeKnowledge } from './service-slices.ts';
 
 export const endpointsManager = {
   label: 'endpoints.kubernetes.io/managed-by',
@@ -21,10 +21,11 @@ const addressesMax = 1000;
 export function endpointsOf(
   service: Readonly<Service>,
   pods: readonly Readonly<Pod>[],
+  nodes: Pick<NodeKnowledge, 'isSilent'>,
 ): Pick<Endpoints, 'subsets' | 'metadata'> {
   const [family = 'IPv4'] = familiesOf(service);
   const found = pods
-    .flatMap((pod) => endpointOf(pod, service, family) ?? [])
+    .flatMap((pod) => endpointOf(pod, service, { family, silent: isOnSilent(pod, nodes) }) ?? [])
     .filter(({ terminating }) => !terminating || service.spec?.publishNotReadyAddresses === true)
     .sort((a, b) => (a.address < b.address ? -1 : 1));
   const ready = found.filter((endpoint) => endpoint.ready).slice(0, addressesMax);

@@ -159,6 +159,45 @@ describe('endpoints of a service', () => {
     assert.equal(slice?.metadata?.labels?.['service.kubernetes.io/headless'], '');
   });
 
+  it('on a silent device are not ready for others until it is back; the pods stay as they were last told', async () => {
+    await using plane = await ControlPlane.start(['a', 'b']);
+    await service(plane, 'web', { selector: { app: 'web' } });
+    for (const [index, nodeName] of ['a', 'b'].entries()) {
+      const ports = [{ name: 'http', containerPort: 80 }];
+      await plane.registry.create(podKind, {
+        metadata: { ...at(`on-${nodeName}`), labels: { app: 'web' } },
+        spec: { nodeName, containers: [{ name: 'c', image: 'i', ports }] },
+      });
+      await setStatus(plane, `on-${nodeName}`, { ip: `10.0.0.${index + 1}`, ready: true });
+    }
+    const conditions = async () =>
+      (await slicesOf(plane, 'web'))
+        .flatMap(({ endpoints = [] }) => endpoints)
+        .map(({ nodeName, conditions: said }) => [nodeName, said?.ready, said?.serving])
+        .sort(([one = ''], [other = '']) => (String(one) < String(other) ? -1 : 1));
+    await quiet(plane);
+    await plane.setReady('a', 'Unknown');
+    await quiet(plane);
+    assert.deepEqual(await conditions(), [
+      ['a', false, undefined],
+      ['b', true, true],
+    ]);
+    const [subset] = (await plane.registry.get(endpointsKind, at('web'))).subsets ?? [];
+    assert.deepEqual(
+      [subset?.addresses, subset?.notReadyAddresses].map((addresses) => addresses?.[0]?.nodeName),
+      ['b', 'a'],
+    );
+    const pods = (await plane.registry.list(podKind, { namespace: 'default' })).items;
+    for (const { status } of pods)
+      assert.equal(status?.conditions?.find(({ type }) => type === 'Ready')?.status, 'True');
+    await plane.setReady('a', 'True');
+    await quiet(plane);
+    assert.deepEqual(await conditions(), [
+      ['a', true, true],
+      ['b', true, true],
+    ]);
+  });
+
   it('are written only when they change', async () => {
     await using plane = await ControlPlane.start(['a']);
     await service(plane, 'web', { selector: { app: 'web' } });

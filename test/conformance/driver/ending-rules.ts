@@ -78,6 +78,19 @@ export function endingRules(use: () => DriverBench, traits: BenchTraits): void {
     },
   );
 
+  testWhen(isolates)('orphans in the processes of a pod are buried when they end', async () => {
+    const bench = use();
+    const driver = bench.open();
+    const sandbox = await driver.createSandbox(sandboxSpec());
+    const script = 'sh -c "sleep 0.1 & sleep 0.2 &"; sleep 1; cat /proc/[0-9]*/stat';
+    const handle = await driver.create(containerSpec(bench, sandbox, { script, pids: 'pod' }), sandbox);
+    await driver.start(handle);
+    await exited(driver, handle);
+    const left = await logText(driver, handle);
+    assert.match(left, /^1 \(pause\) S/m, 'the processes of the pod are seen');
+    assert.doesNotMatch(left, /\) Z/, 'and none is a zombie');
+  });
+
   testWhen(isolates)(
     'a sandbox has the kernel parameters that it is given, in its own namespaces',
     async () => {

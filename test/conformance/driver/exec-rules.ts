@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import type { ContainerHandle, ExecProcess, RuntimeDriver } from '../../../agent/drivers/driver.ts';
-import { type BenchTraits, type DriverBench, sandboxSpec, startOne, testWhen } from './bench.ts';
+import {
+  type BenchTraits,
+  countProcesses,
+  type DriverBench,
+  eventually,
+  sandboxSpec,
+  startOne,
+  testWhen,
+  uniqueSeconds,
+} from './bench.ts';
 import { scripts } from './scripts.ts';
 
 async function exec(
@@ -47,6 +56,19 @@ export function execRules(use: () => DriverBench, traits: BenchTraits): void {
       assert.ok(stdout === sent.toString(), `${stdout.length} of ${sent.length} bytes came back`);
     },
   );
+
+  testWhen(traits.real)('a command that is killed is dead in the container, too', async () => {
+    const bench = use();
+    const driver = bench.open();
+    const { handle } = await startOne(bench, driver, { script: scripts.runs });
+    const word = uniqueSeconds();
+    for (const tty of [false, true]) {
+      const process = await exec(driver, handle, { script: `exec sleep ${word}`, tty });
+      await eventually('it runs', async () => ((await countProcesses(word)) === 1 ? true : undefined));
+      process.kill();
+      await eventually('it is dead', async () => ((await countProcesses(word)) === 0 ? true : undefined));
+    }
+  });
 
   testWhen(traits.real)('exec without input finds its standard input at the end', async () => {
     const bench = use();

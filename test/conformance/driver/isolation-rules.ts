@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { readlink } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { hostAddresses } from '../../../agent/drivers/host-addresses.ts';
+import { parseCgroupMounts } from '../../../agent/drivers/process/cgroups.ts';
 import {
   type BenchTraits,
   containerSpec,
   type DriverBench,
   exited,
   logText,
+  runningPid,
   sandboxSpec,
   startOne,
   testWhen,
@@ -100,6 +102,20 @@ export function isolationRules(use: () => DriverBench, traits: BenchTraits): voi
     assert.deepEqual(await driver.inspectSandbox(sandbox), { state: 'missing' });
   });
 
+  testWhen(traits.limitsMemory)('limits change while the container runs on', async () => {
+    const bench = use();
+    const driver = bench.open();
+    const limits = { cpuLimitMillis: 500, cpuRequestMillis: 100, memoryLimitBytes: 32 * 2 ** 20 };
+    const { handle } = await startOne(bench, driver, { script: 'sleep 100', resources: limits });
+    const pid = await runningPid(driver, handle);
+    assert.equal(await memoryLimit(pid), limits.memoryLimitBytes);
+    const wider = { cpuLimitMillis: 700, cpuRequestMillis: 300, memoryLimitBytes: 64 * 2 ** 20 };
+    for (let time = 0; time < 2; time++) await driver.update?.(handle, wider);
+    assert.equal(await memoryLimit(pid), wider.memoryLimitBytes);
+    assert.equal(await runningPid(driver, handle), pid);
+    await driver.stop(handle, { graceMs: 0 });
+  });
+
   testWhen(traits.limitsMemory)(
     'a container that takes more memory than its limit is killed, and that is told',
     async () => {
@@ -114,4 +130,18 @@ export function isolationRules(use: () => DriverBench, traits: BenchTraits): voi
       assert.equal(state.exitCode, 137);
     },
   );
+}
+
+/** Of the control group that the process is in, of either version. */
+async function memoryLimit(pid: number): Promise<number> {
+  const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8');
+  const { controllers, unified = '' } = parseCgroupMounts(await readFile('/proc/self/mounts', 'utf8'));
+  const root = controllers.get('memory');
+  const [pattern, folder, file] =
+    root === undefined
+      ? ([/^0::(.*)$/m, unified, 'memory.max'] as const)
+      : ([/:memory:(.*)$/m, root, 'memory.limit_in_bytes'] as const);
+  const path = pattern.exec(groups)?.[1] ?? '';
+  // Whole pages are all the kernel knows.
+  return Math.round(Number(await readFile(`${folder}${path}/${file}`, 'utf8')) / 4096) * 4096;
 }

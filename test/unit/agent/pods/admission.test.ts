@@ -73,17 +73,15 @@ suite('admission', () => {
     ]);
   });
 
-  test('a pod takes its containers together or its largest init container', () => {
+  test('a pod takes its containers and sidecars together, or what its largest init container needs', () => {
     const spec = {
       containers: [asks({ cpu: '100m' }), asks({ cpu: '200m' })],
       initContainers: [asks({ cpu: '250m' }), asks({ cpu: '700m' })],
       overhead: { cpu: '10m' },
     };
     assert.equal(reservedBy(pod(spec)).cpuMillis, 710);
-    assert.equal(
-      reservedBy(pod({ containers: [container('a', { resources: { limits: { cpu: '1' } } })] })).cpuMillis,
-      1000,
-    );
+    const sidecar = { ...asks({ cpu: '500m' }), restartPolicy: 'Always' };
+    assert.equal(reservedBy(pod({ ...spec, initContainers: [sidecar] })).cpuMillis, 810);
   });
 
   test('resources that the node does not have are refused', () => {

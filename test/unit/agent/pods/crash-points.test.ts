@@ -15,6 +15,7 @@ const lively: Partial<NonNullable<Pod['spec']>> = {
   initContainers: [container('init'), container('side', { restartPolicy: 'Always', startupProbe: check })],
   containers: [
     container('app', {
+      resources: { requests: { cpu: '100m' } },
       lifecycle: { postStart: check, preStop: check },
       livenessProbe: check,
       readinessProbe: check,
@@ -22,7 +23,13 @@ const lively: Partial<NonNullable<Pod['spec']>> = {
     container('other'),
   ],
 };
-const wanted = () => pod(lively, { uid: 'p1', name: 'p1' });
+const wanted = () => pod(structuredClone(lively), { uid: 'p1', name: 'p1' });
+const resized = (): Pod => {
+  const asking = wanted();
+  const resources = { requests: { cpu: '250m' } };
+  for (const each of asking.spec?.containers ?? []) if (each.name === 'app') each.resources = resources;
+  return asking;
+};
 const deletion = { deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 5 };
 
 /** Lives through the whole story, with the agent killed at the `killAt`th call. Returns how many calls there were. */
@@ -82,6 +89,14 @@ async function live(
     engine.running.map((id) => engine.pid(id)),
     pids,
     'nothing restarts for nothing',
+  );
+  await go(() => device.want(resized()));
+  const app = newest('app');
+  assert.equal(engine.spec(app ?? '')?.resources.cpuRequestMillis, 250, 'resized');
+  assert.deepEqual(
+    engine.running.map((id) => engine.pid(id)),
+    pids,
+    'nothing restarts for a resize',
   );
   await go(() => device.want({ ...wanted(), metadata: { ...wanted().metadata, ...deletion } }));
   for (let rest = 0; rest < 2; rest++) await go(() => device.advance(120_000));

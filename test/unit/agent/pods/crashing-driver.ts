@@ -3,6 +3,7 @@ import type {
   ContainerSpec,
   ExecProcess,
   PullOptions,
+  ResourceLimits,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -80,6 +81,10 @@ export class CrashingDriver implements RuntimeDriver {
 
   stop(handle: ContainerHandle, options: { graceMs: number }) {
     return this.#call(() => this.#engine.stop(handle, options));
+  }
+
+  update(handle: ContainerHandle, limits: ResourceLimits) {
+    return this.#call(() => this.#engine.update(handle, limits));
   }
 
   remove(handle: ContainerHandle) {

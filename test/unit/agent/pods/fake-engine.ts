@@ -4,6 +4,7 @@ import type {
   ContainerState,
   PulledImage,
   PullOptions,
+  ResourceLimits,
   RuntimeDriver,
   SandboxHandle,
   SandboxSpec,
@@ -130,6 +131,12 @@ export class FakeEngine implements RuntimeDriver {
       };
     }
     this.afterStart?.();
+  }
+
+  async update({ id }: ContainerHandle, limits: ResourceLimits): Promise<void> {
+    this.#called(`update ${id}`);
+    const found = this.#containers.get(id);
+    if (found) found.spec = { ...found.spec, resources: limits };
   }
 
   async stop({ id }: ContainerHandle, { graceMs }: { graceMs: number }): Promise<void> {

@@ -11,6 +11,7 @@ import {
 } from '../../../../agent/pods/pod-state.ts';
 import { podStatus } from '../../../../agent/pods/pod-status.ts';
 import { newRecord } from '../../../../agent/pods/recovery.ts';
+import { grant } from '../../../../agent/pods/resize.ts';
 import type { Step } from '../../../../agent/pods/steps.ts';
 import { targetOf } from '../../../../agent/pods/steps.ts';
 import type { Container, Pod, PodSpec, PodStatus } from '../../../../protocol/generated/models.ts';
@@ -90,6 +91,8 @@ export class PodLife {
       const containers = { ...this.state.record.containers, [name]: { ...old, replace: true } };
       this.state = { ...this.state, record: { ...this.state.record, containers } };
     }
+    if (planned.allocation && this.wanted)
+      this.state = { ...this.state, record: grant(this.state.record, this.wanted, planned.allocation) };
     for (const step of planned.steps) this.on({ type: 'begun', target: targetOf(step), step });
     return planned.steps;
   }
@@ -169,12 +172,15 @@ export function success(step: Step, now: Now): PodEvent {
     case 'runContainer': {
       const { container: name, attempt, image } = step.spec;
       const started = step.created ?? handle(name, attempt);
-      return { type: 'containerStarted', handle: started, image, state: running(now) };
+      const { granted } = step;
+      return { type: 'containerStarted', handle: started, image, granted, state: running(now) };
     }
     case 'stopContainer':
       return { type: 'containerStopped', handle: step.handle, state: exited(143, now) };
     case 'removeContainer':
       return { type: 'containerRemoved', handle: step.handle };
+    case 'resizeContainer':
+      return { type: 'containerResized', handle: step.handle, resources: step.resources };
     case 'postStart':
       return { type: 'hookEnded', step };
     case 'stopSandbox':
@@ -200,6 +206,8 @@ export function words(step: Step): string {
       return `stop ${step.handle.id} ${step.graceMs}`;
     case 'removeContainer':
       return `remove ${step.handle.id}`;
+    case 'resizeContainer':
+      return `resize ${step.handle.id} ${JSON.stringify(step.resources)}`;
     case 'postStart':
       return `hook ${step.handle.id}`;
     case 'stopSandbox':

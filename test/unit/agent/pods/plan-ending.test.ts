@@ -97,6 +97,17 @@ suite('termination messages', () => {
 });
 
 suite('ephemeral containers', () => {
+  test('one that asks for what the node does not enforce is not run, and says so', () => {
+    const life = new PodLife(pod()).settle();
+    life.state = { ...life.state, record: { ...life.state.record, runtime: 'process' } };
+    const securityContext = { seccompProfile: { type: 'RuntimeDefault' } };
+    life.wanted = pod({ ephemeralContainers: [container('debug', { securityContext })] });
+    life.settle();
+    assert.equal(life.state.record.containers['debug'], undefined);
+    const [status] = life.status().ephemeralContainerStatuses ?? [];
+    assert.match(status?.state?.waiting?.message ?? '', /seccompProfile .* is not enforced by this node/);
+  });
+
   const looking: EphemeralContainer = { name: 'look', image: 'busybox:1', targetContainerName: 'app' };
 
   test('start beside what runs, see the target’s processes, and never start again', () => {

@@ -219,9 +219,11 @@ suite('the rest of the command line', () => {
   });
 
   test('keys that would leave a shell behind are switched off', () => {
-    const asked = { command: ['sh', '-c', 'x'], stdin: true, tty: true };
+    const asked = { command: ['sh', '-c', 'x'], stdin: true, tty: true, mark: 'm' };
     assert.deepEqual(execArguments(podman, 'n', asked), [
       'exec',
+      '--env',
+      'FLOTILLA_EXEC=m',
       '--interactive',
       '--tty',
       '--detach-keys',
@@ -233,6 +235,8 @@ suite('the rest of the command line', () => {
     ]);
     assert.deepEqual(execArguments(podman, 'n', { ...asked, stdin: false, tty: false }), [
       'exec',
+      '--env',
+      'FLOTILLA_EXEC=m',
       'n',
       'sh',
       '-c',

@@ -28,7 +28,7 @@ async function runner(architecture: PauseArchitecture): Promise<string | undefin
 
 suite('the pause program', () => {
   for (const architecture of ['amd64', 'arm64', 'arm'] as const)
-    test(`${architecture}: waits without end, also when it is interrupted, and ends at once with 0 on SIGTERM`, async (t) => {
+    test(`${architecture}: waits without end, also when it is interrupted, lets the kernel bury its children, and ends at once with 0 on SIGTERM`, async (t) => {
       const through = await runner(architecture);
       if (through === undefined) return t.skip(`${emulators[architecture]} is not installed`);
       const folder = await mkdtemp(join(tmpdir(), 'flotilla-pause-'));
@@ -38,7 +38,9 @@ suite('the pause program', () => {
       await chmod(program, 0o755);
       const child = await (through === '' ? stream(program, []) : stream(through, [program]));
       t.after(() => child.kill('SIGKILL'));
-      await untilAsleep(child.pid);
+      const status = await untilAsleep(child.pid);
+      const ignored = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+      assert.equal((ignored >> 16n) & 1n, 1n, 'SIGCHLD is ignored');
       child.kill('SIGSTOP');
       child.kill('SIGCONT');
       child.kill('SIGTERM');
@@ -47,11 +49,11 @@ suite('the pause program', () => {
 });
 
 /** Until the program sleeps and goes on sleeping: that is all it does once it has set itself up. */
-async function untilAsleep(pid: number): Promise<void> {
+async function untilAsleep(pid: number): Promise<string> {
   for (let look = 0, asleep = 0; look < 500; look++) {
     const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
     asleep = /^Name:\s*(pause|qemu)[^]*^State:\s*S/m.test(status) ? asleep + 1 : 0;
-    if (asleep === 3) return;
+    if (asleep === 3) return status;
     await run('sleep', ['0.01'], { timeoutMs: 5_000 });
   }
   throw new Error('the program does not come to rest');
