@@ -263,7 +263,7 @@ async function converge(world: World): Promise<void> {
   const image = `v${world.version}`;
   const untilComplete = async () =>
     ((await plane.registry.get(rolloutPolicyKind, policyAt)).status?.rollouts ?? []).every(
-      ({ phase, kind }) => phase === 'Complete' || (kind === 'Deployment' && world.silent.size > 0),
+      ({ phase }) => phase === 'Complete',
     );
   await plane.until('the rollout is complete without the silent ones', untilComplete, 180_000);
   for (const name of world.silent) await connect(world, name);
