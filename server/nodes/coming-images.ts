@@ -30,7 +30,7 @@ type UpdaterKind = 'Deployment' | 'DaemonSet' | 'StatefulSet';
 
 /**
  * Tells devices which images are coming: those of the present template of a Deployment, DaemonSet or StatefulSet that has
- * pods of an earlier one there. A device fetches them while these still run, and lets none of them stop before it has them.
+ * pods of an earlier one there and deletes them first. A device fetches them while these still run, and lets none of them stop before it has them.
  * A change costs the nodes that have pods of that owner.
  */
 export class ComingImagesTracker implements Disposable {
@@ -118,12 +118,14 @@ export class ComingImagesTracker implements Disposable {
     switch (kind) {
       case 'Deployment': {
         const found = deployments.get(namespace, name);
-        const goesOn = found && !found.spec?.paused && found.spec?.replicas !== 0;
-        return goesOn ? comingOf(namespace, found.spec?.template, pods) : undefined;
+        const { paused, replicas, strategy } = found?.spec ?? {};
+        const goesOn = !paused && replicas !== 0 && deletesFirst(strategy);
+        return goesOn ? comingOf(namespace, found?.spec?.template, pods) : undefined;
       }
       case 'DaemonSet': {
         const found = daemonSets.get(namespace, name);
-        const rolls = found?.spec?.updateStrategy?.type !== 'OnDelete';
+        const { updateStrategy } = found?.spec ?? {};
+        const rolls = updateStrategy?.type !== 'OnDelete' && deletesFirst(updateStrategy);
         return rolls ? comingOf(namespace, found?.spec?.template, pods) : undefined;
       }
       case 'StatefulSet': {
@@ -134,6 +136,14 @@ export class ComingImagesTracker implements Disposable {
       }
     }
   }
+}
+
+/** With a surge the new pod is there, with its images, before the old one goes; and it may come to another node. */
+function deletesFirst(
+  strategy: { type?: string; rollingUpdate?: { maxSurge?: number | string } } | undefined,
+): boolean {
+  const { maxSurge = 0 } = strategy?.rollingUpdate ?? {};
+  return strategy?.type === 'Recreate' || Number.parseInt(String(maxSurge), 10) === 0;
 }
 
 function comingOf(

@@ -164,7 +164,7 @@ describe('images come from a registry', { skip: missing ?? false, timeout: 200_0
 
   test('the old pod of an update that deletes first goes on until the new image is complete', async () => {
     await registry.push('team/agent:1');
-    await registry.push('team/agent:2', { layerBytes: [5, 5].map((size) => size * megabyte) });
+    await registry.push('team/agent:2', { layerBytes: [3, 3].map((size) => size * megabyte) });
     Object.assign(link, { budgetBytes: Number.POSITIVE_INFINITY, bytesPerSecond: 2 * megabyte });
     await cluster.apply(daemonSet('staged', `${registry.host}/team/agent:1`));
     const [first] = await cluster.readyPods('staged', 1);
@@ -215,11 +215,11 @@ describe('images come from a registry', { skip: missing ?? false, timeout: 200_0
     const archive = join(cluster.directory, 'archive.tar');
     await engine.podman('save', '--output', archive, image);
     await engine.podman('untag', `${registry.host}/team/agent:1`, image);
+    await writeFile(join(cluster.directory, 'board/import/broken.tar'), 'not an archive');
     await copyFile(archive, join(cluster.directory, 'board/import/app.tar'));
     await running('offline');
     const told = await eventsOf('board');
     assert.ok(told.some((line) => line.startsWith(`Normal ImageImported: Imported app.tar: ${image}, in `)));
-    await writeFile(join(cluster.directory, 'board/import/broken.tar'), 'not an archive');
     await until('the complaint', async () =>
       (await eventsOf('board')).some((line) => line.startsWith('Warning ImageImportFailed: broken.tar ')),
     );

@@ -55,10 +55,13 @@ suite('what is coming to a device', () => {
     assert.ok(device.sets.at(-1)?.del.includes('Secret/default/pull'));
   });
 
-  test('of a Deployment is found by the ReplicaSet that a pod is of; a paused one brings nothing', async () => {
+  test('of a Deployment is found by the ReplicaSet that a pod is of; one that is paused or has a surge brings nothing', async () => {
     const { hand, device } = await handWith();
     const { registry, clock } = hand;
-    await registry.create(deploymentKind, { metadata: at, spec: { ...specOf('web:1'), paused: true } });
+    await registry.create(deploymentKind, {
+      metadata: at,
+      spec: { ...specOf('web:1'), paused: true, strategy: { type: 'RollingUpdate' } },
+    });
     await hand.bindPod('a', 'n1', ownedBy('ReplicaSet', 'web-abc'));
     await registry.mutate(deploymentKind, at, ({ spec }) => {
       if (spec) spec.template = templateOf('web:2');
@@ -68,6 +71,11 @@ suite('what is coming to a device', () => {
     assert.equal(coming(), false);
     await registry.mutate(deploymentKind, at, ({ spec }) => {
       if (spec) delete spec.paused;
+    });
+    await clock.advance(20);
+    assert.equal(coming(), false);
+    await registry.mutate(deploymentKind, at, ({ spec }) => {
+      if (spec) spec.strategy = { type: 'Recreate' };
     });
     await clock.advance(20);
     assert.equal(coming(), true);
