@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { adapterPaths, HostTree, pi4, serialAdapter } from '../unit/agent/devices/host-tree.ts';
-import { Cluster } from './support/cluster.ts';
+import { type AgentOptions, Cluster } from './support/cluster.ts';
 import { busyboxImage, containersMissing } from './support/images.ts';
 import { finish, until } from './support/programs.ts';
 
@@ -23,19 +23,19 @@ describe('devices', { timeout: 300_000 }, () => {
     await plug(adapter);
     await plug(other);
     cluster = await Cluster.start({ after: (task) => void ending.push(task) });
-    const flags = ['--devices', 'example.com/modem=/dev/modem'];
     await addCharacterDevice('/dev/modem');
-    await cluster.addNodes(['pi'], {
-      runtime: 'auto',
-      environment: { FLOTILLA_HOST_ROOT: tree.root },
-      flags,
-    });
+    await cluster.addNodes(['pi'], agentOptions());
   });
   after(async () => {
     for (const task of ending) await task();
     await tree[Symbol.asyncDispose]();
   });
 
+  const agentOptions = (): AgentOptions => ({
+    runtime: 'auto',
+    environment: { FLOTILLA_HOST_ROOT: tree.root },
+    flags: ['--devices', 'example.com/modem=/dev/modem'],
+  });
   const addCharacterDevice = async (path: string) => {
     const at = join(tree.root, path);
     await finish('rm', ['-f', at]);
@@ -51,6 +51,16 @@ describe('devices', { timeout: 300_000 }, () => {
     if (code !== 0) throw new Error(await cluster.ok(['describe', 'pod,resourceclaim']));
   };
   const run = (pod: string, script: string) => cluster.ok(['exec', pod, '--', 'sh', '-c', script]);
+  const hasPort = (name: string, port: string) =>
+    until(
+      `${name} to have ${port}`,
+      async () => {
+        const script = 'echo $FLOTILLA_DEVICE_PORT';
+        const { stdout } = await cluster.kubectl(['exec', name, '--', 'sh', '-c', script]);
+        return stdout.trim() === join(tree.root, 'dev', port);
+      },
+      { timeoutMs: 40_000, describe: () => cluster.ok(['describe', 'pod', name]) },
+    );
   const claimText = (what: string) =>
     cluster.ok([
       'get',
@@ -125,26 +135,18 @@ describe('devices', { timeout: 300_000 }, () => {
       /DeviceGone/.test(await cluster.ok(['get', 'resourceclaim', 'moving', '-o', 'yaml'])),
     );
     await plug({ ...other, port: '1-1.4', number: 7, device: 9 });
-    await until(
-      'the container to have the new name',
-      async () => {
-        const { stdout } = await cluster.kubectl([
-          'exec',
-          'mover',
-          '--',
-          'sh',
-          '-c',
-          'echo $FLOTILLA_DEVICE_PORT',
-        ]);
-        return stdout.trim() === join(tree.root, 'dev/ttyUSB7');
-      },
-      { timeoutMs: 40_000, describe: () => cluster.ok(['describe', 'pod', 'mover']) },
-    );
+    await hasPort('mover', 'ttyUSB7');
+
+    await cluster.agents.get('pi')?.kill('SIGKILL');
+    await tree.remove(...adapterPaths({ ...other, port: '1-1.4', number: 7 }));
+    await plug({ ...other, number: 2, device: 11 });
+    await cluster.startAgent('pi', agentOptions());
+    await hasPort('mover', 'ttyUSB2');
     await cluster.ok(['delete', 'pod', 'mover', '--grace-period=1', '--timeout=40s']);
 
     await cluster.apply(pod('late', { runtime: 'process', claims: [['port', 'moving']], init: 'sleep 6' }));
     await until('the claim to be allocated', async () => /b70011xy/.test(await claimText('moving')));
-    await tree.remove(...adapterPaths({ ...other, port: '1-1.4', number: 7 }));
+    await tree.remove(...adapterPaths({ ...other, number: 2 }));
     await until(
       'the reason why it waits',
       async () => {
