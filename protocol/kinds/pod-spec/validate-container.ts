@@ -1,10 +1,4 @@
-import type {
-  Container,
-  ContainerPort,
-  PodSpec,
-  SecurityContext,
-  VolumeMount,
-} from '../../generated/models.ts';
+import type { Container, ContainerPort, PodSpec } from '../../generated/models.ts';
 import type { StatusCause } from '../../status.ts';
 import {
   duplicate,
@@ -21,10 +15,10 @@ import { isSidecar } from './resources.ts';
 import { validateEnvironment, validateEnvironmentFrom } from './validate-environment.ts';
 import { validateLifecycle, validateProbe } from './validate-probe.ts';
 import { validateResources } from './validate-resources.ts';
+import { validateContainerSecurity } from './validate-security.ts';
 import { validateRelativePath } from './validate-volume.ts';
 
-export const restartPolicies = ['Always', 'Never', 'OnFailure'];
-const idMax = 2 ** 31 - 1;
+export const restartPolicies = ['Always', 'OnFailure', 'Never'];
 
 /** All containers of a spec; their names are unique across the lists. */
 export function validateContainers(spec: PodSpec, field: string): StatusCause[] {
@@ -66,10 +60,30 @@ function validateContainer(container: Container, spec: PodSpec, field: string): 
     ...validatePorts(container.ports ?? [], spec, `${field}.ports`),
     ...validateEnvironment(container.env ?? [], `${field}.env`),
     ...validateEnvironmentFrom(container.envFrom ?? [], `${field}.envFrom`),
-    ...validateMounts(container.volumeMounts ?? [], spec, `${field}.volumeMounts`),
+    ...validateMounts(container, spec, `${field}.volumeMounts`),
     ...validateResources(container.resources, `${field}.resources`),
-    ...validateSecurity(container.securityContext, `${field}.securityContext`),
+    ...validateResizePolicy(container, spec, `${field}.resizePolicy`),
+    ...validateContainerSecurity(container.securityContext, `${field}.securityContext`),
   ];
+}
+
+function validateResizePolicy(
+  { resizePolicy = [] }: Container,
+  { restartPolicy }: PodSpec,
+  field: string,
+): StatusCause[] {
+  const seen = new Set<string>();
+  return resizePolicy.flatMap(({ resourceName, restartPolicy: restart }, index) => {
+    const causes = seen.has(resourceName) ? [duplicate(`${field}[${index}]`, resourceName)] : [];
+    seen.add(resourceName);
+    causes.push(
+      ...oneOf(field, resourceName, ['cpu', 'memory']),
+      ...oneOf(field, restart, ['NotRequired', 'RestartContainer']),
+    );
+    if (restartPolicy === 'Never' && restart !== 'NotRequired')
+      causes.push(invalid(field, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'"));
+    return causes;
+  });
 }
 
 function validateImage(image: string | undefined, field: string): StatusCause[] {
@@ -119,7 +133,9 @@ function validatePorts(ports: readonly ContainerPort[], spec: PodSpec, field: st
       ...oneOf(`${path}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']),
     );
     if (spec.hostNetwork === true && hostPort && hostPort !== containerPort) {
-      causes.push(invalid(path, hostPort, 'must match `containerPort` when `hostNetwork` is true'));
+      causes.push(
+        invalid(`${path}.hostPort`, hostPort, 'must match `containerPort` when `hostNetwork` is true'),
+      );
     }
     if (hostIP && !isIpAddress(hostIP)) {
       causes.push(
@@ -144,7 +160,7 @@ function validateHostPorts(containers: readonly Container[], field: string): Sta
 }
 
 function validateMounts(
-  mounts: readonly VolumeMount[],
+  { volumeMounts: mounts = [], securityContext }: Container,
   { volumes = [] }: PodSpec,
   field: string,
 ): StatusCause[] {
@@ -166,24 +182,10 @@ function validateMounts(
     }
     const propagations = ['Bidirectional', 'HostToContainer', 'None'];
     causes.push(...optionalOneOf(`${path}.mountPropagation`, mountPropagation, propagations));
+    if (mountPropagation === 'Bidirectional' && securityContext?.privileged !== true) {
+      const detail = 'Bidirectional mount propagation is available only to privileged containers';
+      causes.push(forbidden(`${path}.mountPropagation`, detail));
+    }
     return causes;
   });
-}
-
-function validateSecurity(context: SecurityContext | undefined, field: string): StatusCause[] {
-  if (!context) return [];
-  const causes = [
-    ...validateId(context.runAsUser, `${field}.runAsUser`),
-    ...validateId(context.runAsGroup, `${field}.runAsGroup`),
-  ];
-  if (context.allowPrivilegeEscalation === false && context.privileged === true) {
-    const detail = 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true';
-    causes.push(invalid(field, context, detail));
-  }
-  return causes;
-}
-
-export function validateId(id: number | undefined, field: string): StatusCause[] {
-  if (id === undefined || (id >= 0 && id <= idMax)) return [];
-  return [invalid(field, id, `must be between 0 and ${idMax}, inclusive`)];
 }

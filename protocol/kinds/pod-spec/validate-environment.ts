@@ -56,6 +56,24 @@ function validateSource(source: EnvVarSource, value: string, field: string): Sta
   return causes;
 }
 
+/** What some reference to a field of a pod may name, though not every one may. */
+const knownFields: ReadonlySet<string> = new Set([
+  'metadata.annotations',
+  'metadata.labels',
+  'metadata.name',
+  'metadata.namespace',
+  'metadata.uid',
+  'spec.nodeName',
+  'spec.restartPolicy',
+  'spec.schedulerName',
+  'spec.serviceAccountName',
+  'status.hostIP',
+  'status.hostIPs',
+  'status.phase',
+  'status.podIP',
+  'status.podIPs',
+]);
+
 /** `metadata.labels['key']` and `metadata.annotations['key']` too. */
 export function validateFieldPath(
   path: string | undefined,
@@ -66,7 +84,9 @@ export function validateFieldPath(
   const [, map, key = ''] = /^(metadata\.(?:labels|annotations))\['(.*)'\]$/.exec(path) ?? [];
   if (map === 'metadata.labels') return invalidFor(field, key, qualifiedName(key));
   if (map !== undefined) return invalidFor(field, key, qualifiedName(key.toLowerCase()));
-  return supported.includes(path) ? [] : [notSupported(field, path, supported)];
+  if (supported.includes(path)) return [];
+  if (knownFields.has(path)) return [notSupported(field, path, supported)];
+  return [invalid(field, path, `error converting fieldPath: field label not supported: ${path}`)];
 }
 
 export function validateResourceField(resource: string | undefined, field: string): StatusCause[] {

@@ -1,18 +1,18 @@
 import type {
-  NodeSelectorTerm,
-  PodSecurityContext,
   PodSpec,
   PodTemplateSpec,
   Toleration,
   TopologySpreadConstraint,
 } from '../../generated/models.ts';
 import type { StatusCause } from '../../status.ts';
-import { forbidden, invalid, invalidFor, nonNegative, oneOf, required } from '../cause.ts';
+import { forbidden, invalid, invalidFor, nonNegative, oneOf, optionalOneOf, required } from '../cause.ts';
 import { validateLabelSelector } from '../label-selector.ts';
 import { dnsLabel, dnsSubdomain, isIpAddress, labelValue, qualifiedName } from '../name-rules.ts';
 import { validateAnnotations, validateLabels } from '../object-meta.ts';
-import { restartPolicies, validateContainers, validateId } from './validate-container.ts';
+import { validateAffinity } from './validate-affinity.ts';
+import { restartPolicies, validateContainers } from './validate-container.ts';
 import { validateNodeSelector, validateReference } from './validate-environment.ts';
+import { validatePodSecurity } from './validate-security.ts';
 import { validateVolumes } from './validate-volume.ts';
 
 /** Source of rules and wording: k8s.io/kubernetes/pkg/apis/core/validation. */
@@ -24,11 +24,12 @@ export function validatePodSpec(spec: PodSpec, field: string): StatusCause[] {
     ...validateDns(spec, field),
     ...validateDurations(spec, field),
     ...validateNodeSelector(spec.nodeSelector, `${field}.nodeSelector`),
-    ...validatePodSecurity(spec.securityContext, `${field}.securityContext`),
+    ...validatePodSecurity(spec, `${field}.securityContext`),
+    ...optionalOneOf(`${field}.preemptionPolicy`, spec.preemptionPolicy, ['PreemptLowerPriority', 'Never']),
     ...(spec.imagePullSecrets ?? []).flatMap(({ name }, index) =>
       name ? [] : [required(`${field}.imagePullSecrets[${index}].name`)],
     ),
-    ...validateNodeAffinity(spec, field),
+    ...validateAffinity(spec.affinity ?? {}, `${field}.affinity`),
     ...validateNames(spec, field),
     ...validateTolerations(spec.tolerations ?? [], `${field}.tolerations`),
     ...validateHostAliases(spec, field),
@@ -48,12 +49,14 @@ export function validatePodTemplate(template: PodTemplateSpec, field: string): S
   ];
 }
 
-const dnsPolicies = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
+const dnsPolicies = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'];
 
 function validateDns({ dnsPolicy, dnsConfig }: PodSpec, field: string): StatusCause[] {
   const causes = oneOf(`${field}.dnsPolicy`, dnsPolicy, dnsPolicies);
   const nameservers = dnsConfig?.nameservers ?? [];
-  if (dnsPolicy === 'None' && nameservers.length === 0) {
+  if (dnsPolicy === 'None' && !dnsConfig) {
+    causes.push(required(`${field}.dnsConfig`, 'must provide `dnsConfig` when `dnsPolicy` is None'));
+  } else if (dnsPolicy === 'None' && nameservers.length === 0) {
     const detail = 'must provide at least one DNS nameserver when `dnsPolicy` is None';
     causes.push(required(`${field}.dnsConfig.nameservers`, detail));
   }
@@ -95,69 +98,7 @@ function validateNames(spec: PodSpec, field: string): StatusCause[] {
   ];
 }
 
-function validatePodSecurity(context: PodSecurityContext | undefined, field: string): StatusCause[] {
-  const { runAsUser, runAsGroup, fsGroup, supplementalGroups = [] } = context ?? {};
-  return [
-    ...validateId(runAsUser, `${field}.runAsUser`),
-    ...validateId(runAsGroup, `${field}.runAsGroup`),
-    ...validateId(fsGroup, `${field}.fsGroup`),
-    ...supplementalGroups.flatMap((id, index) => validateId(id, `${field}.supplementalGroups[${index}]`)),
-  ];
-}
-
-function validateNodeAffinity({ affinity }: PodSpec, field: string): StatusCause[] {
-  const path = `${field}.affinity.nodeAffinity`;
-  const needed = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  const wanted = affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
-  const causes: StatusCause[] = [];
-  if (needed) {
-    const terms = `${path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`;
-    const list = needed.nodeSelectorTerms ?? [];
-    if (list.length === 0) causes.push(required(terms, 'must have at least one node selector term'));
-    list.forEach((term, index) => causes.push(...validateNodeTerm(term, `${terms}[${index}]`)));
-  }
-  wanted.forEach(({ weight, preference }, index) => {
-    const at = `${path}.preferredDuringSchedulingIgnoredDuringExecution[${index}]`;
-    if (!(weight >= 1 && weight <= 100))
-      causes.push(invalid(`${at}.weight`, weight, 'must be in the range 1-100'));
-    causes.push(...validateNodeTerm(preference ?? {}, `${at}.preference`));
-  });
-  return causes;
-}
-
-function validateNodeTerm({ matchExpressions = [] }: NodeSelectorTerm, field: string): StatusCause[] {
-  return matchExpressions.flatMap(({ key, operator, values = [] }, index) => {
-    const path = `${field}.matchExpressions[${index}]`;
-    const causes = invalidFor(`${path}.key`, key, qualifiedName(key ?? ''));
-    switch (operator) {
-      case 'In':
-      case 'NotIn':
-        if (values.length === 0) {
-          causes.push(required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
-        }
-        return causes;
-      case 'Exists':
-      case 'DoesNotExist':
-        if (values.length > 0) {
-          const detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-          causes.push(forbidden(`${path}.values`, detail));
-        }
-        return causes;
-      case 'Gt':
-      case 'Lt':
-        if (values.length !== 1) {
-          causes.push(
-            required(`${path}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"),
-          );
-        }
-        return causes;
-      default:
-        return [...causes, invalid(`${path}.operator`, operator, 'not a valid selector operator')];
-    }
-  });
-}
-
-export const taintEffects = ['NoExecute', 'NoSchedule', 'PreferNoSchedule'];
+export const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
 function validateTolerations(tolerations: readonly Toleration[], field: string): StatusCause[] {
   return tolerations.flatMap(({ key = '', operator = '', value = '', effect, tolerationSeconds }, index) => {
@@ -174,7 +115,8 @@ function validateTolerations(tolerations: readonly Toleration[], field: string):
       );
     }
     if (operator === 'Exists' && value !== '') {
-      causes.push(invalid(path, { key, operator, value }, "value must be empty when `operator` is 'Exists'"));
+      const detail = "value must be empty when `operator` is 'Exists'";
+      causes.push(invalid(`${path}.operator`, { key, operator, value }, detail));
     } else if (operator === '' || operator === 'Equal') {
       causes.push(...invalidFor(`${path}.operator`, value, labelValue(value)));
     } else if (operator !== 'Exists') {

@@ -5,6 +5,21 @@ import { invalid, invalidFor, required } from '../cause.ts';
 import { qualifiedName } from '../name-rules.ts';
 
 const standardForContainers = ['cpu', 'memory', 'ephemeral-storage'];
+/** Names that mean something in quotas and claims. */
+const standardElsewhere: ReadonlySet<string> = new Set([
+  ...['requests', 'limits'].flatMap((list) => standardForContainers.map((name) => `${list}.${name}`)),
+  'configmaps',
+  'persistentvolumeclaims',
+  'pods',
+  'replicationcontrollers',
+  'requests.storage',
+  'resourcequotas',
+  'secrets',
+  'services',
+  'services.loadbalancers',
+  'services.nodeports',
+  'storage',
+]);
 
 export function validateResources(resources: ResourceRequirements | undefined, field: string): StatusCause[] {
   const { limits = {}, requests = {} } = resources ?? {};
@@ -37,7 +52,12 @@ function validateResourceName(name: string, field: string): StatusCause[] {
   const faults = qualifiedName(name);
   if (faults.length > 0) return invalidFor(field, name, faults);
   if (name.includes('/') || isStandard(name)) return [];
-  return [invalid(field, name, 'must be a standard resource for containers')];
+  return [
+    ...(standardElsewhere.has(name)
+      ? []
+      : [invalid(field, name, 'must be a standard resource type or fully qualified')]),
+    invalid(field, name, 'must be a standard resource for containers'),
+  ];
 }
 
 function isStandard(name: string): boolean {

@@ -1,7 +1,7 @@
 import type { KeyToPath, Volume, VolumeProjection } from '../../generated/models.ts';
 import { parseQuantity } from '../../quantity.ts';
 import type { StatusCause } from '../../status.ts';
-import { duplicate, forbidden, invalid, invalidFor, nonNegative, optionalOneOf, required } from '../cause.ts';
+import { duplicate, forbidden, invalid, invalidFor, optionalOneOf, required } from '../cause.ts';
 import { configKey, dnsLabel } from '../name-rules.ts';
 import { validateFieldPath, validateReference, validateResourceField } from './validate-environment.ts';
 
@@ -39,7 +39,8 @@ function validateOneSource(volume: Volume, field: string): StatusCause[] {
 }
 
 function validateSource(volume: Volume, field: string): StatusCause[] {
-  const { hostPath, secret, configMap, emptyDir, persistentVolumeClaim, downwardAPI, projected } = volume;
+  const { hostPath, secret, configMap, emptyDir, persistentVolumeClaim, downwardAPI, projected, nfs } =
+    volume;
   if (hostPath) return validateHostPath(hostPath.path, hostPath.type, `${field}.hostPath`);
   if (secret) {
     return [
@@ -59,6 +60,7 @@ function validateSource(volume: Volume, field: string): StatusCause[] {
   if (emptyDir?.sizeLimit && parseQuantity(emptyDir.sizeLimit).nano < 0n) {
     return [forbidden(`${field}.emptyDir.sizeLimit`, 'SizeLimit field must be a valid resource quantity')];
   }
+  if (nfs) return validateNfs(nfs, `${field}.nfs`);
   if (downwardAPI) return validateDownward(downwardAPI, `${field}.downwardAPI`);
   if (projected) {
     return [
@@ -69,6 +71,14 @@ function validateSource(volume: Volume, field: string): StatusCause[] {
     ];
   }
   return [];
+}
+
+function validateNfs({ server, path }: NonNullable<Volume['nfs']>, field: string): StatusCause[] {
+  return [
+    ...(server ? [] : [required(`${field}.server`)]),
+    ...(path ? [] : [required(`${field}.path`)]),
+    ...(path && !path.startsWith('/') ? [invalid(`${field}.path`, path, 'must be an absolute path')] : []),
+  ];
 }
 
 function validateHostPath(path: string | undefined, type: string | undefined, field: string): StatusCause[] {
@@ -155,10 +165,21 @@ function validateProjection(source: VolumeProjection, field: string): StatusCaus
   if (serviceAccountToken) {
     return [
       ...validateRelativePath(serviceAccountToken.path, `${field}.serviceAccountToken.path`),
-      ...nonNegative(`${field}.serviceAccountToken.expirationSeconds`, serviceAccountToken.expirationSeconds),
+      ...validateLifetime(
+        serviceAccountToken.expirationSeconds,
+        `${field}.serviceAccountToken.expirationSeconds`,
+      ),
     ];
   }
   return [];
+}
+
+function validateLifetime(seconds: number | undefined, field: string): StatusCause[] {
+  if (seconds === undefined) return [];
+  if (seconds < 600) return [invalid(field, seconds, 'may not specify a duration less than 10 minutes')];
+  return seconds <= 2 ** 32
+    ? []
+    : [invalid(field, seconds, 'may not specify a duration larger than 2^32 seconds')];
 }
 
 function validateMode(mode: number | undefined, field: string): StatusCause[] {

@@ -93,7 +93,7 @@ test('taints are refused in the words of Kubernetes', () => {
     },
   };
   assert.deepEqual(faults(nodeKind, node), [
-    'spec.taints[0].effect: Unsupported value: "Sometimes": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"',
+    'spec.taints[0].effect: Unsupported value: "Sometimes": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
     'spec.taints[2]: Duplicate value: {"key":"b","effect":"NoSchedule","value":"x"}',
   ]);
 });

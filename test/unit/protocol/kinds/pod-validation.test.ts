@@ -42,7 +42,7 @@ const refused: [Pod, string[]][] = [
   ],
   [
     podOf({ restartPolicy: 'Sometimes' }),
-    ['spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"'],
+    ['spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"'],
   ],
   [
     withContainer({ imagePullPolicy: 'Maybe' }),
@@ -81,7 +81,7 @@ const refused: [Pod, string[]][] = [
     withContainer({ env: [{ name: 'X', value: 'x', valueFrom: { fieldRef: { fieldPath: 'spec.color' } } }] }),
     [
       'spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty',
-      'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Unsupported value: "spec.color": supported values: "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"',
+      'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: "spec.color": error converting fieldPath: field label not supported: spec.color',
     ],
   ],
   [
@@ -127,8 +127,10 @@ const refused: [Pod, string[]][] = [
     withContainer({ resources: { limits: { memory: '-1', 'no_good!': '1', gpus: '1' } } }),
     [
       'spec.containers[0].resources.limits[memory]: Invalid value: "-1": must be greater than or equal to 0',
+      'spec.containers[0].resources.limits[gpus]: Invalid value: "gpus": must be a standard resource type or fully qualified',
       'spec.containers[0].resources.limits[gpus]: Invalid value: "gpus": must be a standard resource for containers',
       'spec.containers[0].resources.requests[memory]: Invalid value: "-1": must be greater than or equal to 0',
+      'spec.containers[0].resources.requests[gpus]: Invalid value: "gpus": must be a standard resource type or fully qualified',
       'spec.containers[0].resources.requests[gpus]: Invalid value: "gpus": must be a standard resource for containers',
     ],
   ],
@@ -150,7 +152,7 @@ const refused: [Pod, string[]][] = [
   [
     podOf({ tolerations: [{ key: 'a', operator: 'Exists', value: 'x' }, { operator: 'Equal' }] }),
     [
-      'spec.tolerations[0]: Invalid value: {"key":"a","operator":"Exists","value":"x"}: value must be empty when `operator` is \'Exists\'',
+      'spec.tolerations[0].operator: Invalid value: {"key":"a","operator":"Exists","value":"x"}: value must be empty when `operator` is \'Exists\'',
       'spec.tolerations[1].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all values and all keys"',
     ],
   ],
