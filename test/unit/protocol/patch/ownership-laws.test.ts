@@ -54,7 +54,8 @@ const container = fc.record({
 const config = fc
   .record({
     labels: optional(fc.dictionary(fc.constantFrom('a', 'b'), text)),
-    finalizers: optional(fc.uniqueArray(text, { maxLength: 2 })),
+    // An empty list is none: Kubernetes does not keep one either.
+    finalizers: optional(fc.uniqueArray(text, { minLength: 1, maxLength: 2 })),
     hostname: optional(text),
     nodeSelector: optional(fc.dictionary(fc.constantFrom('a', 'b'), text)),
     emptyDir: fc.boolean(),
