@@ -151,8 +151,9 @@ class ProcessDriver implements RuntimeDriver {
     const { containers } = await listFolders(this.#root);
     for (const folder of containers)
       if (folder.podUid === handle.podUid) await this.remove(containerHandle(folder));
-    await rm(podFolder(this.#root, handle.podUid), { recursive: true, force: true });
+    // The folder goes last: by it the next agent knows that there is something to remove.
     this.#cgroups?.removePod(handle.podUid);
+    await rm(podFolder(this.#root, handle.podUid), { recursive: true, force: true });
   }
 
   async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {

@@ -137,7 +137,8 @@ async function startAgain({ driver, image }: Bench, podUid: string, marks: strin
     sandbox,
   );
   await driver.start(handle);
-  assert.equal((await driver.inspect(handle)).state, 'running');
+  const state = await driver.inspect(handle);
+  assert.equal(state.state, 'running', JSON.stringify(state));
 }
 
 /** Whatever on the machine still names the pod: processes, mounts, groups, files. */

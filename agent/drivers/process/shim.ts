@@ -12,8 +12,9 @@ import { type ContainerFolder, readStart, type StartRecord } from './container-f
  *
  * It claims the container (so a start that is repeated after a crash runs nothing twice), joins the control groups,
  * writes `pid`, becomes the command in a subshell, waits, kills what the command left behind and writes `exit`. A
- * trap with a command makes it outlive signals to the group, and is reset to the default in the subshell. Each file
- * is one write of one line: a reader believes nothing without its newline.
+ * trap with a command makes it outlive signals to the group, and is reset to the default in the subshell. An agent that
+ * died meanwhile does not hear that it started, which is no reason to end. Each file is one write of one line: a reader
+ * believes nothing without its newline.
  *
  * Arguments: folder, the groups' files to join (space-separated), the group's kill file, the score
  * by which the kernel picks whom to kill for memory, then the command.
@@ -32,7 +33,9 @@ set +C
     __fl_16 __fl_17 __fl_18 __fl_19 __fl_20 __fl_21 __fl_start __fl_rest < /proc/self/stat
   read -r __fl_boot < /proc/sys/kernel/random/boot_id
   echo "$__fl_pid $__fl_start $__fl_boot $$" > "$__fl_dir/pid" || exit 128
-  echo started
+  trap '' PIPE
+  echo started 2> /dev/null
+  trap - PIPE
   exec "$@" >&3 2>&3 3>&-
 )
 __fl_code=$?
