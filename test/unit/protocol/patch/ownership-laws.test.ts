@@ -32,13 +32,14 @@ const time = '2026-01-01T00:00:00Z';
 
 const text = fc.constantFrom('1', '2', '3');
 const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+/** Kubernetes stores no empty lists, so what owning one means is nobody's law. */
 const listOf = <T>(item: fc.Arbitrary<T>, key: (item: T) => unknown) =>
-  optional(fc.uniqueArray(item, { selector: key, maxLength: 3 }));
+  optional(fc.uniqueArray(item, { selector: key, minLength: 1, maxLength: 3 }));
 
 const container = fc.record({
   name: fc.constantFrom('x', 'y', 'z'),
   image: optional(text),
-  args: optional(fc.array(text, { maxLength: 2 })),
+  args: optional(fc.array(text, { minLength: 1, maxLength: 2 })),
   env: listOf(fc.record({ name: fc.constantFrom('A', 'B'), value: optional(text) }), ({ name }) => name),
   ports: listOf(
     fc.record({
@@ -54,7 +55,6 @@ const container = fc.record({
 const config = fc
   .record({
     labels: optional(fc.dictionary(fc.constantFrom('a', 'b'), text)),
-    // An empty list is none: Kubernetes does not keep one either.
     finalizers: optional(fc.uniqueArray(text, { minLength: 1, maxLength: 2 })),
     hostname: optional(text),
     nodeSelector: optional(fc.dictionary(fc.constantFrom('a', 'b'), text)),
