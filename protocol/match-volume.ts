@@ -1,9 +1,17 @@
-import type { Node, PersistentVolume, PersistentVolumeClaim } from './generated/models.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from './generated/models.ts';
 import { matchesNodeTerm } from './node-selection.ts';
 import { compareQuantities, parseQuantity } from './quantity.ts';
 import { compileLabelSelector } from './selectors.ts';
 
 const classAnnotation = 'volume.beta.kubernetes.io/storage-class';
+
+/** Names of the claims that the pod's volumes are, also of those that are made for it; they lie in its namespace. */
+export function volumeClaimNames({ metadata, spec }: Readonly<Pod>): string[] {
+  return (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
+    if (persistentVolumeClaim) return [persistentVolumeClaim.claimName];
+    return ephemeral ? [`${metadata?.name ?? ''}-${name}`] : [];
+  });
+}
 
 /** '' asks for none; undefined leaves the choice to the default. */
 export function claimClass({ metadata, spec }: Readonly<PersistentVolumeClaim>): string | undefined {

@@ -10,6 +10,7 @@ import type {
   Volume,
 } from '../../protocol/generated/models.ts';
 import { podClaimNames } from '../../protocol/kinds/pod-claims.ts';
+import { volumeClaimNames } from '../../protocol/match-volume.ts';
 import { entryDigest } from '../../protocol/sync-hash.ts';
 import type { SetEntry } from '../../protocol/topics/sync.ts';
 
@@ -128,12 +129,9 @@ export function namedObjects(pod: Readonly<Pod>): ReadonlySet<string> {
   const namespace = pod.metadata?.namespace ?? '';
   const spec: Partial<PodSpec> = pod.spec ?? {};
   const { configMaps, secrets } = namedInSpec(spec);
-  const claims = (spec.volumes ?? []).map(({ name, persistentVolumeClaim, ephemeral }) =>
-    ephemeral ? `${pod.metadata?.name ?? ''}-${name}` : persistentVolumeClaim?.claimName,
-  );
   return new Set([
     ...podClaimNames(pod).map(({ claim }) => `ResourceClaim/${namespace}/${claim}`),
-    ...claims.filter(isName).map((name) => `PersistentVolumeClaim/${namespace}/${name}`),
+    ...volumeClaimNames(pod).map((name) => `PersistentVolumeClaim/${namespace}/${name}`),
     ...configMaps.filter(isName).map((name) => `ConfigMap/${namespace}/${name}`),
     ...secrets.filter(isName).map((name) => `Secret/${namespace}/${name}`),
   ]);

@@ -2,6 +2,7 @@ import type { Container, Pod } from '../../protocol/generated/models.ts';
 import { podClaimNames } from '../../protocol/kinds/pod-claims.ts';
 import { heldSpec } from '../../protocol/kinds/pod-spec/held-resources.ts';
 import { storedMeta } from '../../protocol/kinds/stored-object.ts';
+import { volumeClaimNames } from '../../protocol/match-volume.ts';
 import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import { type Refusal, refusalsOf } from '../registry/refusals.ts';
 
@@ -86,16 +87,8 @@ export function shapeOf({
       spec?.tolerations,
       spec?.topologySpreadConstraints,
     ],
-    [claimsOf(pod), spec?.resourceClaims, podClaimNames(pod), [...refusals.keys()]],
+    [volumeClaimNames(pod), spec?.resourceClaims, podClaimNames(pod), [...refusals.keys()]],
   ]);
-}
-
-/** Names of the PersistentVolumeClaims that the pod mounts, also of those that are made for it. */
-export function claimsOf({ metadata, spec }: Readonly<Pod>): string[] {
-  return (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
-    if (persistentVolumeClaim) return [persistentVolumeClaim.claimName];
-    return ephemeral ? [`${metadata?.name}-${name}`] : [];
-  });
 }
 
 /**

@@ -8,6 +8,7 @@ import { nodeKind } from '../../protocol/kinds/node.ts';
 import { podKind } from '../../protocol/kinds/pod.ts';
 import { podDisruptionBudgetKind } from '../../protocol/kinds/pod-disruption-budget.ts';
 import { objectKey, splitKey, storedMeta } from '../../protocol/kinds/stored-object.ts';
+import { volumeClaimNames } from '../../protocol/match-volume.ts';
 import type { Cache, CacheChange, Informer } from '../cache/informer.ts';
 import type { EventRecorder } from '../registry/event-recorder.ts';
 import { refusedByAnnotation } from '../registry/refusals.ts';
@@ -19,7 +20,7 @@ import { HopelessShapes } from './hopeless-shapes.ts';
 import type { NodeState } from './node-state.ts';
 import { PendingWrites } from './pending-writes.ts';
 import type { PluginDefinition } from './plugin.ts';
-import { claimsOf, liveRefusals, type PodRequest, podRequest } from './pod-request.ts';
+import { liveRefusals, type PodRequest, podRequest } from './pod-request.ts';
 import { choosePreemption, explainNoPreemption, type Preemption } from './preemption.ts';
 import {
   defaultProfiles,
@@ -372,7 +373,7 @@ class Scheduler implements AsyncDisposable {
       ({ plugin }) => plugin.beforeBinding?.bind(plugin) ?? [],
     );
     const bind = () => this.#bind(key, request.pod, { node: choice.node.name, began: choice.began });
-    const claims = claimsOf(request.pod).length + (request.pod.spec?.resourceClaims?.length ?? 0);
+    const claims = volumeClaimNames(request.pod).length + (request.pod.spec?.resourceClaims?.length ?? 0);
     if (before.length === 0 || claims === 0) return this.#writes.track(bind());
     const prepared = this.#prepare(request, choice.node, before)
       .then(() => this.#writes.track(bind()))

@@ -1,4 +1,5 @@
 import type { PersistentVolume, Pod } from '../../../protocol/generated/models.ts';
+import { volumeClaimNames } from '../../../protocol/match-volume.ts';
 import type { NamedIndex } from '../indexes.ts';
 
 /** Pods by the claims that they name, `namespace/name`. */
@@ -22,10 +23,7 @@ export const byStorageClass: NamedIndex = {
   values: (object) => [(object as PersistentVolume).spec?.storageClassName ?? ''],
 };
 
-export function claimsOf({ metadata, spec }: Readonly<Pod>): string[] {
-  const names = (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
-    if (persistentVolumeClaim) return [persistentVolumeClaim.claimName];
-    return ephemeral ? [`${metadata?.name ?? ''}-${name}`] : [];
-  });
-  return names.map((name) => `${metadata?.namespace ?? ''}/${name}`);
+/** As keys, `namespace/name`. */
+export function claimsOf(pod: Readonly<Pod>): string[] {
+  return volumeClaimNames(pod).map((name) => `${pod.metadata?.namespace ?? ''}/${name}`);
 }

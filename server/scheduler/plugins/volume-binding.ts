@@ -8,12 +8,12 @@ import { persistentVolumeKind } from '../../../protocol/kinds/persistent-volume.
 import { persistentVolumeClaimKind } from '../../../protocol/kinds/persistent-volume-claim.ts';
 import { storageClassKind } from '../../../protocol/kinds/storage-class.ts';
 import { storedMeta } from '../../../protocol/kinds/stored-object.ts';
-import { chooseVolume, claimClass, isReachable } from '../../../protocol/match-volume.ts';
+import { chooseVolume, claimClass, isReachable, volumeClaimNames } from '../../../protocol/match-volume.ts';
 import type { Cache, Informer } from '../../cache/informer.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { NodeState } from '../node-state.ts';
 import { definePlugin } from '../plugin.ts';
-import { claimsOf, type PodRequest } from '../pod-request.ts';
+import type { PodRequest } from '../pod-request.ts';
 
 const noProvisioner = 'kubernetes.io/no-provisioner';
 /** The zone labels of volumes hold several, so parted. */
@@ -33,7 +33,7 @@ export const volumeBinding = definePlugin({
     const known = followVolumes(cache, retry);
     return {
       judge(pod) {
-        const names = claimsOf(pod.pod);
+        const names = volumeClaimNames(pod.pod);
         if (names.length === 0) return undefined;
         const needs = names.map((name) => needOf(name, pod, known));
         const refused = needs.find((need) => need.type === 'refused');
@@ -49,7 +49,7 @@ export const volumeBinding = definePlugin({
         };
       },
       async beforeBinding(pod, node, signal) {
-        for (const name of claimsOf(pod.pod)) {
+        for (const name of volumeClaimNames(pod.pod)) {
           const claim = known.claims.get(pod.namespace, name);
           if (claim && !isBound(claim)) await bindFor(claim, node.name, { known, registry, signal });
         }
@@ -71,11 +71,11 @@ function followVolumes(cache: Cache, retry: (mayHelp: (waiting: PodRequest) => b
   const volumes = cache.informer(persistentVolumeKind);
   const classes = cache.informer(storageClassKind);
   volumes.addIndex(byClass, ({ spec }) => [spec?.storageClassName ?? '']);
-  const usesAny = (waiting: PodRequest) => claimsOf(waiting.pod).length > 0;
+  const usesAny = (waiting: PodRequest) => volumeClaimNames(waiting.pod).length > 0;
   claims.onChange(({ type, object }) => {
     const { namespace, name } = storedMeta(object);
     if (type === 'deleted') return;
-    retry((waiting) => waiting.namespace === namespace && claimsOf(waiting.pod).includes(name));
+    retry((waiting) => waiting.namespace === namespace && volumeClaimNames(waiting.pod).includes(name));
   });
   volumes.onChange(({ type }) => void (type !== 'deleted' && retry(usesAny)));
   classes.onChange(({ type }) => void (type !== 'deleted' && retry(usesAny)));
