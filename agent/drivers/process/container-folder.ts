@@ -16,7 +16,7 @@ import type { ProcessIdentity } from '../process-identity.ts';
  *                                  claim                          a shim was started
  *                                  pid                            "<pid> <start ticks> <boot id> <shim pid>"; its mtime: started
  *                                  exit                           "<exit code>" or "unknown"; its mtime: finished
- *                                  log, log.1, log.times          see container-log.ts
+ *                                  log, log.times                 see container-log.ts
  */
 export interface ContainerFolder {
   readonly path: string;

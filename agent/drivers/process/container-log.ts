@@ -1,55 +1,52 @@
 import {
   appendFileSync,
-  closeSync,
   type FSWatcher,
-  fstatSync,
-  ftruncateSync,
-  openSync,
   readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
   statSync,
   truncateSync,
   watch,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../../lib/clock.ts';
 import { isMissing } from './container-folder.ts';
+import { releaseBeginning } from './release-beginning.ts';
 
 /**
  * A container's output. The process itself writes `log` (opened O_APPEND), so nothing of ours has to live for it to
- * be kept. When `log` grows past the limit the end of it becomes `log.1` and it is cut to nothing: about two limits'
- * worth is kept, and what is written in the microseconds between the last copy and the cut is lost. Of a flood only the
- * newest is kept; where the disk has no room for a copy nothing is, because room comes first.
+ * be kept. What has become too old is given back to the file system as a hole at the file's beginning: the writer is
+ * not disturbed, nothing is copied, and no byte is lost or moved. One to two limits' worth is kept, more while a
+ * follower has not read it. Where no hole can be made (a full copy-on-write disk, a file system without holes) the
+ * whole log is emptied, because room comes first.
  *
  * Nobody stamps the lines. Instead this file remembers when it saw the log grow (inotify; the first write after a
  * quiet second at once, then once a second): a line's time is when it was first seen, never earlier than written,
  * at most about a second late while the agent runs. What was written while no agent ran is dated by the file's last
  * change.
  *
- * Offsets are logical: they count from the container's first byte and go on across cuts. `log.times` keeps
- * `base <offset of log's first byte>` and `<offset seen> <ms>` lines, appended at most every ten seconds.
+ * Offsets are logical: they count from the container's first byte. `log.times` keeps `kept <offset of log's first
+ * byte> <offset of the first byte kept>` and `<offset seen> <ms>` lines, appended at most every ten seconds.
  */
 export interface LogLimits {
-  fileBytesMax: number;
+  keptBytesMin: number;
   /** Between two looks while nobody follows, and while somebody does. */
   lookMs: number;
   lookFollowedMs: number;
 }
 
 export const logLimitsDefault: LogLimits = {
-  fileBytesMax: 10 * 1024 * 1024,
+  keptBytesMin: 10 * 1024 * 1024,
   lookMs: 1_000,
   lookFollowedMs: 50,
 };
 
+/** So many times the limit is kept for a follower that has not read it; kubelet keeps as many files. */
+export const keptForFollowerMax = 5;
+/** File systems end somewhere (ext4 at 16 TiB), and holes count: a log that was written this far begins again. */
+const fileBytesMax = 2 ** 43;
 const sightingsMax = 2_048;
 const persistMs = 10_000;
-const copyBytes = 64 * 1024;
 /** Growth by this part of the limit between two looks is a flood: the next look comes as soon as for a follower. */
 const floodPart = 1 / 8;
 
@@ -60,25 +57,40 @@ interface Sighting {
   timeMs: number;
 }
 
+interface LogOptions {
+  clock: Clock;
+  limits: LogLimits;
+  release?: typeof releaseBeginning;
+}
+
+/** Somebody who reads what comes. */
+export interface LogFollower extends Disposable {
+  /** Read up to here. */
+  position: number;
+}
+
 export class ContainerLog {
   readonly #file: string;
   readonly #clock: Clock;
   readonly #limits: LogLimits;
+  readonly #release: typeof releaseBeginning;
   #base = 0;
+  #start = 0;
   #sightings: Sighting[] = [];
   #persistedAtMs = 0;
   #watcher: FSWatcher | undefined;
   #timer: Timer | undefined;
   #observing = false;
-  #rotating = false;
-  #followers = 0;
+  #trimming = false;
+  readonly #followers = new Set<LogFollower>();
   #flooded = false;
   readonly #waiting = new Set<() => void>();
 
-  constructor(folder: string, { clock, limits }: { clock: Clock; limits: LogLimits }) {
+  constructor(folder: string, { clock, limits, release = releaseBeginning }: LogOptions) {
     this.#file = join(folder, 'log');
     this.#clock = clock;
     this.#limits = limits;
+    this.#release = release;
     this.#load();
   }
 
@@ -99,7 +111,7 @@ export class ContainerLog {
 
   /** First byte still kept. */
   get start(): number {
-    return this.#base - sizeOf(`${this.#file}.1`);
+    return this.#start;
   }
 
   get end(): number {
@@ -126,13 +138,9 @@ export class ContainerLog {
    */
   async read(offset: number, length: number): Promise<{ offset: number; data: Buffer }> {
     for (;;) {
-      const base = this.#base;
-      const from = Math.max(offset, this.start);
-      const older = from < base;
-      const data = older
-        ? await readPart(`${this.#file}.1`, from - this.start, Math.min(length, base - from))
-        : await readPart(this.#file, from - base, length);
-      if (base === this.#base) return { offset: from, data };
+      const [base, from] = [this.#base, Math.max(offset, this.#start)];
+      const data = await readPart(this.#file, from - base, length);
+      if (base === this.#base && from >= this.#start) return { offset: from, data };
     }
   }
 
@@ -150,18 +158,25 @@ export class ContainerLog {
     });
   }
 
-  /** While held, growth is noticed soon instead of within a second. */
-  follow(): Disposable {
-    this.#followers++;
+  /** While held, growth is noticed soon instead of within a second, and more is kept of what was not read. */
+  follow(position: number): LogFollower {
+    const follower = {
+      position,
+      [Symbol.dispose]: () => {
+        this.#followers.delete(follower);
+        if (this.#observing) void this.#trim();
+      },
+    };
+    this.#followers.add(follower);
     if (this.#observing) this.#look();
-    return { [Symbol.dispose]: () => void this.#followers-- };
+    return follower;
   }
 
   #look(): void {
     this.#note();
     this.#disarm();
     if (!this.#observing) return;
-    if (sizeOf(this.#file) > this.#limits.fileBytesMax) void this.#rotate();
+    void this.#trim();
     this.#arm();
     // What came between the look and the arming would otherwise wait for the next write.
     if (this.end > (this.#sightings.at(-1)?.end ?? 0)) this.#lookLater();
@@ -180,7 +195,7 @@ export class ContainerLog {
   #lookLater(): void {
     this.#note();
     this.#disarm();
-    const soon = this.#followers > 0 || this.#flooded;
+    const soon = this.#followers.size > 0 || this.#flooded;
     const delayMs = soon ? this.#limits.lookFollowedMs : this.#limits.lookMs;
     this.#timer = this.#clock.after(delayMs, () => this.#look(), { unref: true });
   }
@@ -195,7 +210,7 @@ export class ContainerLog {
   #note(): void {
     const { end } = this;
     const grown = end - (this.#sightings.at(-1)?.end ?? 0);
-    this.#flooded = grown > this.#limits.fileBytesMax * floodPart;
+    this.#flooded = grown > this.#limits.keptBytesMin * floodPart;
     if (grown <= 0) return;
     this.#sightings.push({ end, timeMs: this.#clock.now() });
     if (this.#sightings.length > sightingsMax)
@@ -219,35 +234,48 @@ export class ContainerLog {
     return low;
   }
 
-  async #rotate(): Promise<void> {
-    if (this.#rotating) return;
-    this.#rotating = true;
+  /** Gives back what is too old, a limit's worth or more at a time. */
+  async #trim(): Promise<void> {
+    const start = this.#startWanted();
+    if (this.#trimming || start - this.#start < this.#limits.keptBytesMin) return;
+    this.#trimming = true;
+    this.#start = start;
     try {
-      this.#base += await this.#cut();
-      this.#sightings = this.#sightings.filter(({ end }) => end > this.start);
-      const lines = this.#sightings.map(({ end, timeMs }) => `${end} ${timeMs}\n`);
-      writeFileSync(`${this.#file}.times`, `base ${this.#base}\n${lines.join('')}`, { mode: 0o600 });
+      this.#writeTimes();
+      if (start - this.#base > fileBytesMax || !(await this.#release(this.#file, start - this.#base)))
+        this.#empty();
     } catch (error) {
-      // Removed together with its container: the next look finds out.
+      // Removed together with its container: nothing is left to do. Otherwise the next look tries again.
       if (!isMissing(error)) this.#persistedAtMs = 0;
     } finally {
-      this.#rotating = false;
+      this.#trimming = false;
     }
   }
 
-  /** Returns by how much the log's first byte moved. */
-  async #cut(): Promise<number> {
-    const copy = `${this.#file}.1.new`;
+  #startWanted(): number {
+    const { end } = this;
+    const { keptBytesMin } = this.#limits;
+    const read = Math.min(end, ...[...this.#followers].map(({ position }) => position));
+    return Math.min(end - keptBytesMin, Math.max(read, end - keptForFollowerMax * keptBytesMin));
+  }
+
+  #empty(): void {
+    this.#base += sizeOf(this.#file);
+    this.#start = this.#base;
+    truncateSync(this.#file);
+    this.#writeTimes();
+  }
+
+  #writeTimes(): void {
+    this.#sightings = this.#sightings.filter(({ end }) => end > this.#start);
+    const lines = this.#sightings.map(({ end, timeMs }) => `${end} ${timeMs}\n`);
     try {
-      const from = Math.max(0, sizeOf(this.#file) - this.#limits.fileBytesMax);
-      await copyFrom(this.#file, copy, from);
-      return cutAfterCopy(this.#file, copy, { from, bytesMax: this.#limits.fileBytesMax });
+      writeFileSync(`${this.#file}.times`, `kept ${this.#base} ${this.#start}\n${lines.join('')}`, {
+        mode: 0o600,
+      });
     } catch (error) {
+      // A full disk must not keep the room from being made that it lacks.
       if (isMissing(error)) throw error;
-      for (const file of [copy, `${this.#file}.1`]) rmSync(file, { recursive: true, force: true });
-      const lost = sizeOf(this.#file);
-      truncateSync(this.#file);
-      return lost;
     }
   }
 
@@ -263,10 +291,14 @@ export class ContainerLog {
   }
 
   #load(): void {
-    this.#base = sizeOf(`${this.#file}.1`);
     const lines = wholeLines(`${this.#file}.times`);
-    const base = Number(/^base (\d+)$/.exec(lines[0] ?? '')?.[1] ?? this.#base);
-    this.#base = Math.max(base, this.#base);
+    const [base = 0, start = 0] =
+      /^kept (\d+) (\d+)$/
+        .exec(lines[0] ?? '')
+        ?.slice(1)
+        .map(Number) ?? [];
+    this.#base = base;
+    this.#start = start;
     const end = this.end;
     this.#sightings = lines
       .map((line) => line.split(' ').map(Number))
@@ -276,50 +308,6 @@ export class ContainerLog {
     const changedMs = changedAtMs(this.#file);
     if (changedMs !== undefined && end > (this.#sightings.at(-1)?.end ?? 0))
       this.#sightings.push({ end, timeMs: changedMs });
-  }
-}
-
-/** The bytes of `file` from `from` on become `copy`. */
-async function copyFrom(file: string, copy: string, from: number): Promise<void> {
-  await using source = await open(file, 'r');
-  const { size } = await source.stat();
-  await using target = await open(copy, 'w', 0o600);
-  const buffer = Buffer.alloc(copyBytes);
-  for (let at = from; at < size; ) {
-    const { bytesRead } = await source.read(buffer, 0, Math.min(copyBytes, size - at), at);
-    if (bytesRead === 0) return;
-    await target.writeFile(buffer.subarray(0, bytesRead));
-    at += bytesRead;
-  }
-}
-
-/**
- * Copies at most `bytesMax` of what was written since the copy began, puts the copy in its place and empties the log.
- * Returns up to where in the log the copy goes.
- */
-function cutAfterCopy(
-  file: string,
-  copy: string,
-  { from, bytesMax }: { from: number; bytesMax: number },
-): number {
-  const source = openSync(file, 'r+');
-  const target = openSync(copy, 'a');
-  try {
-    const buffer = Buffer.alloc(copyBytes);
-    const before = from + fstatSync(target).size;
-    let copied = before;
-    while (copied < before + bytesMax) {
-      const length = readSync(source, buffer, 0, copyBytes, copied);
-      if (length === 0) break;
-      writeSync(target, buffer, 0, length);
-      copied += length;
-    }
-    ftruncateSync(source);
-    renameSync(copy, `${file}.1`);
-    return copied;
-  } finally {
-    closeSync(source);
-    closeSync(target);
   }
 }
 

@@ -14,8 +14,8 @@ export interface ReadLogOptions extends LogOptions {
 /** The part of a log that was asked for, as it is; then, when following, what comes until the container ends. */
 export async function* readLog(log: ContainerLog, options: ReadLogOptions): AsyncGenerator<Uint8Array> {
   const { signal } = options;
-  using _following = options.follow ? log.follow() : undefined;
   let position = await firstOffset(log, options);
+  using follower = options.follow ? log.follow(position) : undefined;
   let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
   const stamp = options.timestamps ? lineStamper(log) : undefined;
   while (left > 0 && !signal.aborted) {
@@ -24,6 +24,7 @@ export async function* readLog(log: ContainerLog, options: ReadLogOptions): Asyn
     if (data.length > 0) {
       const text = stamp ? stamp(offset, data) : data;
       position = offset + data.length;
+      if (follower) follower.position = position;
       yield text.subarray(0, Math.min(left, text.length));
       left -= text.length;
     } else if (options.follow && running) await log.changed(position, signal);

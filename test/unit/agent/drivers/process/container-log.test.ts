@@ -1,26 +1,44 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { inNanoseconds } from '../../../../../agent/drivers/log-time.ts';
-import { ContainerLog } from '../../../../../agent/drivers/process/container-log.ts';
+import { ContainerLog, keptForFollowerMax } from '../../../../../agent/drivers/process/container-log.ts';
 import { readLog } from '../../../../../agent/drivers/process/read-log.ts';
+import { releaseBeginning } from '../../../../../agent/drivers/process/release-beginning.ts';
 import { ManualClock } from '../../../../support/manual-clock.ts';
 
-const limits = { fileBytesMax: 100, lookMs: 1_000, lookFollowedMs: 50 };
+const limits = { keptBytesMin: 100, lookMs: 1_000, lookFollowedMs: 50 };
 
-async function opened(t: TestContext) {
+async function opened(t: TestContext, { holes = true } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'flotilla-log-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const clock = new ManualClock();
   const file = join(folder, 'log');
   appendFileSync(file, '');
-  const open = () => new ContainerLog(folder, { clock, limits });
+  let trimming: Promise<boolean> | undefined;
+  const release = (name: string, bytes: number) => {
+    trimming = holes ? releaseBeginning(name, bytes) : Promise.resolve(false);
+    return trimming;
+  };
+  const open = () => new ContainerLog(folder, { clock, limits, release });
   const log = open();
   t.after(() => log.conclude());
-  return { clock, file, folder, log, open, write: (text: string) => appendFileSync(file, text) };
+  const write = (text: string) => appendFileSync(file, text);
+  /** The log looks until it has seen what is waited for, and what it then began has come to its end. */
+  const look = async (done: () => boolean) => {
+    for (let round = 0; !done(); round++) {
+      assert.ok(round < 20_000, 'the log did not do what was expected');
+      await clock.advance(1_000);
+      await setImmediate();
+    }
+    await trimming;
+    await setImmediate();
+  };
+  return { clock, file, folder, log, look, open, write };
 }
 
 async function text(
@@ -39,15 +57,6 @@ async function text(
   }))
     chunks.push(chunk);
   return Buffer.concat(chunks).toString();
-}
-
-/** Lets the log look, and its file operations come to their end. */
-async function looks(clock: ManualClock, done: () => boolean = () => true): Promise<void> {
-  for (let round = 0; round < 2_000; round++) {
-    await clock.advance(1_000);
-    if (done()) return;
-  }
-  assert.fail('the log did not do what was expected');
 }
 
 suite('times', () => {
@@ -75,64 +84,70 @@ suite('times', () => {
 });
 
 suite('a log that is too long', () => {
-  test('is cut while it is written, keeps the newest, and reads as one', async (t) => {
-    const { clock, file, log, write } = await opened(t);
+  test('loses its beginning while it is written, in whole lines, and its writer is not disturbed', async (t) => {
+    const { file, log, look, write } = await opened(t);
     log.observe();
-    const lines: string[] = [];
-    for (let number = 0; number < 40; number++) {
+    let written = '';
+    for (let number = 0; number < 60; number++) {
       const line = `line ${number} of the log\n`;
-      lines.push(line);
+      written += line;
       write(line);
-      const before = log.start;
-      if (statSync(file).size > limits.fileBytesMax)
-        await looks(clock, () => log.start > before || statSync(file).size === 0);
+      await look(() => log.end - log.start < 2 * limits.keptBytesMin);
     }
+    assert.equal(statSync(file).size, written.length, 'nothing was moved');
     const kept = await text(log);
-    assert.ok(kept.length >= limits.fileBytesMax && kept.length <= 3 * limits.fileBytesMax, kept);
-    assert.ok(lines.join('').endsWith(kept), 'the newest lines, whole and in order');
-    assert.equal(await text(log, { tailLines: 1 }), lines.at(-1));
-    assert.equal(await text(log, { tailLines: 4 }), lines.slice(-4).join(''));
+    assert.ok(kept.length > limits.keptBytesMin - 30, kept);
+    assert.ok(written.endsWith(kept) && kept.startsWith('line '), kept);
+    assert.equal(await text(log, { tailLines: 4 }), written.split('\n').slice(-5).join('\n'));
+    assert.equal(
+      readFileSync(file, 'latin1').search(/[^\0]/),
+      log.start,
+      'what is old is gone from the disk',
+    );
   });
 
-  test('of a flood keeps the newest, and looks again soon', async (t) => {
-    const { clock, file, folder, log, write } = await opened(t);
+  test('gives its room back', async (t) => {
+    const { file, log, look, write } = await opened(t);
     log.observe();
-    const lines = Array.from({ length: 1_000 }, (_, at) => `line ${at}\n`).join('');
-    write(lines);
-    await looks(clock, () => statSync(file).size === 0);
-    assert.equal(statSync(join(folder, 'log.1')).size, limits.fileBytesMax);
-    assert.equal(log.end, lines.length);
-    const newest = lines.slice(-limits.fileBytesMax);
-    assert.equal(await text(log), newest.slice(newest.indexOf('\n') + 1), 'in whole lines');
-    write(lines);
-    await looks(clock, () => statSync(file).size === 0);
-    assert.ok(statSync(join(folder, 'log.1')).size <= limits.fileBytesMax);
+    write('x'.repeat(1024 * 1024));
+    await look(() => log.start === 1024 * 1024 - limits.keptBytesMin);
+    assert.ok(statSync(file).blocks * 512 <= 8192, `${statSync(file).blocks} blocks`);
   });
 
-  test('where there is no room for a copy makes room', async (t) => {
-    const { clock, file, folder, log, write } = await opened(t);
-    // No copy can be made where a folder is in the way, just as on a full disk.
-    mkdirSync(join(folder, 'log.1.new', 'full'), { recursive: true });
+  test('is kept for a follower that has not read it, to a limit', async (t) => {
+    const { log, look, write } = await opened(t);
+    write('x'.repeat(400));
+    const follower = log.follow(0);
+    log.observe();
+    assert.equal(log.start, 0);
+    write('x'.repeat(300));
+    await look(() => log.start === 700 - keptForFollowerMax * limits.keptBytesMin);
+    follower[Symbol.dispose]();
+    assert.equal(log.start, 600);
+  });
+
+  test('where no hole can be made is emptied, and read on from there', async (t) => {
+    const { file, log, look, open, write } = await opened(t, { holes: false });
     log.observe();
     write('x'.repeat(1_000));
-    await looks(clock, () => statSync(file).size === 0);
-    assert.equal(log.end, 1_000);
-    assert.equal(log.start, 1_000);
+    await look(() => statSync(file).size === 0);
+    assert.deepEqual([log.start, log.end], [1_000, 1_000]);
     write('rest of a line\nafter\n');
     assert.equal(await text(log), 'after\n');
+    assert.equal(await text(open()), 'after\n', 'after a restart too');
   });
 
   test('keeps its offsets and times over a restart', async (t) => {
-    const { clock, file, folder, log, open, write } = await opened(t);
+    const { clock, log, look, open, write } = await opened(t);
     log.observe();
-    write(`${'x'.repeat(150)}\nsecond\n`);
-    await looks(clock, () => statSync(file).size === 0);
+    write(`${'x'.repeat(250)}\nsecond\n`);
+    await look(() => log.start === 158);
     write('third\n');
     await clock.advance(20_000);
     log.conclude();
     const again = open();
-    assert.deepEqual([again.start, again.end], [log.start, log.end]);
-    assert.match(readFileSync(join(folder, 'log.times'), 'utf8'), /^base 158\n/);
+    assert.deepEqual([again.start, again.end], [158, 264]);
+    assert.equal(again.timeAt(200), log.timeAt(200));
     assert.equal(await text(again, { tailLines: 2 }), 'second\nthird\n');
   });
 });
