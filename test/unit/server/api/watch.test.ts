@@ -189,17 +189,15 @@ test('a watcher that reads nothing is cut off, and little is kept for it', async
   await closed;
 });
 
-test('stopping ends watches cleanly and takes less than two seconds', async () => {
-  const api = await openApi();
+test('stopping ends watches cleanly and waits for nobody who sends nothing', async () => {
+  const api = await openApi({ clock: new HeldClock(apiLimits.closeGraceMs) });
   const watches = await Promise.all(
     Array.from({ length: 5 }, () => WatchReader.open(api, `${path}?watch=1`)),
   );
   const idle = connect({ host: '127.0.0.1', port: api.server.port, ca: api.authority.ca });
   idle.on('error', () => {});
   await new Promise((resolve) => idle.on('secureConnect', resolve));
-  const started = performance.now();
   await api[Symbol.asyncDispose]();
-  assert.ok(performance.now() - started < 1_000, 'nobody who sends nothing is waited for');
   for (const watch of watches) {
     await watch.untilEnd();
     assert.ok(watch.complete);
