@@ -4,6 +4,7 @@ import type { IClientOptions, MqttClient, Packet } from 'mqtt';
 import mqttClient from 'mqtt/lib/client';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Limits } from '../../protocol/limits.ts';
+import type { Subscription } from '../../protocol/topics/acl.ts';
 import { LinkError, type LinkErrorCode } from './link-error.ts';
 
 export interface MqttConnectionOptions {
@@ -13,7 +14,8 @@ export interface MqttConnectionOptions {
   username?: string;
   password?: string;
   will?: { topic: string; payload: Uint8Array };
-  subscriptions: readonly { filter: string; qos: 0 | 1 }[];
+  /** What an older server refuses is done without, unless it is essential. */
+  subscriptions: readonly Subscription[];
   onMessage(topic: string, payload: Uint8Array): void;
   clock: Clock;
   limits: Limits;
@@ -122,12 +124,14 @@ export class MqttConnection {
   }
 
   #subscribe(): void {
-    const wanted = Object.fromEntries(
-      this.#options.subscriptions.map(({ filter, qos }) => [filter, { qos }]),
-    );
-    this.#client.subscribe(wanted, (error, granted) => {
-      const refused = granted?.find(({ qos }) => (qos as number) === 128);
-      if (error || refused) {
+    const { subscriptions } = this.#options;
+    const wanted = Object.fromEntries(subscriptions.map(({ filter, qos }) => [filter, { qos }]));
+    this.#client.subscribe(wanted, (error, _requests, answer) => {
+      const codes = answer?.granted;
+      const lacking = codes
+        ? subscriptions.some(({ essential }, index) => essential && codes[index] === 128)
+        : error;
+      if (lacking) {
         this.#opened.reject(new LinkError('Refused', 'the broker refused a subscription', { cause: error }));
         return;
       }

@@ -13,7 +13,14 @@ export interface Acl {
   /** Only exact filters, except `+` for the stream id: a wildcard over devices does not exist. */
   maySubscribe(filter: string): boolean;
   /** The filters that this peer needs, ready for a SUBSCRIBE. */
-  readonly subscriptions: readonly { filter: string; qos: 0 | 1 }[];
+  readonly subscriptions: readonly Subscription[];
+}
+
+export interface Subscription {
+  filter: string;
+  qos: 0 | 1;
+  /** See `TopicDefinition.essential`. */
+  essential: boolean;
 }
 
 export interface TopicMatch {
@@ -27,6 +34,7 @@ export function aclFor(cluster: string, peer: Peer, definitions: readonly TopicD
   const subscriptions = incoming.map((definition) => ({
     filter: filterOf(definition, cluster, peer),
     qos: definition.qos,
+    essential: definition.essential === true,
   }));
   return {
     publish: (topic) => {

@@ -16,6 +16,11 @@ export interface TopicDefinition<S extends MessageSchema = MessageSchema> {
   qos: 0 | 1;
   /** Which of a device's connections may use the topic. */
   connection: 'control' | 'stream' | 'join';
+  /**
+   * A connection is of no use without this topic, and counts as made once all of these are subscribed. A topic that
+   * a release adds is never one of them: programs of earlier releases, on either side, do not know it.
+   */
+  essential?: true;
   schema: S;
 }
 

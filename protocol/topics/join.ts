@@ -23,6 +23,7 @@ export const joinResponse = defineTopic({
   way: 'down',
   qos: 1,
   connection: 'join',
+  essential: true,
   schema: v.variant('type', [
     v.object({
       type: v.literal('issued'),

@@ -119,6 +119,7 @@ export const streamDown = defineTopic({
   way: 'down',
   qos: 0,
   connection: 'stream',
+  essential: true,
   schema: frame,
 });
 

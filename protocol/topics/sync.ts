@@ -160,6 +160,7 @@ export const set = defineTopic({
   way: 'down',
   qos: 1,
   connection: 'control',
+  essential: true,
   schema: v.variant('type', [
     v.object({
       type: v.literal('delta'),
@@ -192,6 +193,7 @@ export const ask = defineTopic({
   way: 'down',
   qos: 1,
   connection: 'control',
+  essential: true,
   schema: v.object({ request: text }),
 });
 
@@ -201,6 +203,7 @@ export const ack = defineTopic({
   way: 'down',
   qos: 1,
   connection: 'control',
+  essential: true,
   schema: v.variant('type', [
     /** Answers a hello. */
     v.object({
@@ -227,5 +230,6 @@ export const roll = defineTopic({
   way: 'all',
   qos: 0,
   connection: 'control',
+  essential: true,
   schema: v.object({ windowMs: counter }),
 });

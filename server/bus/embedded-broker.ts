@@ -261,7 +261,7 @@ class AedesBus implements EmbeddedBroker {
 
   #subscribed(client: Client): void {
     const session = this.#sessions.get(client.conn);
-    if (!session || session.ready || !session.hasAllFilters()) return;
+    if (!session || session.ready || !session.hasEssentialFilters()) return;
     session.ready = true;
     if (session.peer?.connection !== 'control') return;
     this.#presence.emit({ node: session.peer.node, connected: true });

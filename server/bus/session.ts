@@ -34,7 +34,7 @@ export class Session {
   admission: Admission | undefined;
   /** Set once aedes has answered the CONNECT. */
   client: Client | undefined;
-  /** Every filter that the peer needs is subscribed: messages reach it now. */
+  /** Every filter that the connection is of no use without is subscribed. */
   ready = false;
   readonly #options: SessionOptions;
   #expiry: Timer | undefined;
@@ -67,8 +67,8 @@ export class Session {
     return this.peer && clientIdOf(this.peer);
   }
 
-  hasAllFilters(): boolean {
-    const needed = this.acl?.subscriptions ?? [];
+  hasEssentialFilters(): boolean {
+    const needed = (this.acl?.subscriptions ?? []).filter(({ essential }) => essential);
     return needed.length > 0 && needed.every(({ filter }) => this.filters.has(filter));
   }
 

@@ -1,5 +1,6 @@
 import type { Pod } from '../../../protocol/generated/models.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
+import { volumeClaimNames } from '../../../protocol/match-volume.ts';
 import type { Cache } from '../../cache/informer.ts';
 import { nodesGroup } from '../../identity/subject.ts';
 import { namedObjects } from '../../nodes/set-entries.ts';
@@ -67,9 +68,8 @@ const rules: Readonly<Record<string, ((question: Question) => boolean) | undefin
   persistentvolumeclaims: ({ node, pods, request: { verb, subresource, namespace, name } }) =>
     verb === 'get' &&
     subresource === undefined &&
-    inNamespace(pods.on(node), namespace).some(({ spec }) =>
-      spec?.volumes?.some((volume) => volume.persistentVolumeClaim?.claimName === name),
-    ),
+    name !== undefined &&
+    inNamespace(pods.on(node), namespace).some((pod) => volumeClaimNames(pod).includes(name)),
   serviceaccounts: ({ node, pods, request: { verb, subresource, namespace, name } }) =>
     verb === 'create' &&
     subresource === 'token' &&

@@ -8,6 +8,8 @@ import { type ApiFixture, openApi, type SendOptions } from '../api-fixture.ts';
 const space = '/api/v1/namespaces/default';
 const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
 
+const scratch = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } };
+
 /** The node n1 runs the pod `own`, n2 the pod `foreign`; each names a secret, a config map, a claim and an account. */
 describe('a device over HTTP', () => {
   let api: ApiFixture;
@@ -28,6 +30,8 @@ describe('a device over HTTP', () => {
       await api.create(`${space}/secrets`, { metadata: { name } });
       await api.create(`${space}/configmaps`, { metadata: { name } });
       await api.create(`${space}/serviceaccounts`, { metadata: { name } });
+      for (const claim of [name, `${name}-x`])
+        await api.create(`${space}/persistentvolumeclaims`, { metadata: { name: claim }, spec: scratch });
       await api.createSeen(`${space}/pods`, {
         metadata: { name },
         spec: {
@@ -36,7 +40,11 @@ describe('a device over HTTP', () => {
           containers: [
             { name: 'a', image: 'a', env: [{ name: 'A', valueFrom: { secretKeyRef: { name, key: 'k' } } }] },
           ],
-          volumes: [{ name: 'v', configMap: { name } }],
+          volumes: [
+            { name: 'v', configMap: { name } },
+            { name: 'w', persistentVolumeClaim: { claimName: name } },
+            { name: 'x', ephemeral: { volumeClaimTemplate: { spec: scratch } } },
+          ],
         },
       });
     }
@@ -51,6 +59,8 @@ describe('a device over HTTP', () => {
       `${space}/secrets/own`,
       `${space}/secrets?fieldSelector=metadata.name%3Down`,
       `${space}/configmaps/own`,
+      `${space}/persistentvolumeclaims/own`,
+      `${space}/persistentvolumeclaims/own-x`,
     ];
     const closed = [
       '/api/v1/nodes',
@@ -65,6 +75,8 @@ describe('a device over HTTP', () => {
       `${space}/secrets/foreign`,
       '/api/v1/namespaces/kube-system/secrets/own',
       `${space}/configmaps/foreign`,
+      `${space}/persistentvolumeclaims/foreign`,
+      `${space}/persistentvolumeclaims/foreign-x`,
       `${space}/serviceaccounts/own`,
       '/api/v1/namespaces',
     ];
