@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
 import { release } from 'node:os';
-import { join, resolve } from 'node:path';
-import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
 import { ExecError } from '../../lib/exec.ts';
 import type { Logger } from '../../lib/log.ts';
 import type {
@@ -28,33 +28,28 @@ import { attachToLog } from './process/attach-to-log.ts';
 import { type Cgroup, type CgroupTree, openCgroups } from './process/cgroups.ts';
 import {
   type ContainerFolder,
+  cgroupPath,
   containerFolder,
   containerHandle,
-  type ExitRecord,
   listFolders,
   makePrivate,
   podFolder,
-  readExit,
   readSpec,
   readStart,
-  recordUnknownExit,
-  type StartRecord,
   sandboxHandle,
   writeWhole,
 } from './process/container-folder.ts';
-import { ContainerLog, type LogLimits, logLimitsDefault } from './process/container-log.ts';
-import { askToEnd, markName, membersBySession, shimAlive } from './process/container-members.ts';
-import { hasOwnView, inMountsOf, isMounted, withMounts } from './process/private-mounts.ts';
+import { type LogLimits, logLimitsDefault } from './process/container-log.ts';
+import { baseEnvironment, execWords, type HostProcess, mainWords } from './process/host-process.ts';
 import { readLog } from './process/read-log.ts';
-import { withRights } from './process/rights.ts';
-import { resolveProgram, startShim, withOddNames } from './process/shim.ts';
-import { currentBootId, isAlive, sendSignal } from './process-identity.ts';
+import { RunningContainers } from './process/running-containers.ts';
+import { startShim } from './process/shim.ts';
 
 /**
  * Runs containers as plain processes of the host: no image (manifests say `image: host`), the host's network and
  * files, and the pod's own folder as working directory. A shim (process/shim.ts) outlives the agent and records the
- * truth; the layout on disk is in process/container-folder.ts, logs in process/container-log.ts, limits and
- * membership in process/cgroups.ts.
+ * truth; the layout on disk is in process/container-folder.ts, what runs in process/running-containers.ts, logs in
+ * process/container-log.ts, limits and membership in process/cgroups.ts.
  *
  * A container ends with its first process: what that left running is killed, as the end of a PID namespace would.
  * `tty` and `stdin` of the container itself are not offered; its standard input is empty.
@@ -71,30 +66,10 @@ export interface ProcessDriverOptions {
   environment?: Readonly<Record<string, string>>;
 }
 
-/** How often a process that is not our child is looked at; a child's end is told by the kernel. */
-const adoptedLookMs = 1_000;
-const stopLookMs = 10;
 const killRoundsMax = 200;
-
-interface Running {
-  folder: ContainerFolder;
-  start: StartRecord;
-  log: ContainerLog;
-  adopted: boolean;
-}
 
 export function createProcessDriver(options: ProcessDriverOptions): RuntimeDriver {
   return new ProcessDriver(options);
-}
-
-/** Harmless parts of the agent's own environment; never its secrets. */
-export function baseEnvironment(): Record<string, string> {
-  const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-  const kept = ['HOME', 'LANG', 'TZ', 'USER'].map((name) => [name, process.env[name]] as const);
-  return {
-    PATH: process.env['PATH'] ?? path,
-    ...Object.fromEntries(kept.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))),
-  };
 }
 
 class ProcessDriver implements RuntimeDriver {
@@ -102,18 +77,22 @@ class ProcessDriver implements RuntimeDriver {
   readonly seesHost = true;
   readonly #root: string;
   readonly #options: ProcessDriverOptions;
-  readonly #bootId = currentBootId();
-  readonly #running = new Map<string, Running>();
-  /** Ended containers of which nothing is left over, by folder. */
-  readonly #cleared = new Set<string>();
+  readonly #containers: RunningContainers;
   readonly #hints = new Set<(podUid: string) => void>();
   #cgroupTree: CgroupTree | undefined;
   #cgroupsOpened = false;
-  #lookTimer: Timer | undefined;
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
     this.#root = join(options.stateDir, 'process');
+    this.#containers = new RunningContainers({
+      logLimits: logLimitsDefault,
+      ...options,
+      cgroups: () => this.#cgroups,
+      onEnded: (podUid) => {
+        for (const hint of this.#hints) hint(podUid);
+      },
+    });
   }
 
   async probe(): Promise<DriverProbe> {
@@ -127,7 +106,7 @@ class ProcessDriver implements RuntimeDriver {
 
   async list(): Promise<{ sandboxes: SandboxHandle[]; containers: ContainerHandle[] }> {
     const { pods, containers } = await listFolders(this.#root);
-    for (const folder of containers) this.#stateOf(folder);
+    for (const folder of containers) this.#containers.stateOf(folder);
     return { sandboxes: pods.map(sandboxHandle), containers: containers.map(containerHandle) };
   }
 
@@ -171,20 +150,18 @@ class ProcessDriver implements RuntimeDriver {
     const folder = containerFolder(this.#root, handle);
     const spec = await readSpec(folder);
     if (!spec) throw new DriverError('NotFound', `${handle.id} was never created or is removed`);
-    if (this.#stateOf(folder).state !== 'created') return;
+    if (this.#containers.stateOf(folder).state !== 'created') return;
     const cgroup = this.#cgroups?.create(cgroupPath(folder), spec.resources);
     const { start, exit } = await this.#launch(folder, spec, cgroup);
-    this.#track(folder, start, exit === undefined);
-    void exit?.then(() => this.#lookWhetherEnded(folder));
+    this.#containers.track(folder, start, exit === undefined);
+    void exit?.then(() => this.#containers.lookWhetherEnded(folder));
   }
 
   async #launch(folder: ContainerFolder, spec: ContainerSpec, cgroup: Cgroup | undefined) {
     try {
       return await startShim({
         folder,
-        command: this.#command(folder, spec),
-        environment: this.#environment(folder, spec),
-        cwd: hasOwnView(spec) ? this.#workFolder(folder) : this.#workingDir(folder, spec),
+        ...mainWords(this.#hostProcess(folder, spec)),
         joinFiles: cgroup?.joinFiles ?? [],
         killFile: cgroup?.killFile ?? '',
         oomScoreAdjust: String(spec.resources.oomScoreAdjust ?? ''),
@@ -198,35 +175,22 @@ class ProcessDriver implements RuntimeDriver {
 
   async stop(handle: ContainerHandle, { graceMs }: { graceMs: number }): Promise<void> {
     const folder = containerFolder(this.#root, handle);
-    const running = this.#adopt(folder);
+    const running = this.#containers.find(folder);
     if (!running) {
       if (!readStart(folder)) await rm(folder.path, { recursive: true, force: true });
       return;
     }
     if (graceMs > 0) {
       const spec = await readSpec(folder).catch(() => undefined);
-      askToEnd(running.start, this.#bootId, spec?.stopSignal);
-      await this.#waitForEnd(folder, graceMs);
+      await this.#containers.ask(running, graceMs, spec?.stopSignal);
     }
-    for (let round = 0; this.#isRunning(folder); round++) {
-      if (round === killRoundsMax)
-        throw new DriverError('RuntimeUnavailable', `${handle.id} does not die: the kernel holds it`);
-      this.#killAll(folder, running.start);
-      await sleep(this.#options.clock, stopLookMs);
-    }
-    this.#ended(folder);
-  }
-
-  async #waitForEnd(folder: ContainerFolder, graceMs: number): Promise<void> {
-    const { clock } = this.#options;
-    const deadline = clock.monotonic() + graceMs;
-    while (this.#isRunning(folder) && clock.monotonic() < deadline)
-      await sleep(clock, Math.min(stopLookMs, deadline - clock.monotonic()));
+    if (!(await this.#containers.kill(running, killRoundsMax)))
+      throw new DriverError('RuntimeUnavailable', `${handle.id} does not die: the kernel holds it`);
   }
 
   async update(handle: ContainerHandle, limits: ResourceLimits): Promise<void> {
     const folder = containerFolder(this.#root, handle);
-    if (!this.#isRunning(folder)) throw new DriverError('NotFound', `${handle.id} is not running`);
+    if (!this.#containers.isRunning(folder)) throw new DriverError('NotFound', `${handle.id} is not running`);
     try {
       this.#cgroups?.update(cgroupPath(folder), limits);
     } catch (cause) {
@@ -240,12 +204,12 @@ class ProcessDriver implements RuntimeDriver {
     await this.stop(handle, { graceMs: 0 });
     await this.#cgroups?.open(cgroupPath(folder)).remove(this.#options.clock);
     await rm(folder.path, { recursive: true, force: true });
-    this.#cleared.delete(folder.path);
+    this.#containers.forget(folder);
   }
 
   async inspect(handle: ContainerHandle): Promise<ContainerState> {
     const folder = containerFolder(this.#root, handle);
-    const state = this.#stateOf(folder);
+    const state = this.#containers.stateOf(folder);
     if (state.state !== 'created') return state;
     return (await readSpec(folder).catch(() => undefined)) ? state : { state: 'missing' };
   }
@@ -265,35 +229,26 @@ class ProcessDriver implements RuntimeDriver {
       throw new DriverError('NotFound', `no logs of ${handle.id}: it does not exist`);
     // Both streams are one file, which counts as the first.
     if (options.stream === 'stderr') return;
-    const running = this.#adopt(folder);
-    yield* readLog(running?.log ?? this.#openLog(folder), {
+    const running = this.#containers.find(folder);
+    yield* readLog(running?.log ?? this.#containers.openLog(folder), {
       ...options,
       signal,
-      isRunning: () => running !== undefined && this.#running.get(folder.path) === running,
+      isRunning: () => this.#containers.holds(running),
     });
   }
 
   async exec(handle: ContainerHandle, { command, stdin, tty }: ExecOptions): Promise<ExecProcess> {
     const folder = containerFolder(this.#root, handle);
     const spec = await readSpec(folder);
-    if (!spec || !this.#isRunning(folder)) throw new DriverError('NotFound', `${handle.id} is not running`);
-    const environment = this.#environment(folder, spec);
-    const cwd = this.#workingDir(folder, spec);
+    if (!spec || !this.#containers.isRunning(folder))
+      throw new DriverError('NotFound', `${handle.id} is not running`);
     const joinFiles = this.#cgroups?.open(cgroupPath(folder)).joinFiles ?? [];
-    const program = withOddNames(this.#resolved(command, environment, cwd, spec), environment);
-    const words = withRights(spec.security, program);
-    const start = readStart(folder);
+    const words = execWords(this.#hostProcess(folder, spec), { command, start: readStart(folder) });
     return openExecProcess({
       command: '/bin/sh',
-      args: [
-        '-c',
-        joinScript,
-        'flotilla-exec',
-        joinFiles.join(' '),
-        ...(start && hasOwnView(spec) ? inMountsOf(start.pid, cwd, words) : words),
-      ],
-      environment,
-      cwd: hasOwnView(spec) ? this.#workFolder(folder) : cwd,
+      args: ['-c', joinScript, 'flotilla-exec', joinFiles.join(' '), ...words.command],
+      environment: words.environment,
+      cwd: words.cwd,
       stdin,
       tty,
       clock: this.#options.clock,
@@ -302,7 +257,7 @@ class ProcessDriver implements RuntimeDriver {
 
   async attach(handle: ContainerHandle): Promise<ExecProcess> {
     const folder = containerFolder(this.#root, handle);
-    if (!this.#isRunning(folder)) throw new DriverError('NotFound', `${handle.id} is not running`);
+    if (!this.#containers.isRunning(folder)) throw new DriverError('NotFound', `${handle.id} is not running`);
     return attachToLog({
       follow: (signal) => this.logs(handle, { ...wholeLog, follow: true, tailLines: 0 }, signal),
       exitCode: async () => {
@@ -313,9 +268,7 @@ class ProcessDriver implements RuntimeDriver {
   }
 
   [Symbol.dispose](): void {
-    this.#lookTimer?.cancel();
-    for (const { log } of this.#running.values()) log.conclude();
-    this.#running.clear();
+    this.#containers[Symbol.dispose]();
     this.#hints.clear();
   }
 
@@ -326,138 +279,18 @@ class ProcessDriver implements RuntimeDriver {
     return this.#cgroupTree;
   }
 
-  #environment(folder: ContainerFolder, spec: ContainerSpec): Record<string, string> {
+  #hostProcess(folder: ContainerFolder, spec: ContainerSpec): HostProcess {
     return {
-      ...(this.#options.environment ?? baseEnvironment()),
-      ...spec.environment,
-      // A host process has no /dev of its own to be told by.
-      [terminationLogName]: join(folder.path, 'termination-log'),
-      ...(this.#cgroups ? {} : { [markName]: folder.path }),
+      folder,
+      spec,
+      workFolder: this.#workFolder(folder),
+      base: this.#options.environment ?? baseEnvironment(),
+      grouped: this.#cgroups !== undefined,
     };
-  }
-
-  #command(folder: ContainerFolder, spec: ContainerSpec): string[] {
-    const cwd = this.#workingDir(folder, spec);
-    const command = [...spec.command, ...spec.args];
-    const words = withOddNames(
-      this.#resolved(command, this.#environment(folder, spec), cwd, spec),
-      spec.environment,
-    );
-    return withMounts({ ...spec, cwd }, withRights(spec.security, words), this.#workFolder(folder));
-  }
-
-  /** What lies on a volume is found by the kernel, once the volume is there. */
-  #resolved(
-    command: readonly string[],
-    environment: Readonly<Record<string, string>>,
-    cwd: string,
-    { mounts }: ContainerSpec,
-  ): string[] {
-    const [program = ''] = command;
-    const onVolume = program.includes('/') && isMounted(resolve(cwd, program), mounts);
-    return onVolume ? [...command] : resolveProgram(command, environment, cwd);
-  }
-
-  #workingDir(folder: ContainerFolder, spec: ContainerSpec): string {
-    return spec.workingDir ?? this.#workFolder(folder);
   }
 
   #workFolder({ podUid }: ContainerFolder): string {
     return join(podFolder(this.#root, podUid), 'work');
-  }
-
-  #isRunning(folder: ContainerFolder): boolean {
-    return this.#stateOf(folder).state === 'running';
-  }
-
-  /**
-   * From the disk and /proc alone, so that it is the same before and after a restart. `created` may also mean
-   * missing.
-   */
-  #stateOf(folder: ContainerFolder): ContainerState {
-    const start = readStart(folder);
-    if (!start) return { state: 'created' };
-    const alive = isAlive(start, this.#bootId) || shimAlive(start, this.#bootId);
-    const exit =
-      readExit(folder) ?? (alive ? undefined : recordUnknownExit(folder, this.#options.clock.now()));
-    if (exit) return this.#exitedState(folder, start, exit);
-    if (!this.#running.has(folder.path)) this.#track(folder, start, true);
-    return { state: 'running', pid: start.pid, startedAtMs: start.startedAtMs, imageId: '' };
-  }
-
-  #exitedState(folder: ContainerFolder, start: StartRecord, exit: ExitRecord): ContainerState {
-    this.#killLeftovers(folder, start);
-    return {
-      state: 'exited',
-      exitCode: exit.exitCode,
-      signal: undefined,
-      outOfMemory: (this.#cgroups?.open(cgroupPath(folder)).outOfMemoryKills() ?? 0) > 0,
-      startedAtMs: start.startedAtMs,
-      finishedAtMs: exit.finishedAtMs,
-      imageId: '',
-    };
-  }
-
-  #adopt(folder: ContainerFolder): Running | undefined {
-    this.#stateOf(folder);
-    return this.#running.get(folder.path);
-  }
-
-  #track(folder: ContainerFolder, start: StartRecord, adopted: boolean): void {
-    const known = this.#running.get(folder.path);
-    if (known) {
-      known.adopted = adopted;
-      return;
-    }
-    const log = this.#openLog(folder);
-    log.observe();
-    this.#running.set(folder.path, { folder, start, log, adopted });
-    if (adopted) this.#lookAtAdopted();
-  }
-
-  #openLog(folder: ContainerFolder): ContainerLog {
-    const { clock, logLimits = logLimitsDefault } = this.#options;
-    return new ContainerLog(folder.path, { clock, limits: logLimits });
-  }
-
-  #lookAtAdopted(): void {
-    this.#lookTimer?.cancel();
-    const adopted = [...this.#running.values()].filter((running) => running.adopted);
-    for (const { folder } of adopted) this.#lookWhetherEnded(folder);
-    if (![...this.#running.values()].some((running) => running.adopted)) return;
-    this.#lookTimer = this.#options.clock.after(adoptedLookMs, () => this.#lookAtAdopted(), { unref: true });
-  }
-
-  /** Not asked for by anybody: a disk that fails is told by whoever asks next. */
-  #lookWhetherEnded(folder: ContainerFolder): void {
-    try {
-      this.#ended(folder);
-    } catch (error) {
-      this.#options.log.warn('a container cannot be looked at', { folder: folder.path, error });
-    }
-  }
-
-  #ended(folder: ContainerFolder): void {
-    const running = this.#running.get(folder.path);
-    if (!running || this.#isRunning(folder)) return;
-    this.#running.delete(folder.path);
-    running.log.conclude();
-    for (const hint of this.#hints) hint(folder.podUid);
-  }
-
-  #killLeftovers(folder: ContainerFolder, start: StartRecord): void {
-    if (this.#cleared.has(folder.path)) return;
-    this.#cleared.add(folder.path);
-    const cgroup = this.#cgroups?.open(cgroupPath(folder));
-    // Where the kernel kills whole groups the shim has done it before it wrote the exit code.
-    const clearedByShim = cgroup !== undefined && cgroup.killFile !== '';
-    if (start.bootId === this.#bootId && !clearedByShim) this.#killAll(folder, start);
-  }
-
-  #killAll(folder: ContainerFolder, start: StartRecord): void {
-    const inGroup = this.#cgroups?.open(cgroupPath(folder)).members() ?? [];
-    const members = inGroup.length > 0 ? inGroup : membersBySession(folder, start, this.#bootId);
-    for (const pid of members) if (pid !== start.shimPid) sendSignal(pid, 'SIGKILL');
   }
 }
 
@@ -469,15 +302,9 @@ const wholeLog: LogOptions = {
   timestamps: false,
 };
 
-const terminationLogName = 'FLOTILLA_TERMINATION_LOG';
-
 const joinScript = `
 __fl_join=$1
 shift
 for __fl_file in $__fl_join; do echo 0 > "$__fl_file"; done
 exec "$@"
 `;
-
-function cgroupPath({ podUid, container, attempt }: ContainerFolder): string {
-  return `${podUid}/${container}-${attempt}`;
-}

@@ -51,6 +51,11 @@ export function containerFolder(
   return { path, podUid, container, attempt };
 }
 
+/** Of its control group, below the agent's. */
+export function cgroupPath({ podUid, container, attempt }: ContainerFolder): string {
+  return `${podUid}/${container}-${attempt}`;
+}
+
 function safePart(name: string): string {
   if (pathPart.test(name)) return name;
   throw new DriverError('CreateContainerConfigError', `${JSON.stringify(name)} cannot be part of a path`);
