@@ -11,7 +11,6 @@ const confined = [
   { name: 'mqtt', homes: ['agent/link'] },
   { name: 'mqtt/lib/client', homes: ['agent/link'] },
   { name: 'esbuild', homes: ['cli'] },
-  { name: 'execa', homes: ['lib'] },
   { name: 'node:child_process', homes: ['lib'] },
   { name: 'node:timers', homes: ['lib'] },
   { name: 'node:timers/promises', homes: ['lib'] },

@@ -1,7 +1,10 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { systemClock, type Timer } from './clock.ts';
 
 /**
  * The only place that starts child processes. No shell is ever involved: `command` is a program, arguments arrive
@@ -58,29 +61,60 @@ const forceKillAfterMs = 1_000;
  * @throws ExecError when it cannot be started, takes or says too much, or is aborted.
  */
 export async function run(command: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
-  const { execa } = await import('execa');
-  const result = await execa(command, [...args], {
-    ...placement(options),
-    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
-    ...(options.signal ? { cancelSignal: options.signal } : {}),
-    timeout: options.timeoutMs,
-    maxBuffer: options.outputBytesMax ?? outputBytesMaxDefault,
-    encoding: 'buffer',
-    forceKillAfterDelay: forceKillAfterMs,
-    killDescendants: true,
-    stripFinalNewline: false,
-    reject: false,
+  const { input, timeoutMs, signal, outputBytesMax = outputBytesMaxDefault } = options;
+  const aborted = () => new ExecError('Aborted', `${command}: aborted`);
+  if (signal?.aborted) throw aborted();
+  const placed = { ...placement(options), detached: true };
+  const child = await start(command, options, () =>
+    input === undefined
+      ? spawn(command, [...args], { ...placed, stdio: ['ignore', 'pipe', 'pipe'] })
+      : spawn(command, [...args], { ...placed, stdio: ['pipe', 'pipe', 'pipe'] }),
+  );
+  let failure: ExecError | undefined;
+  const kill = killer(child, 'close', (name) => {
+    if (!killGroup(child, name)) child.kill(name);
+    // Whoever left the group may hold them open for ever.
+    if (name === 'SIGKILL') for (const output of [child.stdout, child.stderr]) output.destroy();
   });
-  if (result.timedOut) throw new ExecError('TimedOut', `${command}: no end after ${options.timeoutMs} ms`);
-  if (result.isCanceled) throw new ExecError('Aborted', `${command}: aborted`);
-  if (result.isMaxBuffer) throw new ExecError('OutputTooLarge', `${command}: more output than allowed`);
-  if (result.code !== undefined && result.exitCode === undefined && result.signal === undefined)
-    throw startError(command, result);
-  return {
-    exitCode: result.exitCode ?? signalExitCode(result.signal),
-    stdout: Buffer.from(result.stdout).toString(),
-    stderr: Buffer.from(result.stderr).toString(),
+  const stop = (error: ExecError) => {
+    failure ??= error;
+    kill('SIGTERM');
   };
+  const onAbort = () => stop(aborted());
+  const timer = systemClock.after(timeoutMs, () =>
+    stop(new ExecError('TimedOut', `${command}: no end after ${timeoutMs} ms`)),
+  );
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const tooMuch = () => stop(new ExecError('OutputTooLarge', `${command}: more output than allowed`));
+  const outputs = [child.stdout, child.stderr].map((output) => collect(output, outputBytesMax, tooMuch));
+  child.stdin?.on('error', ignoreBrokenPipe).end(input);
+  const { exitCode } = await exitOf(child, 'close');
+  timer.cancel();
+  signal?.removeEventListener('abort', onAbort);
+  if (failure) throw failure;
+  const [stdout = '', stderr = ''] = outputs.map((chunks) => Buffer.concat(chunks).toString());
+  return { exitCode, stdout, stderr };
+}
+
+/** Chunks as they come. More than `bytesMax` is not kept, and told at once. */
+function collect(output: Readable, bytesMax: number, tooMuch: () => void): readonly Buffer[] {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  output.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= bytesMax) chunks.push(chunk);
+    else tooMuch();
+  });
+  return chunks;
+}
+
+/** False when no process of the child's group is there, or we may not. */
+function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): boolean {
+  try {
+    return pid !== undefined && process.kill(-pid, signal);
+  } catch {
+    return false;
+  }
 }
 
 export interface ChildExit {
@@ -101,6 +135,7 @@ export interface ChildStream {
   readonly stderr: Readable;
   /** When the process itself is gone; output of it, or of its children, may still be in the streams. */
   readonly exit: Promise<ChildExit>;
+  /** SIGTERM is followed by SIGKILL when the child goes on. */
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -113,28 +148,23 @@ export async function stream(
   args: readonly string[],
   options: ChildOptions & { signal?: AbortSignal | undefined } = {},
 ): Promise<ChildStream> {
-  const { execa } = await import('execa');
-  const child = execa(command, [...args], {
-    ...placement(options),
-    ...(options.signal ? { cancelSignal: options.signal } : {}),
-    stdio: ['pipe', 'pipe', 'pipe'],
-    encoding: 'buffer',
-    forceKillAfterDelay: forceKillAfterMs,
-    buffer: false,
-    reject: false,
-  });
-  const stdout = keepUntilRead(child.stdout);
-  const stderr = keepUntilRead(child.stderr);
+  const { signal } = options;
+  if (signal?.aborted) throw new ExecError('Aborted', `${command}: aborted`);
+  const child = await start(command, options, () =>
+    spawn(command, [...args], { ...placement(options), stdio: ['pipe', 'pipe', 'pipe'] }),
+  );
+  const kill = killer(child, 'exit', (name) => child.kill(name));
+  const onAbort = () => kill('SIGTERM');
+  signal?.addEventListener('abort', onAbort, { once: true });
+  child.once('exit', () => signal?.removeEventListener('abort', onAbort));
   child.stdin.on('error', ignoreBrokenPipe);
-  const exit = exitOf(child.nodeChildProcess);
-  const pid = await started(command, child);
   return {
-    pid,
+    pid: child.pid,
     stdin: child.stdin,
-    stdout,
-    stderr,
-    exit,
-    kill: (signal) => void child.kill(signal),
+    stdout: keepUntilRead(child.stdout),
+    stderr: keepUntilRead(child.stderr),
+    exit: exitOf(child, 'exit'),
+    kill,
   };
 }
 
@@ -169,22 +199,15 @@ export async function spawnDetached(
   args: readonly string[],
   options: DetachedOptions = {},
 ): Promise<DetachedChild> {
-  const { execa } = await import('execa');
-  const child = execa(command, [...args], {
-    ...placement(options),
-    // execa types further descriptors as 3 to 9 and takes any.
-    stdio: ['ignore', 'pipe', 'ignore', ...((options.inherit ?? []) as readonly 3[])],
-    encoding: 'buffer',
-    buffer: false,
-    detached: true,
-    cleanup: false,
-    reject: false,
-  });
-  const firstOutput = firstChunk(child.nodeChildProcess.stdout);
-  const exit = exitOf(child.nodeChildProcess);
-  const pid = await started(command, child);
-  child.nodeChildProcess.unref();
-  return { pid, firstOutput, exit };
+  const child = await start(command, options, () =>
+    spawn(command, [...args], {
+      ...placement(options),
+      stdio: ['ignore', 'pipe', 'ignore', ...(options.inherit ?? [])],
+      detached: true,
+    }),
+  );
+  child.unref();
+  return { pid: child.pid, firstOutput: firstChunk(child.stdout), exit: exitOf(child, 'exit') };
 }
 
 function firstChunk(stdout: Readable | null): Promise<string> {
@@ -199,52 +222,83 @@ function firstChunk(stdout: Readable | null): Promise<string> {
   });
 }
 
-function placement({ environment, cwd }: ChildOptions) {
-  return {
-    ...(environment ? { env: environment, extendEnv: false } : {}),
-    ...(cwd === undefined ? {} : { cwd }),
+function placement({ environment, cwd }: ChildOptions): SpawnOptions {
+  return { ...(environment ? { env: environment } : {}), ...(cwd === undefined ? {} : { cwd }) };
+}
+
+/** Resolves once the child runs, before anything that it does is told. */
+async function start<C extends ChildProcess>(
+  command: string,
+  { cwd }: ChildOptions,
+  spawnIt: () => C,
+): Promise<C & { readonly pid: number }> {
+  try {
+    const child = spawnIt();
+    if (isRunning(child)) {
+      child.on('error', ignoreRefusedSignal);
+      return child;
+    }
+    const [error] = (await once(child, 'error')) as unknown[];
+    throw error;
+  } catch (error) {
+    throw startError(command, cwd, error);
+  }
+}
+
+function isRunning<C extends ChildProcess>(child: C): child is C & { readonly pid: number } {
+  return child.pid !== undefined;
+}
+
+/**
+ * Signals a child until `end`, and when this process ends before. A polite signal is followed by a final one.
+ */
+function killer(
+  child: ChildProcess,
+  end: 'exit' | 'close',
+  send: (signal: NodeJS.Signals) => void,
+): (signal: NodeJS.Signals) => void {
+  let force: Timer | undefined;
+  let ended = false;
+  const endWithUs = () => send('SIGTERM');
+  process.setMaxListeners(process.getMaxListeners() + 1);
+  process.once('exit', endWithUs);
+  child.once(end, () => {
+    ended = true;
+    force?.cancel();
+    process.off('exit', endWithUs);
+    process.setMaxListeners(process.getMaxListeners() - 1);
+  });
+  return (signal) => {
+    if (ended) return;
+    send(signal);
+    if (signal === 'SIGTERM') force ??= systemClock.after(forceKillAfterMs, () => send('SIGKILL'));
   };
 }
 
-interface EmitsExit {
-  once(event: 'exit', listener: (code: number | null, signal: NodeJS.Signals | null) => void): unknown;
-  once(event: 'error', listener: () => void): unknown;
-}
-
-function exitOf(child: EmitsExit): Promise<ChildExit> {
+function exitOf(child: ChildProcess, end: 'exit' | 'close'): Promise<ChildExit> {
   return new Promise((resolve) => {
-    child.once('exit', (code, signal) =>
+    child.once(end, (code: number | null, signal: NodeJS.Signals | null) =>
       resolve({ exitCode: code ?? signalExitCode(signal ?? undefined), signal: signal ?? undefined }),
     );
-    child.once('error', () => resolve({ exitCode: 127, signal: undefined }));
   });
 }
 
-type Startable = Promise<{ code?: string | undefined; cwd: string; cause?: unknown }> & {
-  pid?: number | undefined;
-};
-
-async function started(command: string, child: Startable): Promise<number> {
-  if (child.pid !== undefined) return child.pid;
-  throw startError(command, await child);
-}
-
-function startError(
-  command: string,
-  failure: { code?: string | undefined; cwd: string; cause?: unknown },
-): ExecError {
-  const cause = { cause: failure.cause };
-  if (!existsSync(failure.cwd))
-    return new ExecError('SpawnFailed', `${command}: working directory ${failure.cwd} does not exist`, cause);
-  if (failure.code === 'ENOENT') return new ExecError('NotFound', `${command}: program not found`, cause);
-  if (failure.code === 'EACCES' || failure.code === 'ENOEXEC')
-    return new ExecError('NotExecutable', `${command}: not executable`, cause);
-  return new ExecError('SpawnFailed', `${command}: cannot be started (${failure.code ?? 'unknown'})`, cause);
+function startError(command: string, cwd: string | undefined, cause: unknown): ExecError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+  if (cwd !== undefined && !existsSync(cwd))
+    return new ExecError('SpawnFailed', `${command}: working directory ${cwd} does not exist`, { cause });
+  if (code === 'ENOENT') return new ExecError('NotFound', `${command}: program not found`, { cause });
+  if (code === 'EACCES' || code === 'ENOEXEC')
+    return new ExecError('NotExecutable', `${command}: not executable`, { cause });
+  return new ExecError('SpawnFailed', `${command}: cannot be started (${code})`, { cause });
 }
 
 function signalExitCode(signal: NodeJS.Signals | undefined): number {
   return signal ? 128 + constants.signals[signal] : 1;
 }
+
+/** That of a child which runs as somebody else by now; the rest is told by its end. */
+function ignoreRefusedSignal(): void {}
 
 /** A child that ends without reading its input is no error of ours; its exit code tells. */
 function ignoreBrokenPipe(): void {}
@@ -264,26 +318,19 @@ export interface Messenger {
  * @throws ExecError as `stream` does.
  */
 export async function messenger(command: string, args: readonly string[]): Promise<Messenger> {
-  const { execa } = await import('execa');
-  const child = execa(command, [...args], {
-    stdio: ['ignore', 'ignore', 'ignore'],
-    ipc: true,
-    serialization: 'json',
-    buffer: false,
-    reject: false,
-  });
-  const process = child.nodeChildProcess;
-  const exit = exitOf(process);
-  await started(command, child);
-  process.unref();
-  process.channel?.unref();
+  const child = await start(command, {}, () =>
+    spawn(command, [...args], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], serialization: 'json' }),
+  );
+  const kill = killer(child, 'exit', (name) => child.kill(name));
+  child.unref();
+  child.channel?.unref();
   return {
-    send: (message) => void (process.connected && process.send(message, () => {})),
+    send: (message) => void (child.connected && child.send(message, () => {})),
     onMessage: (take) =>
-      void process.on('message', (message, handle) =>
+      void child.on('message', (message, handle) =>
         take(message, handle instanceof Socket ? handle : undefined),
       ),
-    exit,
-    kill: () => void child.kill('SIGKILL'),
+    exit: exitOf(child, 'exit'),
+    kill: () => kill('SIGKILL'),
   };
 }
