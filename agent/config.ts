@@ -70,6 +70,8 @@ const schema = v.strictObject({
   /** Percent of the images' disk in use above which unused ones go, and down to which; 100: they stay. */
   imageGcHighThreshold: v.optional(percent, 85),
   imageGcLowThreshold: v.optional(percent, 80),
+  /** What layers of images may take in the agent's folder. */
+  layersBytesMax: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0, 'must be 0 or more')), 1024 ** 3),
   /** Whether a stopping agent stops its workloads too. */
   stopWorkloads: v.optional(v.boolean(), false),
 });

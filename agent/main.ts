@@ -24,6 +24,7 @@ import { systemFiles } from './host/host-files.ts';
 import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
 import { parseReservation, parseThresholds } from './host/thresholds.ts';
 import { type ImageCare, openImageCare } from './images/image-care.ts';
+import { layersWhenNeeded } from './layers/layers-when-needed.ts';
 import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
@@ -85,9 +86,9 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   const { disk } = dependencies;
   const journal = stack.use(await openJournal({ path: join(dataDir, 'journal'), log, disk }));
   const identity = await dependencies.identify(signal);
-  const runtimes = stack.use(
-    await openRuntimes({ ...config, ...dependencies, cluster: identity.cluster, journal }),
-  );
+  const layers = stack.use(openOwnLayers(config, dependencies));
+  const facilities = { ...dependencies, cluster: identity.cluster, journal, layers: layers.open };
+  const runtimes = stack.use(await openRuntimes({ ...config, ...facilities }));
   const boots = await countBoot(journal, log);
   const desired = openDesiredSet({ journal, log, random });
   const bootId = currentBootId();
@@ -128,6 +129,22 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
   const started = stack.move();
   return { pods, link, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+function openOwnLayers(
+  { dataDir, layersBytesMax }: AgentConfig,
+  { clock, random, log }: AgentDependencies,
+): ReturnType<typeof layersWhenNeeded> {
+  return layersWhenNeeded({
+    clock,
+    random,
+    log,
+    environment: process.env,
+    folder: join(dataDir, 'layers'),
+    bytesMax: layersBytesMax,
+    peers: () => [],
+    keeps: () => false,
+  });
 }
 
 interface AnswerParts {

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Journal } from './desired/journal.ts';
 import { type DriverDefinition, type OpenDrivers, openDrivers } from './drivers/registry.ts';
+import type { OpenLayers } from './layers/layers-when-needed.ts';
 
 export interface Runtimes extends Disposable {
   readonly drivers: OpenDrivers['drivers'];
@@ -17,6 +18,7 @@ export interface RuntimesOptions {
   log: Logger;
   journal: Journal;
   driverDefinitions?: readonly DriverDefinition[];
+  layers?: OpenLayers;
 }
 
 const seenKey = 'host/runtimes';
@@ -27,10 +29,11 @@ const seenKey = 'host/runtimes';
  * would go to another. Rejects with a DriverError when there is none.
  */
 export async function openRuntimes(options: RuntimesOptions): Promise<Runtimes> {
-  const { runtime, dataDir, cluster, clock, log, journal, driverDefinitions } = options;
+  const { runtime, dataDir, cluster, clock, log, journal, driverDefinitions, layers } = options;
   const seen = seenBefore(journal);
   const definitions = driverDefinitions ? { definitions: driverDefinitions } : {};
-  const open = await openDrivers({ runtime, seen, stateDir: dataDir, cluster, clock, log, ...definitions });
+  const context = { stateDir: dataDir, cluster, clock, log, ...(layers ? { layers } : {}) };
+  const open = await openDrivers({ runtime, seen, ...context, ...definitions });
   for (const { driver, probe } of open.drivers)
     if (probe.available) log.info('runtime found', { runtime: driver.name, about: probe.message });
   for (const { name, message } of open.unavailable)

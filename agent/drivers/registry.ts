@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { OpenLayers } from '../layers/layers-when-needed.ts';
 import type { DriverProbe, RuntimeDriver } from './driver.ts';
 import { DriverError } from './errors.ts';
 import { engineCommands } from './oci/engine.ts';
@@ -15,6 +16,8 @@ export interface DriverContext {
   cluster: string;
   clock: Clock;
   log: Logger;
+  /** Images without an engine, and layers from devices nearby; absent: a driver has what its engine has. */
+  layers?: OpenLayers;
 }
 
 export interface DriverDefinition {

@@ -20,3 +20,20 @@ export function qualifiedReference(image: string): string {
   if (rest.length === 0) return `docker.io/library/${image}`;
   return first === 'localhost' || /[.:]/.test(first) ? image : `docker.io/${image}`;
 }
+
+export interface ImageName {
+  /** With its port, if it has one: `docker.io`, `127.0.0.1:5000`. */
+  registry: string;
+  /** `library/nginx`. */
+  path: string;
+  /** `latest` when the name says neither a tag nor a digest. */
+  tag: string | undefined;
+  digest: string | undefined;
+}
+
+export function parseImageName(image: string): ImageName {
+  const [name = '', digest] = qualifiedReference(image).split('@');
+  const slash = name.indexOf('/');
+  const [path = '', tag] = name.slice(slash + 1).split(':');
+  return { registry: name.slice(0, slash), path, tag: tag ?? (digest ? undefined : 'latest'), digest };
+}

@@ -17,6 +17,7 @@ suite('agent configuration', () => {
       evictionHard: '',
       imageGcHighThreshold: 85,
       imageGcLowThreshold: 80,
+      layersBytesMax: 2 ** 30,
       stopWorkloads: false,
     });
   });
