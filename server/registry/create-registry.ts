@@ -55,7 +55,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   return throughViews({
     get: (kind, at) => explained(async () => decodeEntry(kind, await readEntry(context, kind, at))),
     list: (kind, request) => explained(() => listObjects(context, kind, request)),
-    watch: (kind, request) => explainedItems(watchObjects(context, kind, request)),
+    watch: (kind, request) => watchObjects(context, kind, request),
     create: (kind, object, options) => explained(() => createObject(context, kind, object, options)),
     update: (kind, object, options) => explained(() => updateObject(context, kind, object, options)),
     mutate: (kind, at, change, options) =>
@@ -73,14 +73,6 @@ export function createRegistry(options: RegistryOptions): Registry {
 async function explained<R>(operation: () => Promise<R>): Promise<R> {
   try {
     return await operation();
-  } catch (error) {
-    throw asStatusError(error);
-  }
-}
-
-async function* explainedItems<R>(items: AsyncIterable<R>): AsyncGenerator<R> {
-  try {
-    yield* items;
   } catch (error) {
     throw asStatusError(error);
   }

@@ -3,7 +3,7 @@ import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/defi
 import type { Entry, WatchEvent } from '../store/store.ts';
 import { atRevision } from './codec.ts';
 import type { RegistryContext } from './context.ts';
-import { expired, isStoreError, tooLargeVersion } from './failures.ts';
+import { asStatusError, expired, isStoreError, tooLargeVersion } from './failures.ts';
 import { pages } from './list-objects.ts';
 import { parseVersion } from './list-position.ts';
 import type { WatchChange, WatchRequest } from './registry.ts';
@@ -35,62 +35,58 @@ async function* stateThenChanges<T extends KubernetesObject>(
 ): AsyncGenerator<WatchChange<T>> {
   const { kind, selection, request } = watch;
   let revision = 0;
-  for await (const page of pages(context, selection, {})) {
-    ({ revision } = page);
-    const converted = kind.custom?.conversion?.convert ? await decodeEntries(kind, page.entries) : [];
-    for (const [index, entry] of page.entries.entries()) {
-      const object = converted[index] ?? context.decoded.decode(kind, entry);
-      if (!selection.matches || selection.matches(object)) yield { type: 'ADDED', object };
-      if (request.signal.aborted) return;
+  try {
+    for await (const page of pages(context, selection, {})) {
+      ({ revision } = page);
+      const converted = kind.custom?.conversion?.convert ? await decodeEntries(kind, page.entries) : [];
+      for (const [index, entry] of page.entries.entries()) {
+        const object = converted[index] ?? context.decoded.decode(kind, entry);
+        if (!selection.matches || selection.matches(object)) yield { type: 'ADDED', object };
+        if (request.signal.aborted) return;
+      }
     }
+  } catch (error) {
+    throw asStatusError(error);
   }
   yield* changesAfter(context, watch, revision);
 }
 
+/**
+ * A watcher that was cut off because it read too slowly goes on from where it was, out of the store's history, which
+ * costs no memory; only when that history is gone must it list again.
+ */
 async function* changesAfter<T extends KubernetesObject>(
   context: RegistryContext,
   watch: Watch<T>,
   fromRevision: number,
 ): AsyncGenerator<WatchChange<T>> {
-  const { selection, request } = watch;
-  const bookmarkDue = bookmarkTimer(context.clock, request);
-  const converts = watch.kind.custom?.conversion?.convert !== undefined;
-  for await (const { revision, events } of batchesAfter(context, watch, fromRevision)) {
-    let sent = false;
-    for (const event of events) {
-      if (selection.exactKey !== undefined && event.key !== selection.exactKey) continue;
-      if (converts) await context.converting.prepare(watch.kind, entriesOf(event));
-      const change = changeOf(context, watch, event);
-      if (!change) continue;
-      sent = true;
-      yield change;
-    }
-    if (!sent && bookmarkDue()) yield { type: 'BOOKMARK', resourceVersion: String(revision) };
-  }
-}
-
-/**
- * The store's batches. A watcher that was cut off because it read too slowly goes on from where it was, out of the
- * store's history, which costs no memory; only when that history is gone must it list again.
- */
-async function* batchesAfter<T extends KubernetesObject>(
-  { store }: RegistryContext,
-  { selection, request }: Watch<T>,
-  fromRevision: number,
-) {
+  const { store, clock, converting } = context;
+  const { kind, request } = watch;
+  const { prefix, exactKey } = watch.selection;
+  const bookmarkDue = bookmarkTimer(clock, request);
+  const converts = kind.custom?.conversion?.convert !== undefined;
   let reached = fromRevision;
   for (;;) {
     const startedAt = reached;
     try {
-      for await (const batch of store.watch(selection.prefix, reached, { signal: request.signal })) {
-        reached = batch.revision;
-        yield batch;
+      for await (const { revision, events } of store.watch(prefix, reached, { signal: request.signal })) {
+        reached = revision;
+        let sent = false;
+        for (const event of events) {
+          if (exactKey !== undefined && event.key !== exactKey) continue;
+          if (converts) await converting.prepare(kind, entriesOf(event));
+          const change = changeOf(context, watch, event);
+          if (!change) continue;
+          sent = true;
+          yield change;
+        }
+        if (!sent && bookmarkDue()) yield { type: 'BOOKMARK', resourceVersion: String(revision) };
       }
       return;
     } catch (error) {
       if (isStoreError(error, 'WatchOverflow') && reached > startedAt) continue;
       if (isStoreError(error, 'FutureRevision')) throw tooLargeVersion(reached, store.revision, error);
-      if (!isStoreError(error, 'Compacted', 'WatchOverflow')) throw error;
+      if (!isStoreError(error, 'Compacted', 'WatchOverflow')) throw asStatusError(error);
       throw expired(`too old resource version: ${reached} (${store.revision})`, error);
     }
   }

@@ -1,7 +1,6 @@
 import type { History } from './history.ts';
 import { closed } from './level-handle.ts';
 import type { LevelReader } from './level-reader.ts';
-import type { LiveWatch } from './live-watch.ts';
 import type { WatchBatch } from './store.ts';
 import type { WatchHub } from './watch-hub.ts';
 import { checkReadable } from './write-request.ts';
@@ -39,16 +38,7 @@ export async function* watchLevel(
     yield { revision: position, events };
   }
   if (signal.aborted || source.closed.aborted) return;
-  yield* live(hub, prefix, position, signal);
-}
-
-async function* live(
-  hub: WatchHub,
-  prefix: string,
-  position: number,
-  signal: AbortSignal,
-): AsyncGenerator<WatchBatch, void, undefined> {
-  const watcher: LiveWatch = hub.join(prefix);
+  const watcher = hub.join(prefix);
   const leave = () => {
     hub.leave(prefix, watcher);
     watcher.end();

@@ -14,6 +14,8 @@ export interface StoreLimits {
   /** What one watcher may leave unread before it is cut off with `WatchOverflow`. */
   watchBufferEventsMax: number;
   watchBufferBytesMax: number;
+  /** Watchers that are told of a change in one turn; then everybody else has theirs. */
+  watchersWokenPerTurn: number;
   /** Events that a watcher which catches up gets at once. */
   replayEventsMax: number;
   /** An idle watcher learns the store's revision this often. */
@@ -29,6 +31,7 @@ export const defaultStoreLimits: Readonly<StoreLimits> = {
   batchBytesMax: 4 * 1024 * 1024,
   watchBufferEventsMax: 10_000,
   watchBufferBytesMax: 32 * 1024 * 1024,
+  watchersWokenPerTurn: 100,
   replayEventsMax: 500,
   bookmarkIntervalMs: 5_000,
 };

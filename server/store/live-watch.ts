@@ -23,18 +23,15 @@ export class LiveWatch {
   }
 
   /**
-   * `bytes`: what the batch keeps from being freed. Returns false when the reader is too far behind and was cut
-   * off.
+   * The reader finds the batch when it looks next or is woken. `bytes`: what the batch keeps from being freed. Returns
+   * false when the reader is too far behind and was cut off.
    */
   offer(batch: WatchBatch, bytes: number): boolean {
     this.position = batch.revision;
     this.#queue.push({ batch, bytes });
     this.#events += batch.events.length;
     this.#bytes += bytes;
-    if (this.#fits()) {
-      this.#wake?.();
-      return true;
-    }
+    if (this.#fits()) return true;
     this.end(
       new StoreError(
         'WatchOverflow',
@@ -42,6 +39,11 @@ export class LiveWatch {
       ),
     );
     return false;
+  }
+
+  /** A reader that waits goes on. */
+  wake(): void {
+    this.#wake?.();
   }
 
   /** The reader gets nothing more: the error, or the end. What it has not read is dropped. */

@@ -3,6 +3,7 @@
  * the groups a key belongs to are found by binary search, so a commit costs its matches, not the number of watchers.
  */
 import type { Clock, Timer } from '../../lib/clock.ts';
+import { nextTurn } from '../../lib/next-turn.ts';
 import type { StoreError } from './errors.ts';
 import type { StoreLimits } from './limits.ts';
 import { LiveWatch } from './live-watch.ts';
@@ -28,6 +29,9 @@ export class WatchHub {
   readonly #options: WatchHubOptions;
   /** Ordered by prefix. */
   readonly #groups: Group[] = [];
+  /** Who has something to read and was not woken yet. */
+  readonly #unaware = new Set<LiveWatch>();
+  #waking = false;
   #bookmarkTimer: Timer | undefined;
 
   constructor(options: WatchHubOptions) {
@@ -61,6 +65,7 @@ export class WatchHub {
     const touched = new Set<Group>();
     for (const version of versions) this.#collect(version, toEvent, touched);
     for (const group of touched) this.#flush(group, revision);
+    if (!this.#waking) void this.#wakeInTurns();
   }
 
   /** Ends every watch, with an error if one is given. */
@@ -83,7 +88,8 @@ export class WatchHub {
   #flush(group: Group, revision: number): void {
     const batch = { revision, events: group.events };
     for (const watcher of group.watchers) {
-      if (!watcher.offer(batch, group.bytes)) this.leave(group.prefix, watcher);
+      if (watcher.offer(batch, group.bytes)) this.#unaware.add(watcher);
+      else this.leave(group.prefix, watcher);
     }
     group.events = [];
     group.bytes = 0;
@@ -132,9 +138,28 @@ export class WatchHub {
     const bookmark = { revision: this.#options.revision(), events: [] };
     for (const { watchers } of this.#groups) {
       for (const watcher of watchers) {
-        if (watcher.idle && watcher.position < bookmark.revision) watcher.offer(bookmark, 0);
+        if (!watcher.idle || watcher.position >= bookmark.revision) continue;
+        watcher.offer(bookmark, 0);
+        this.#unaware.add(watcher);
       }
     }
+    if (!this.#waking) void this.#wakeInTurns();
+  }
+
+  /** The first at once, all of them when nobody else wants the thread; what a reader missed meanwhile it reads in one go. */
+  async #wakeInTurns(): Promise<void> {
+    this.#waking = true;
+    let left = this.#options.limits.watchersWokenPerTurn;
+    for (const watcher of this.#unaware) {
+      if (left === 0) {
+        await nextTurn();
+        left = this.#options.limits.watchersWokenPerTurn;
+      }
+      left -= 1;
+      this.#unaware.delete(watcher);
+      watcher.wake();
+    }
+    this.#waking = false;
   }
 }
 

@@ -1,10 +1,12 @@
+import type { Chunk } from './chunk.ts';
+
 /**
  * Watch frames by what they say, so that an event is serialised once for all who watch it in the same representation.
  * Holds the most recently used frames up to a number of bytes.
  */
 export class EncodedEvents {
   readonly #bytesMax: number;
-  readonly #frames = new Map<string, Buffer>();
+  readonly #frames = new Map<string, Chunk>();
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -12,7 +14,7 @@ export class EncodedEvents {
   }
 
   /** The frame of `key`, made by `encode` at its first use. Equal keys must mean equal frames. */
-  frame(key: string, encode: () => Buffer): Buffer {
+  frame(key: string, encode: () => Chunk): Chunk {
     const known = this.#frames.get(key);
     if (known) {
       this.#frames.delete(key);
@@ -21,7 +23,7 @@ export class EncodedEvents {
     }
     const frame = encode();
     this.#frames.set(key, frame);
-    this.#bytes += frame.length;
+    this.#bytes += frame.framed.length;
     this.#evict();
     return frame;
   }
@@ -34,7 +36,7 @@ export class EncodedEvents {
     for (const [key, frame] of this.#frames) {
       if (this.#bytes <= this.#bytesMax) return;
       this.#frames.delete(key);
-      this.#bytes -= frame.length;
+      this.#bytes -= frame.framed.length;
     }
   }
 }

@@ -6,6 +6,7 @@ import { apiLimits } from '../api-limits.ts';
 import type { ResourceExchange } from '../exchange.ts';
 import { readWatchOptions, type WatchOptions } from '../request/list-options.ts';
 import { negotiate, type Transformation } from '../request/negotiation.ts';
+import { type Chunk, chunkOf } from '../response/chunk.ts';
 import { asStatusError } from '../response/errors.ts';
 import { partialMetadata } from '../response/partial-metadata.ts';
 import { ResponseWriter } from '../response/response-writer.ts';
@@ -38,11 +39,11 @@ export async function watchKind(exchange: ResourceExchange): Promise<void> {
     if (first) await writeInitial(exchange, options, { first, encoder, writer });
     for await (const change of changes) {
       if (exchange.abort.signal.aborted) break;
-      await writer.write(encoder.encode(change));
+      await writer.send(encoder.encode(change));
       sent.add();
     }
   } catch (error) {
-    if (!exchange.abort.signal.aborted) await writer.write(encoder.failure(asStatusError(error, exchange)));
+    if (!exchange.abort.signal.aborted) await writer.send(encoder.failure(asStatusError(error, exchange)));
   } finally {
     timer.cancel();
     retired?.removeEventListener('abort', onRetired);
@@ -91,7 +92,8 @@ async function writeInitial(
   { first, encoder, writer }: { first: Page; encoder: FrameEncoder; writer: ResponseWriter },
 ): Promise<void> {
   for (let page = first; ; ) {
-    await writer.writeAll(page.items.map((object) => encoder.encodeOnce({ type: 'ADDED', object })));
+    for (const chunk of joined(page.items.map((object) => encoder.lineOf({ type: 'ADDED', object }))))
+      await writer.send(chunk);
     if (!page.continue || abort.signal.aborted) break;
     page = await services.registry.list(kind, {
       ...selection,
@@ -99,7 +101,19 @@ async function writeInitial(
       continue: page.continue,
     });
   }
-  if (sendInitialEvents) await writer.write(encoder.initialEventsEnd(first.resourceVersion));
+  if (sendInitialEvents) await writer.send(encoder.initialEventsEnd(first.resourceVersion));
+}
+
+/** Many small frames as a few larger ones. */
+function* joined(lines: readonly string[]): Generator<Chunk> {
+  let text = '';
+  for (const line of lines) {
+    text += line;
+    if (text.length < apiLimits.listChunkBytes) continue;
+    yield chunkOf(text);
+    text = '';
+  }
+  if (text !== '') yield chunkOf(text);
 }
 
 const initialEventsEnd = { 'k8s.io/initial-events-end': 'true' };
@@ -120,32 +134,31 @@ class FrameEncoder {
     this.#representation = `${apiVersionOf(kind)}/${kind.plural} ${kind.custom?.id ?? ''} ${shape}`;
   }
 
-  encode(change: Change): Buffer {
+  encode(change: Change): Chunk {
     if (change.type === 'BOOKMARK') return this.#bookmark(change.resourceVersion, undefined);
     const { uid, resourceVersion } = change.object.metadata ?? {};
-    if (uid === undefined || resourceVersion === undefined) return this.encodeOnce(change);
+    if (uid === undefined || resourceVersion === undefined) return chunkOf(this.lineOf(change));
     const { clock, encodedEvents } = this.#exchange.services;
     const seconds = this.#as?.kind === 'Table' ? Math.floor(clock.now() / 1000) : '';
     const key = `${this.#representation} ${this.#headless} ${seconds} ${change.type} ${uid} ${resourceVersion}`;
-    const frame = encodedEvents.frame(key, () => this.encodeOnce(change));
+    const frame = encodedEvents.frame(key, () => chunkOf(this.lineOf(change)));
     this.#headless = true;
     return frame;
   }
 
-  /** For an event that nobody else will be sent. */
-  encodeOnce({ type, object }: Exclude<Change, { type: 'BOOKMARK' }>): Buffer {
-    return frameOf(type, this.#shape(object));
+  lineOf({ type, object }: Exclude<Change, { type: 'BOOKMARK' }>): string {
+    return lineOf(type, this.#shape(object));
   }
 
-  initialEventsEnd(resourceVersion: string): Buffer {
+  initialEventsEnd(resourceVersion: string): Chunk {
     return this.#bookmark(resourceVersion, initialEventsEnd);
   }
 
-  failure(error: StatusError): Buffer {
+  failure(error: StatusError): Chunk {
     return frameOf('ERROR', error.toStatus());
   }
 
-  #bookmark(resourceVersion: string, annotations: Record<string, string> | undefined): Buffer {
+  #bookmark(resourceVersion: string, annotations: Record<string, string> | undefined): Chunk {
     const metadata = { resourceVersion, creationTimestamp: null, ...(annotations ? { annotations } : {}) };
     const object = { metadata: metadata as unknown as KubernetesObject['metadata'] } as KubernetesObject;
     if (this.#as?.kind !== 'Table') return frameOf('BOOKMARK', this.#shape(object));
@@ -177,6 +190,10 @@ class FrameEncoder {
   }
 }
 
-function frameOf(type: string, object: unknown): Buffer {
-  return Buffer.from(`{"type":"${type}","object":${JSON.stringify(object)}}\n`);
+function frameOf(type: string, object: unknown): Chunk {
+  return chunkOf(lineOf(type, object));
+}
+
+function lineOf(type: string, object: unknown): string {
+  return `{"type":"${type}","object":${JSON.stringify(object)}}\n`;
 }

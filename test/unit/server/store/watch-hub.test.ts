@@ -53,6 +53,34 @@ describe('watch hub', () => {
     assert.equal(asked, 2);
   });
 
+  it('wakes thousands in turns, and who is woken late has missed nothing', async () => {
+    const clock = new ManualClock();
+    const hub = new WatchHub({ clock, limits: { ...limits, watchersWokenPerTurn: 10 }, revision: () => 0 });
+    const heard: number[][] = [];
+    for (let at = 0; at < 25; at += 1) {
+      const watch = hub.join('');
+      const revisions: number[] = [];
+      heard.push(revisions);
+      void (async () => {
+        for (let batch = await watch.take(); batch; batch = await watch.take())
+          revisions.push(batch.revision);
+      })();
+    }
+    const awake = () => heard.filter(({ length }) => length > 0).length;
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    hub.publish([change('a')], 1, toEvent);
+    await Promise.resolve().then(() => {});
+    assert.equal(awake(), 10);
+    hub.publish([change('b')], 2, toEvent);
+    for (const expected of [20, 25]) {
+      await turn();
+      assert.equal(awake(), expected);
+    }
+    for (let left = 0; left < 5; left += 1) await turn();
+    for (const revisions of heard) assert.deepEqual(revisions, [1, 2]);
+    hub.endAll();
+  });
+
   it('sets no timer while nobody watches', async () => {
     const clock = new ManualClock();
     const hub = new WatchHub({ clock, limits, revision: () => 0 });
