@@ -12,6 +12,8 @@ export interface Following<O extends KubernetesObject, T extends KubernetesObjec
   controlled: Informer<T>;
   selectorOf: (owner: Readonly<O>) => LabelSelector | undefined;
   enqueue: (key: string) => void;
+  /** Whether a change of an owner is none for its controller. */
+  isEcho?: (owner: Readonly<O>) => boolean;
 }
 
 /**
@@ -20,12 +22,14 @@ export interface Following<O extends KubernetesObject, T extends KubernetesObjec
  */
 export function followControlled<O extends KubernetesObject, T extends KubernetesObject>(
   { follow }: Pick<ControllerContext, 'follow'>,
-  { owners, controlled, selectorOf, enqueue }: Following<O, T>,
+  { owners, controlled, selectorOf, enqueue, isEcho = () => false }: Following<O, T>,
 ): void {
   addOnce(owners, byNamespace);
   addOnce(controlled, byControllerUid);
   addOnce(controlled, orphansByNamespace);
-  follow(owners, ({ object }) => enqueue(objectKey(object)));
+  follow(owners, ({ object, type }) => {
+    if (type === 'deleted' || !isEcho(object)) enqueue(objectKey(object));
+  });
   follow(controlled, (change) => {
     const { object } = change;
     enqueueOwner(object);

@@ -66,11 +66,13 @@ class MemoryStore implements Store {
 
   async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
     const revision = this.#readRevision(options.revision);
-    const start = options.start ?? prefix;
+    const start = Buffer.from(options.start ?? prefix);
     const found = [...this.#history.keys()]
-      .filter((key) => key.startsWith(prefix) && byteOrder(key, start) >= 0)
-      .sort(byteOrder)
-      .flatMap((key) => this.#entryAt(key, revision) ?? []);
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => ({ key, bytes: Buffer.from(key) }))
+      .filter(({ bytes }) => Buffer.compare(bytes, start) >= 0)
+      .sort((left, right) => Buffer.compare(left.bytes, right.bytes))
+      .flatMap(({ key }) => this.#entryAt(key, revision) ?? []);
     const limit = options.limit || found.length;
     return { entries: found.slice(0, limit), revision, more: found.length > limit };
   }
@@ -160,7 +162,10 @@ class MemoryStore implements Store {
   }
 
   #entryAt(key: string, revision: number): Entry | undefined {
-    const version = this.#history.get(key)?.findLast((candidate) => candidate.revision <= revision);
+    const versions = this.#history.get(key);
+    const latest = versions?.at(-1);
+    const isNow = latest !== undefined && latest.revision <= revision;
+    const version = isNow ? latest : versions?.findLast((candidate) => candidate.revision <= revision);
     return version?.value && { key, value: version.value, revision: version.revision };
   }
 
@@ -197,11 +202,12 @@ class MemoryStore implements Store {
     if (wanted.length === 0) return;
     watcher.position = this.revision;
     watcher.unread.push({ revision: this.revision, events: wanted });
+    if (watcher.unread.length === 1) return watcher.wake();
     const unread = watcher.unread.flatMap((batch) => batch.events);
     const bytes = unread.reduce((sum, event) => sum + eventBytes(event), 0);
     const fits =
       unread.length <= this.#limits.watchBufferEventsMax && bytes <= this.#limits.watchBufferBytesMax;
-    if (fits || watcher.unread.length === 1) watcher.wake();
+    if (fits) watcher.wake();
     else {
       const message = `the watcher left ${unread.length} events unread; list again and watch from there`;
       endWatch(watcher, new StoreError('WatchOverflow', message));
@@ -230,8 +236,4 @@ function endWatch(watcher: Watcher, error?: StoreError): void {
 
 function eventBytes({ value, previous }: WatchEvent): number {
   return (value?.byteLength ?? 0) + (previous?.value.byteLength ?? 0);
-}
-
-function byteOrder(left: string, right: string): number {
-  return Buffer.compare(Buffer.from(left), Buffer.from(right));
 }

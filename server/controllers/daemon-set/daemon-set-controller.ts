@@ -19,8 +19,9 @@ import { followControlled } from '../follow-controlled.ts';
 import { byControllerUid, orphansByNamespace } from '../indexes.ts';
 import { isSilent } from '../node-silence.ts';
 import { nameOf } from '../object-name.ts';
+import { OwnEchoes } from '../own-echoes.ts';
 import { Pacing } from '../pacing.ts';
-import { createPods, type PodWork, removePods } from '../pod-control.ts';
+import { createPods, type PodFailure, type PodWork, removePods } from '../pod-control.ts';
 import { PolicyBook } from '../rollout-policy/policy-book.ts';
 import { WriteFence } from '../write-fence.ts';
 import { buildPod, daemonTolerations, fitOf, targetNode } from './node-fit.ts';
@@ -45,8 +46,10 @@ export const daemonSetController = defineController({
     const pacing = new Pacing(clock);
     const policies = new PolicyBook(context, { kind: daemonSetKind, owners: daemonSets, enqueue });
     const selectorOf = ({ spec }: Readonly<DaemonSet>) => spec?.selector;
-    followControlled(context, { owners: daemonSets, controlled: pods, selectorOf, enqueue });
-    followControlled(context, { owners: daemonSets, controlled: history.informer, selectorOf, enqueue });
+    const echoes = new OwnEchoes<DaemonSet>();
+    const owners = { owners: daemonSets, selectorOf, enqueue, isEcho: echoes.isEcho.bind(echoes) };
+    followControlled(context, { ...owners, controlled: pods });
+    followControlled(context, { ...owners, controlled: history.informer });
     context.follow(nodes, (change) => {
       for (const daemonSet of daemonSets.list()) {
         const concerned =
@@ -61,7 +64,7 @@ export const daemonSetController = defineController({
       const { namespace = '', name } = splitKey(key);
       const daemonSet = daemonSets.get(namespace, name);
       if (!daemonSet) {
-        [fence, history, pacing, backoff].forEach((part) => part.forget(key));
+        [fence, history, pacing, backoff, echoes].forEach((part) => part.forget(key));
         return policies.clean(key);
       }
       if (!fence.isOpen(key) || !history.isSettled(key) || !policies.isSettled(key)) return WriteFence.retry;
@@ -92,7 +95,11 @@ export const daemonSetController = defineController({
       if (plan.rollBackTo !== undefined) return rollBack(context, daemonSet, revisions, plan.rollBackTo);
       const ended = dueOf(plan, backoff, key);
       const stable = plan.rollout?.stableRevision;
-      await execute(work, { plan, hash, ended: ended.due, stable: findRevision(revisions, stable) });
+      const execution = { plan, hash, ended: ended.due, stable: findRevision(revisions, stable) };
+      const failure = await execute(work, execution);
+      const written = await writeStatus(context, daemonSet, plan.status);
+      echoes.wrote(daemonSet, written);
+      if (failure) throw new Error(failure.message);
       await history.truncate(key, daemonSet, revisions, liveNames(revisions, owned, stable));
       return soonest([plan.wakeAfterMs, ended.waitMs]);
     };
@@ -142,8 +149,11 @@ interface Execution {
   stable: Readonly<ControllerRevision> | undefined;
 }
 
-async function execute(work: PodWork<DaemonSet>, { plan, hash, ended, stable }: Execution): Promise<void> {
-  const { owner, context } = work;
+async function execute(
+  work: PodWork<DaemonSet>,
+  { plan, hash, ended, stable }: Execution,
+): Promise<PodFailure | undefined> {
+  const { owner } = work;
   for (const pod of ended) tellEnded(work, pod);
   const wanted = plan.create.map((node) => buildPod(owner, node, hash));
   if (plan.createStable.length > 0) {
@@ -151,9 +161,7 @@ async function execute(work: PodWork<DaemonSet>, { plan, hash, ended, stable }: 
     const stableHash = stable ? hashOf(stable) : hash;
     wanted.push(...plan.createStable.map((node) => buildPod(before, node, stableHash)));
   }
-  const failure = (await createPods(work, wanted)) ?? (await removePods(work, [...plan.remove, ...ended]));
-  await writeStatus(context, owner, plan.status);
-  if (failure) throw new Error(failure.message);
+  return (await createPods(work, wanted)) ?? (await removePods(work, [...plan.remove, ...ended]));
 }
 
 function tellEnded({ context, owner }: PodWork<DaemonSet>, pod: Readonly<Pod>): void {
@@ -179,17 +187,18 @@ async function countCollision(context: ControllerContext, daemonSet: Readonly<Da
   await writeStatus(context, daemonSet, { ...status, collisionCount: (status.collisionCount ?? 0) + 1 });
 }
 
+/** Undefined when there was nothing to write, or nowhere. */
 async function writeStatus(
   { registry }: ControllerContext,
   daemonSet: Readonly<DaemonSet>,
   status: DaemonSetStatus,
-): Promise<void> {
-  if (sameValue(daemonSet.status, status)) return;
+): Promise<DaemonSet | undefined> {
+  if (sameValue(daemonSet.status, status)) return undefined;
   const { uid } = storedMeta(daemonSet);
   const change = (draft: DaemonSet) => {
     if (draft.metadata?.uid === uid) draft.status = status;
   };
-  await registry
+  return registry
     .mutate(daemonSetKind, nameOf(daemonSet), change, { subresource: 'status' })
     .catch(ignoreGone);
 }

@@ -108,9 +108,8 @@ function unitOf(record: NodeRecord, facts: UnitFacts): { unit: RolloutUnit; unti
   const { daemonSet, judge, nowMs, startedMs } = facts;
   const spec = facts.policy.spec ?? {};
   const { name, labels, pods, silentSinceMs } = record;
-  const staying = pods.filter((pod) => !isGoing(pod));
-  const updated = staying.find(judge.isUpdated);
-  const outdated = staying.find((pod) => !judge.isUpdated(pod));
+  const updated = pods.find((pod) => !isGoing(pod) && judge.isUpdated(pod));
+  const outdated = pods.find((pod) => !isGoing(pod) && !judge.isUpdated(pod));
   const health = updated
     ? updatedState(updated, silentSinceMs, {
         healthyMs: Math.max(spec.healthySeconds ?? 60, daemonSet.spec?.minReadySeconds ?? 0) * 1000,

@@ -13,6 +13,7 @@ import {
   boundsOf,
   capNewest,
   createdAt,
+  isObserved,
   isResized,
   newSetReplicas,
   planResize,
@@ -137,7 +138,6 @@ function historySteps(
 
 /** Unless the set's controller has seen its present size and counted nothing, there may be pods. */
 function mayHavePods(set: Readonly<ReplicaSet>): boolean {
-  const { replicas = 0, terminatingReplicas = 0, observedGeneration = 0 } = set.status ?? {};
-  const observed = observedGeneration >= (set.metadata?.generation ?? 0);
-  return !observed || wantedReplicas(set) > 0 || replicas > 0 || terminatingReplicas > 0;
+  const { replicas = 0, terminatingReplicas = 0 } = set.status ?? {};
+  return !isObserved(set) || wantedReplicas(set) > 0 || replicas > 0 || terminatingReplicas > 0;
 }

@@ -267,25 +267,26 @@ function isOld({ state }: RolloutUnit): boolean {
   return state === 'waiting' || state === 'pending';
 }
 
-/** Pods that a set lacks can be taken from it too. */
+/**
+ * What a set asks for beyond the pods that have to stay. Counted from what it asks for, not from the pods it has: some of
+ * those may be on their way out already for a smaller size that was asked for before.
+ */
 function removableOf(
   oldSets: readonly Readonly<ReplicaSet>[],
   old: readonly Seen[],
   mayGo: (one: Seen) => boolean,
 ): Map<string, number> {
-  const byHash = new Map<string, { there: number; free: number }>();
+  const staying = new Map<string, number>();
   for (const one of old) {
+    if (mayGo(one)) continue;
     const hash = one.unit.revision ?? '';
-    const counts = byHash.get(hash) ?? { there: 0, free: 0 };
-    byHash.set(hash, counts);
-    counts.there += 1;
-    if (mayGo(one)) counts.free += 1;
+    staying.set(hash, (staying.get(hash) ?? 0) + 1);
   }
   return new Map(
-    oldSets.map((set) => {
-      const { there, free } = byHash.get(hashOf(set)) ?? { there: 0, free: 0 };
-      return [storedMeta(set).uid, free + Math.max(0, wantedReplicas(set) - there)];
-    }),
+    oldSets.map((set) => [
+      storedMeta(set).uid,
+      Math.max(0, wantedReplicas(set) - (staying.get(hashOf(set)) ?? 0)),
+    ]),
   );
 }
 

@@ -42,16 +42,23 @@ const total = (sets: readonly Readonly<ReplicaSet>[]) =>
   sets.reduce((sum, set) => sum + wantedReplicas(set), 0);
 const available = (set: Readonly<ReplicaSet>) => set.status?.availableReplicas ?? 0;
 
+/** Whether the set's controller has acted on its present size: what it counts is what there is, or more. */
+export function isObserved({ metadata, status }: Readonly<ReplicaSet>): boolean {
+  return (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0);
+}
+
 /**
  * How many replicas a new set may ask for beside `others`. A pod of theirs counts until it has been told to go, not
  * only until its set was: on a small board the surge is room that is really there (Kubernetes counts what is asked
- * for only).
+ * for only). A set that was given another size a moment ago may still be making pods for the one before: until it has
+ * counted again nobody knows how many it has, and the new set waits.
  */
 export function newSetReplicas(
   bounds: Bounds,
   current: number,
   others: readonly Readonly<ReplicaSet>[],
 ): number {
+  if (!others.every(isObserved)) return current;
   const taken = others.reduce(
     (sum, set) => sum + Math.max(wantedReplicas(set), set.status?.replicas ?? 0),
     0,

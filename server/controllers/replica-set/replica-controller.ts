@@ -10,6 +10,7 @@ import { ignoreGone } from '../expected-failures.ts';
 import { followControlled } from '../follow-controlled.ts';
 import { byControllerUid, orphansByNamespace } from '../indexes.ts';
 import { nameOf } from '../object-name.ts';
+import { OwnEchoes } from '../own-echoes.ts';
 import { createPods, type PodWork, podFromTemplate, removePods } from '../pod-control.ts';
 import { onNodes, readBatchNodes, requireNodes } from '../rollout-policy/batch-nodes.ts';
 import { WriteFence } from '../write-fence.ts';
@@ -37,12 +38,14 @@ export function defineReplicaController<O extends KubernetesObject & Replicated>
       const pods = cache.informer(podKind);
       const nodes = cache.informer(nodeKind);
       const fence = new WriteFence(pods);
-      followControlled(context, { owners, controlled: pods, selectorOf, enqueue });
+      const echoes = new OwnEchoes<O>();
+      const isEcho = echoes.isEcho.bind(echoes);
+      followControlled(context, { owners, controlled: pods, selectorOf, enqueue, isEcho });
 
       return async (key) => {
         const { namespace = '', name } = splitKey(key);
         const owner = owners.get(namespace, name);
-        if (!owner) return fence.forget(key);
+        if (!owner) return [fence, echoes].forEach((part) => part.forget(key));
         if (!fence.isOpen(key)) return WriteFence.retry;
         const owned = await adoptAndRelease(context, {
           kind,
@@ -63,7 +66,9 @@ export function defineReplicaController<O extends KubernetesObject & Replicated>
           return pod;
         });
         const failure = (await createPods(work, wanted)) ?? (await removePods(work, plan.remove));
-        await writeStatus(context, parts, owner, withReplicaFailure(plan.status, failure, clock.now()));
+        const status = withReplicaFailure(plan.status, failure, clock.now());
+        const written = await writeStatus(context, parts, owner, status);
+        echoes.wrote(owner, written);
         if (failure) throw new Error(failure.message);
         return plan.wakeAfterMs === undefined ? undefined : { requeueAfterMs: plan.wakeAfterMs };
       };
@@ -71,18 +76,19 @@ export function defineReplicaController<O extends KubernetesObject & Replicated>
   });
 }
 
+/** Undefined when there was nothing to write, or nowhere. */
 async function writeStatus<O extends KubernetesObject & Replicated>(
   { registry }: ControllerContext,
   { kind, setStatus }: ReplicaControllerParts<O>,
   owner: Readonly<O>,
   status: ReplicaSetStatus,
-): Promise<void> {
+): Promise<O | undefined> {
   const shown = structuredClone(owner) as O;
   setStatus(shown, status);
-  if (sameValue(owner.status, shown.status)) return;
+  if (sameValue(owner.status, shown.status)) return undefined;
   const { uid } = storedMeta(owner);
   const change = (draft: O) => {
     if (draft.metadata?.uid === uid) setStatus(draft, status);
   };
-  await registry.mutate(kind, nameOf(owner), change, { subresource: 'status' }).catch(ignoreGone);
+  return registry.mutate(kind, nameOf(owner), change, { subresource: 'status' }).catch(ignoreGone);
 }

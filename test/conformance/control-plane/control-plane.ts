@@ -13,6 +13,7 @@ import { isStatus } from '../../../protocol/status.ts';
 import { createAdmission } from '../../../server/admission/create-admission.ts';
 import { toleratingSilence } from '../../../server/admission/plugins/default-toleration-seconds.ts';
 import { createCache } from '../../../server/cache/create-cache.ts';
+import type { Cache } from '../../../server/cache/informer.ts';
 import { controllers } from '../../../server/controllers/registry.ts';
 import { runControllers } from '../../../server/controllers/run-controllers.ts';
 import { createRegistry } from '../../../server/registry/create-registry.ts';
@@ -48,7 +49,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly random: Random;
   /** Why the control plane may not create an object of this kind now; asked for each. */
   refusesCreate: (kind: string) => Error | undefined = () => undefined;
-  #running: { parts: AsyncDisposableStack; kill: () => void } | undefined;
+  #running: { parts: AsyncDisposableStack; kill: () => void; cache: Cache } | undefined;
 
   private constructor(seed: number) {
     this.random = seededRandom(seed);
@@ -89,8 +90,8 @@ export class ControlPlane implements AsyncDisposable {
     });
     const log = silentLogger;
     const parts = new AsyncDisposableStack();
-    this.#running = { parts, kill };
     const cache = parts.use(createCache({ registry, clock, log }));
+    this.#running = { parts, kill, cache };
     const events = createEventRecorder({ registry, clock, log, component: 'flotilla' });
     const work = { registry, cache, clock, log, events };
     const starting = (async () => {
@@ -157,6 +158,14 @@ export class ControlPlane implements AsyncDisposable {
         assert.fail(`within ${withinMs} ms it did not happen that ${what}`);
       await this.clock.advance(Math.min(stepMsMax, Math.max(1, this.clock.nextDelay ?? stepMsMax)));
     }
+  }
+
+  /** Lets time pass until the control plane has seen every object of the kind as it is now. */
+  async untilSeen<T extends KubernetesObject>(kind: KindDefinition<T>): Promise<void> {
+    const { items } = await this.registry.list(kind);
+    const newest = Math.max(0, ...items.map(({ metadata }) => Number(metadata?.resourceVersion)));
+    const isSeen = () => Number(this.#running?.cache.informer(kind).resourceVersion) >= newest;
+    await this.until(`the latest of the ${kind.plural} is seen`, isSeen);
   }
 
   /** Lets time pass until nothing has been written for `quietMs` of it. */

@@ -1,5 +1,6 @@
 import type { Pod } from '../../../protocol/generated/models.ts';
 import { daemonSetKind } from '../../../protocol/kinds/daemon-set.ts';
+import type { KindDefinition, KubernetesObject } from '../../../protocol/kinds/define-kind.ts';
 import { deploymentKind } from '../../../protocol/kinds/deployment.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import {
@@ -13,10 +14,12 @@ import { updateLockCondition } from '../../../protocol/update-lock.ts';
 import { ControlPlane, isActive, isReady } from '../../conformance/control-plane/control-plane.ts';
 import { brokenImage } from '../../conformance/control-plane/hollow-kubelets.ts';
 import { podSpec, setImage } from '../../conformance/control-plane/workloads.ts';
+import { FleetHistory, traceOf } from './fleet-history.ts';
 import { agentAt, FleetRules, policyAt } from './fleet-rules.ts';
 
-const deviceCount = 200;
 const stepsMin = 12;
+/** A broken rule is heard of no later than this. */
+const stepMs = 500;
 const policy: RolloutPolicySpec = {
   batches: [
     { name: 'lab', selector: { matchLabels: { site: 'lab' } } },
@@ -30,12 +33,16 @@ const policy: RolloutPolicySpec = {
 };
 const closed = [{ schedule: '0 0 1 7 *', durationSeconds: 60 }];
 
-/** One fleet of 200 devices, with everything that may happen to one; throws when a rule is broken. */
-export async function simulateRollouts(seed: number): Promise<void> {
+/**
+ * One fleet of 200 devices, with everything that may happen to one; throws when a rule is broken. Returns a digest of all that
+ * was written: the same seed gives the same.
+ */
+export async function simulateRollouts(seed: number, deviceCount = 200): Promise<string> {
   await using plane = await ControlPlane.start(Array.from({ length: deviceCount }, device), seed);
+  await using history = new FleetHistory(plane.registry);
   const world: World = {
     plane,
-    rules: new FleetRules(plane),
+    rules: new FleetRules(history),
     silent: new Set(),
     devices: deviceCount,
     version: 1,
@@ -51,6 +58,7 @@ export async function simulateRollouts(seed: number): Promise<void> {
       cause: error,
     });
   }
+  return traceOf(plane.store);
 }
 
 interface World {
@@ -87,11 +95,10 @@ async function createWorkloads({ registry }: ControlPlane): Promise<void> {
   });
 }
 
-/** Time passes, and the rules are looked at again and again. */
 async function advance({ plane, rules }: World, ms: number): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 500) {
-    await plane.clock.advance(500);
-    await rules.look();
+  for (let passed = 0; passed < ms; passed += stepMs) {
+    await plane.clock.advance(stepMs);
+    rules.look();
   }
 }
 
@@ -126,8 +133,8 @@ async function disconnectSome(world: World): Promise<void> {
     const name = pick(world);
     if (world.silent.has(name)) continue;
     world.silent.add(name);
+    world.rules.silence(name);
     await world.plane.setReady(name, 'Unknown');
-    world.rules.silent.add(name);
   }
 }
 
@@ -137,7 +144,7 @@ async function connectSome(world: World): Promise<void> {
 
 async function connect({ plane, rules, silent }: World, name: string): Promise<void> {
   silent.delete(name);
-  rules.silent.delete(name);
+  rules.hear(name);
   await plane.setReady(name, 'True');
 }
 
@@ -150,9 +157,9 @@ async function reboot(world: World): Promise<void> {
   await setReadiness(world, name, 'True');
 }
 
-async function setReadiness({ plane }: World, node: string, status: string): Promise<void> {
-  const { items } = await plane.registry.list(podKind, { fieldSelector: `spec.nodeName=${node}` });
-  for (const pod of items) {
+async function setReadiness({ plane, rules }: World, node: string, status: string): Promise<void> {
+  for (const pod of rules.pods()) {
+    if (pod.spec?.nodeName !== node) continue;
     if (pod.spec?.containers[0]?.image === brokenImage) continue;
     await changePod(plane, pod, (draft) => {
       const ready = draft.status?.conditions?.find(({ type }) => type === 'Ready');
@@ -192,9 +199,7 @@ function badVersion(world: World): Promise<void> {
   return setImages(world, brokenImage);
 }
 
-async function setImages({ plane, rules }: World, image: string): Promise<void> {
-  // How far the version before came is not seen any more afterwards.
-  await rules.look();
+async function setImages({ plane }: World, image: string): Promise<void> {
   const change = setImage(image);
   await plane.registry.mutate(daemonSetKind, agentAt, ({ spec }) => {
     const [container] = spec?.template.spec?.containers ?? [];
@@ -217,33 +222,62 @@ const setPolicy = ({ plane }: World, spec: Partial<RolloutPolicySpec>) =>
 /** Nothing may be replaced between the two, once the controllers have heard of the first. */
 function hold(begin: Partial<RolloutPolicySpec>, end: Partial<RolloutPolicySpec>): Happening {
   return async (world) => {
+    const { rules } = world;
     await setPolicy(world, { ...begin, onFailure: 'Pause' });
-    await advance(world, 3_000);
+    await untilObeyed(world, rolloutPolicyKind);
     // A window lets broken pods of a version that is taken back go.
-    await world.rules.hold(begin.paused ? () => true : isReady);
+    const held = updated(world).filter(begin.paused ? () => true : isReady);
+    rules.keep('what is held replaces nothing', held);
     await newVersion(world);
-    await advance(world, 4_000);
-    world.rules.release();
+    await advance(world, 2_000);
+    await disturb(world);
+    await advance(world, 2_000);
+    rules.release();
     await setPolicy(world, { ...end, onFailure: 'Rollback' });
   };
 }
 
 async function lockSome(world: World): Promise<void> {
   const { plane, rules } = world;
-  const pods = (await plane.pods('app in (agent, web)')).filter((pod) => isActive(pod) && isReady(pod));
-  const chosen = pods.filter((_, index) => index % 40 === Math.floor(plane.random.fraction() * 40));
-  await setLocks(world, chosen, 'True');
-  // What had been told to go before the lock was seen goes.
-  await advance(world, 1_500);
-  const { items } = await plane.registry.list(podKind, {});
-  const kept = items.filter(
-    (pod) => chosen.some((one) => one.metadata?.uid === pod.metadata?.uid) && isActive(pod),
+  const chosen = updated(world).filter(
+    (pod, index) => isReady(pod) && index % 40 === Math.floor(plane.random.fraction() * 40),
   );
-  for (const pod of kept) rules.locked.add(storedMeta(pod).uid);
+  await setLocks(world, chosen, 'True');
+  await untilObeyed(world, podKind);
+  const uids = new Set(chosen.map((pod) => storedMeta(pod).uid));
+  const kept = updated(world).filter((pod) => uids.has(storedMeta(pod).uid));
+  rules.keep('a held lock is respected', kept);
   await newVersion(world);
-  await advance(world, 5_000);
-  rules.locked.clear();
+  await advance(world, 2_500);
+  await disturb(world);
+  await advance(world, 2_500);
+  rules.release();
   await setLocks(world, kept, 'False');
+}
+
+/** Active pods of what follows the policy. */
+function updated({ rules }: World): Readonly<Pod>[] {
+  const apps: readonly unknown[] = ['agent', 'web'];
+  return [...rules.pods()].filter((pod) => apps.includes(pod.metadata?.labels?.['app']) && isActive(pod));
+}
+
+/**
+ * What was decided in ignorance is carried out: the control plane acts on what its caches show, and what a ReplicaSet was
+ * asked for before, it does.
+ */
+async function untilObeyed<T extends KubernetesObject>(
+  { plane, rules }: World,
+  kind: KindDefinition<T>,
+): Promise<void> {
+  await plane.untilSeen(kind);
+  await plane.until('what was asked for before is done', () => rules.isShrunk());
+}
+
+/** Something that is no reason to replace a pod. */
+async function disturb(world: World): Promise<void> {
+  const { random } = world.plane;
+  const disturbances = [crash, disconnectSome, connectSome, joinLate];
+  await disturbances[Math.floor(random.fraction() * disturbances.length)]?.(world);
 }
 
 async function setLocks({ plane }: World, pods: readonly Pod[], status: string): Promise<void> {
@@ -267,8 +301,8 @@ async function converge(world: World): Promise<void> {
     );
   await plane.until('the rollout is complete without the silent ones', untilComplete, 180_000);
   for (const name of world.silent) await connect(world, name);
-  const allNewest = async () => {
-    const pods = (await plane.pods()).filter((pod) => isActive(pod) && isReady(pod));
+  const allNewest = () => {
+    const pods = [...world.rules.pods()].filter((pod) => isActive(pod) && isReady(pod));
     const newest = pods.filter(({ spec }) => spec?.containers[0]?.image === image);
     const nodes = newest.filter(({ metadata }) => metadata?.labels?.['app'] === 'agent');
     return (
@@ -276,5 +310,5 @@ async function converge(world: World): Promise<void> {
     );
   };
   await plane.until('every device and workload runs the newest version', allNewest, 180_000);
-  await world.rules.look();
+  world.rules.look();
 }

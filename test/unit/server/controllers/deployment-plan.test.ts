@@ -148,6 +148,16 @@ test('the surge counts pods that have not been told to go yet', () => {
   assert.deepEqual(plan(owner, gone, next), ['scale new 1→2']);
 });
 
+test('nothing new is made beside a set that may still be making pods for the size it had before', () => {
+  const owner = deployment('b', { strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } } });
+  const next = setOf(owner, 'new', 'b', { replicas: 1, available: 1, revision: 2 });
+  const old = setOf(owner, 'old', 'a', { replicas: 2, running: 1, ageSeconds: 100 });
+  assert.deepEqual(plan(owner, old, next), ['scale new 1→3']);
+  Object.assign(old.metadata ?? {}, { generation: 2 });
+  assert.deepEqual(plan(owner, old, next), []);
+  assert.deepEqual(plan(owner, old), ['create 0 r2']);
+});
+
 test('a saturated new set ends the old ones when the Deployment is resized', () => {
   const before = deployment('b', { replicas: 6 });
   const owner = deployment('b', { replicas: 4 });

@@ -116,6 +116,13 @@ suite('a Deployment under a RolloutPolicy', () => {
     assert.deepEqual(steps(web(4), [set('v2', 1), set('v1', 4)], surging, { batches: [canary] }), ['v1:3']);
   });
 
+  test('leaves pods that are locked, also while pods that were given up before are still there', () => {
+    const locked = [pod('far1', { locked: true }), pod('far2'), pod('far3')];
+    const updated = ['lab1', 'lab2', 'lab3', 'lab4'].map((name) => pod(name, { image: 'v2' }));
+    const sets = [set('v2', 4), set('v1', 1)];
+    assert.deepEqual(steps(web(4), sets, [...locked, ...updated], {}), []);
+  });
+
   test('takes from the sets whose pods are on the nodes of the batch', () => {
     const mixed = [pod('lab1', { image: 'v3' }), pod('far1'), pod('far2'), pod('far3')];
     const sets = [set('v2', 0), set('v1', 3), set('v3', 1)];
