@@ -118,7 +118,7 @@ function gateOf(
     : (ends[Math.min(plan.openBatch, ends.length - 1)] ?? 0) - locked;
   return {
     newestMax: isUpdate ? Math.max(wantedOf(newSet), newest) : Number.POSITIVE_INFINITY,
-    removable: removableOf(oldSets, old, mayGo),
+    removable: removableOf(oldSets, old, { mayGo, frozen }),
     nodes,
     rollout: plan.rollout,
     rollBackTo: plan.rollBackTo,
@@ -268,25 +268,36 @@ function isOld({ state }: RolloutUnit): boolean {
 }
 
 /**
- * What a set asks for beyond the pods that have to stay. Counted from what it asks for, not from the pods it has: some of
- * those may be on their way out already for a smaller size that was asked for before.
+ * How many pods may be taken from each set: of those that may go, and never so many that one of the others had to. That is
+ * counted from what the set asks for, not from the pods it has, for some may be on their way out already for a
+ * smaller size that was asked for before. Pods that a set lacks may be in the making, unseen so far; they can be taken when
+ * its controller says that it cannot make them, unless nothing may be updated anyway.
  */
 function removableOf(
   oldSets: readonly Readonly<ReplicaSet>[],
   old: readonly Seen[],
-  mayGo: (one: Seen) => boolean,
+  { mayGo, frozen }: { mayGo: (one: Seen) => boolean; frozen: boolean },
 ): Map<string, number> {
-  const staying = new Map<string, number>();
+  const byHash = new Map<string, { free: number; staying: number }>();
   for (const one of old) {
-    if (mayGo(one)) continue;
     const hash = one.unit.revision ?? '';
-    staying.set(hash, (staying.get(hash) ?? 0) + 1);
+    const counts = byHash.get(hash) ?? { free: 0, staying: 0 };
+    byHash.set(hash, counts);
+    counts[mayGo(one) ? 'free' : 'staying'] += 1;
   }
   return new Map(
-    oldSets.map((set) => [
-      storedMeta(set).uid,
-      Math.max(0, wantedReplicas(set) - (staying.get(hashOf(set)) ?? 0)),
-    ]),
+    oldSets.map((set) => {
+      const { free, staying } = byHash.get(hashOf(set)) ?? { free: 0, staying: 0 };
+      const lacking = frozen || !cannotMakePods(set) ? 0 : Math.max(0, wantedReplicas(set) - free - staying);
+      const removable = Math.min(wantedReplicas(set) - staying, free + lacking);
+      return [storedMeta(set).uid, Math.max(0, removable)];
+    }),
+  );
+}
+
+function cannotMakePods({ status }: Readonly<ReplicaSet>): boolean {
+  return (
+    status?.conditions?.some(({ type, status: is }) => type === 'ReplicaFailure' && is === 'True') ?? false
   );
 }
 

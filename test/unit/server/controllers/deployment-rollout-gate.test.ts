@@ -123,6 +123,21 @@ suite('a Deployment under a RolloutPolicy', () => {
     assert.deepEqual(steps(web(4), sets, [...locked, ...updated], {}), []);
   });
 
+  test('takes nothing for pods that are not seen yet, unless their set cannot make them', () => {
+    const seen = [pod('lab1'), pod('far1'), pod('far2')];
+    const sets = [set('v2', 0), set('v1', 4)];
+    assert.deepEqual(steps(web(4), sets, seen, { batches: [canary] }), ['v1:3']);
+    const failing = set('v1', 4);
+    const conditions = [{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'no' }];
+    failing.status = { ...failing.status, replicas: 3, conditions };
+    const unfilled = [pod('far1'), pod('far2')];
+    assert.deepEqual(steps(web(4), [set('v2', 0), failing], unfilled, { batches: [{ percent: 25 }] }), [
+      'v1:3',
+    ]);
+    assert.deepEqual(steps(web(4), sets, unfilled, { paused: true }), []);
+    assert.deepEqual(steps(web(4), [set('v2', 0), failing], unfilled, { paused: true }), []);
+  });
+
   test('takes from the sets whose pods are on the nodes of the batch', () => {
     const mixed = [pod('lab1', { image: 'v3' }), pod('far1'), pod('far2'), pod('far3')];
     const sets = [set('v2', 0), set('v1', 3), set('v3', 1)];
