@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { ExecError } from '../../lib/exec.ts';
 import type { Logger } from '../../lib/log.ts';
+import { once } from '../../lib/once.ts';
 import type {
   ContainerHandle,
   ContainerSpec,
@@ -40,14 +41,23 @@ import {
   writeWhole,
 } from './process/container-folder.ts';
 import { type LogLimits, logLimitsDefault } from './process/container-log.ts';
-import { baseEnvironment, execWords, type HostProcess, mainWords } from './process/host-process.ts';
+import {
+  baseEnvironment,
+  execWords,
+  type HostProcess,
+  hasTmp,
+  mainWords,
+  makeTmp,
+  terminationLog,
+} from './process/host-process.ts';
+import { mayMount } from './process/private-mounts.ts';
 import { readLog } from './process/read-log.ts';
 import { RunningContainers } from './process/running-containers.ts';
 import { startShim } from './process/shim.ts';
 
 /**
  * Runs containers as plain processes of the host: no image (manifests say `image: host`), the host's network and
- * files, and the pod's own folder as working directory. A shim (process/shim.ts) outlives the agent and records the
+ * files but for a /tmp of their own, and the pod's own folder as working directory. A shim (process/shim.ts) outlives the agent and records the
  * truth; the layout on disk is in process/container-folder.ts, what runs in process/running-containers.ts, logs in
  * process/container-log.ts, limits and membership in process/cgroups.ts.
  *
@@ -78,6 +88,7 @@ class ProcessDriver implements RuntimeDriver {
   readonly #root: string;
   readonly #options: ProcessDriverOptions;
   readonly #containers: RunningContainers;
+  readonly #mayMount = once(mayMount);
   readonly #hints = new Set<(podUid: string) => void>();
   #cgroupTree: CgroupTree | undefined;
   #cgroupsOpened = false;
@@ -158,6 +169,7 @@ class ProcessDriver implements RuntimeDriver {
   }
 
   async #launch(folder: ContainerFolder, spec: ContainerSpec, cgroup: Cgroup | undefined) {
+    if (await this.#mayMount()) await makeTmp(folder, spec);
     try {
       return await startShim({
         folder,
@@ -215,7 +227,7 @@ class ProcessDriver implements RuntimeDriver {
   }
 
   async terminationMessage(handle: ContainerHandle): Promise<string> {
-    return readEnd(join(containerFolder(this.#root, handle).path, 'termination-log'));
+    return readEnd(terminationLog(containerFolder(this.#root, handle)));
   }
 
   watch(onHint: (podUid: string) => void): Disposable {
@@ -286,6 +298,7 @@ class ProcessDriver implements RuntimeDriver {
       workFolder: this.#workFolder(folder),
       base: this.#options.environment ?? baseEnvironment(),
       grouped: this.#cgroups !== undefined,
+      ownTmp: hasTmp(folder),
     };
   }
 

@@ -16,6 +16,8 @@ import type { ProcessIdentity } from '../process-identity.ts';
  *                                  claim                          a shim was started
  *                                  pid                            "<pid> <start ticks> <boot id> <shim pid>"; its mtime: started
  *                                  exit                           "<exit code>" or "unknown"; its mtime: finished
+ *                                  tmp/                           its /tmp
+ *                                  termination-log                what it says in the end
  *                                  log, log.times                 see container-log.ts
  */
 export interface ContainerFolder {

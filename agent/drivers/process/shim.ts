@@ -17,11 +17,12 @@ import { type ContainerFolder, readStart, type StartRecord } from './container-f
  * believes nothing without its newline.
  *
  * Arguments: folder, the groups' files to join (space-separated), the group's kill file, the score
- * by which the kernel picks whom to kill for memory, then the command.
+ * by which the kernel picks whom to kill for memory, who tells that it started ('' the shim, else the command by
+ * way of its descriptor 4), then the command.
  */
 export const shimScript = `
-__fl_dir=$1 __fl_join=$2 __fl_kill=$3 __fl_oom=$4
-shift 4
+__fl_dir=$1 __fl_join=$2 __fl_kill=$3 __fl_oom=$4 __fl_teller=$5
+shift 5
 trap : HUP INT QUIT TERM USR1 USR2 PIPE ALRM TSTP TTIN TTOU
 set -C
 : > "$__fl_dir/claim"
@@ -33,6 +34,7 @@ set +C
     __fl_16 __fl_17 __fl_18 __fl_19 __fl_20 __fl_21 __fl_start __fl_rest < /proc/self/stat
   read -r __fl_boot < /proc/sys/kernel/random/boot_id
   echo "$__fl_pid $__fl_start $__fl_boot $$" > "$__fl_dir/pid" || exit 128
+  [ -z "$__fl_teller" ] || exec "$@" 4>&1 >&3 2>&3 3>&-
   trap '' PIPE
   echo started 2> /dev/null
   trap - PIPE
@@ -57,6 +59,8 @@ export interface ShimOptions {
   killFile: string;
   /** '' for the agent's own. */
   oomScoreAdjust: string;
+  /** It tells by itself, on its descriptor 4, that it has begun. */
+  tells: boolean;
   clock: Clock;
 }
 
@@ -87,6 +91,7 @@ export async function startShim(options: ShimOptions): Promise<StartedShim> {
         options.joinFiles.join(' '),
         options.killFile,
         options.oomScoreAdjust,
+        options.tells ? 'command' : '',
         ...options.command,
       ],
       { environment, cwd, inherit: [log] },

@@ -26,6 +26,8 @@ export interface DriverBench extends AsyncDisposable {
   /** A new instance over what exists already: a restarted agent. */
   open(): RuntimeDriver;
   image: string;
+  /** Where it keeps what is on disk. */
+  stateDir?: string;
 }
 
 /** What can be asked of an implementation on this host. */
@@ -91,6 +93,7 @@ async function processDefinition(cgroups: 'auto' | 'none'): Promise<BenchDefinit
     make: () =>
       Promise.resolve({
         open,
+        stateDir,
         image: 'host',
         [Symbol.asyncDispose]: async () => {
           await removeEverything(open());
@@ -122,6 +125,7 @@ async function engineDefinition(command: EngineCommand): Promise<BenchDefinition
       const open = () => createOciDriver(options);
       return {
         open,
+        stateDir,
         image: await testImage(command),
         [Symbol.asyncDispose]: async () => {
           await removeEverything(open());

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerMount, ContainerSecurity } from '../../../agent/drivers/driver.ts';
+import { run } from '../../../lib/exec.ts';
 import {
   type BenchTraits,
   containerSpec,
   type DriverBench,
+  eventually,
   exited,
   logText,
   sandboxSpec,
@@ -105,6 +108,55 @@ export function mountRules(use: () => DriverBench, traits: BenchTraits): void {
       assert.equal(text.match(/Read-only file system/g)?.length ?? 0, 2, text);
       assert.match(text, /^made$/m);
       await rm(at, { recursive: true, force: true });
+    } finally {
+      await rm(base, { recursive: true, force: true });
+    }
+  });
+
+  testWhen(applies)(
+    'what a container writes to /tmp nobody else sees, and it goes with the container',
+    async () => {
+      const bench = use();
+      const driver = bench.open();
+      const name = `flotilla-tmp-${randomUUID()}`;
+      const { sandbox, handle } = await startOne(bench, driver, {
+        script: `mkdir -p /tmp; echo secret > /tmp/${name}; echo written; while :; do sleep 1; done`,
+      });
+      await eventually('it has written', async () => (await logText(driver, handle)) || undefined);
+      const looking = {
+        container: 'other',
+        script: `mkdir -p /tmp; ls /tmp; echo of the other > /tmp/${name}`,
+      };
+      const other = await driver.create(containerSpec(bench, sandbox, looking), sandbox);
+      await driver.start(other);
+      await exited(driver, other);
+      assert.doesNotMatch(await logText(driver, other), new RegExp(name));
+      const inside = await driver.exec?.(handle, {
+        command: ['cat', `/tmp/${name}`],
+        stdin: false,
+        tty: false,
+      });
+      assert.ok(inside);
+      let text = '';
+      for await (const { data } of inside.output()) text += Buffer.from(data).toString();
+      assert.equal(text, 'secret\n');
+      await assert.rejects(readFile(join('/tmp', name)), { code: 'ENOENT' });
+      await driver.removeSandbox(sandbox);
+      const found = await run('find', [bench.stateDir ?? '/nonexistent', '-name', name], {
+        timeoutMs: 20_000,
+      });
+      assert.equal(found.stdout, '');
+    },
+  );
+
+  testWhen(applies)('what of the host lies in /tmp can be had as a volume, there too', async () => {
+    const base = await mkdtemp(join('/tmp', 'flotilla-mounts-'));
+    try {
+      await writeFile(join(base, 'file'), 'of the host');
+      const shown = { source: base, target: base, readOnly: false, propagation: 'private' } as const;
+      assert.equal(await said(`cat ${base}/file`, { mounts: [shown] }), 'of the host');
+      const all = { source: '/tmp', target: '/tmp', readOnly: true, propagation: 'private' } as const;
+      assert.equal(await said(`cat ${base}/file`, { mounts: [all] }), 'of the host');
     } finally {
       await rm(base, { recursive: true, force: true });
     }

@@ -5,7 +5,7 @@ import { pauseArchitecture } from '../../../agent/drivers/oci/pause-program.ts';
 import { run } from '../../../lib/exec.ts';
 
 const applets = ['sh', 'sleep', 'cat', 'echo', 'env', 'stty', 'test', 'head', 'tr', 'readlink', 'hostname'];
-const moreApplets = ['true', 'false', 'ls', 'setsid', 'pwd', 'tail', 'httpd', 'wget', 'nc', 'id'];
+const moreApplets = ['true', 'false', 'ls', 'setsid', 'pwd', 'tail', 'httpd', 'wget', 'nc', 'id', 'mkdir'];
 
 /** A small image of Debian's static busybox, made here: tests need no registry. */
 export async function testImage(engine: string): Promise<string> {
