@@ -8,15 +8,20 @@ import { StatusError } from '../../protocol/status.ts';
 import type { Entry } from '../store/store.ts';
 import { tooLargeObject } from './failures.ts';
 
-/**
- * Objects to bytes and back. Bytes are UTF-8 JSON without resourceVersion: that is the revision of the entry, which is
- * not known before the write.
- */
+/** Objects to bytes and back. Bytes are UTF-8. */
 export function encode(object: KubernetesObject): Uint8Array {
-  const { resourceVersion: _, ...metadata } = object.metadata ?? {};
-  const bytes = Buffer.from(JSON.stringify({ ...object, metadata }));
+  const bytes = Buffer.from(canonicalText(object));
   if (bytes.length > limits.objectBytesMax) throw tooLargeObject();
   return bytes;
+}
+
+/**
+ * JSON without resourceVersion: that is the revision of the entry, which is not known before the write. What tells kinds
+ * apart and the metadata come first, so that lists can put it in without parsing.
+ */
+export function canonicalText({ apiVersion, kind, metadata, ...content }: KubernetesObject): string {
+  const { resourceVersion: _, ...stored } = metadata ?? {};
+  return JSON.stringify({ apiVersion, kind, metadata: stored, ...content });
 }
 
 /** A copy of its own for each caller. Defaults that came with a later release are filled in. */

@@ -10,8 +10,9 @@ import { DecodeCache } from './codec.ts';
 import { type RegistryContext, readEntry } from './context.ts';
 import { createObject } from './create-object.ts';
 import { deleteObject } from './delete-object.ts';
+import { ItemEncoder } from './encoded-items.ts';
 import { asStatusError } from './failures.ts';
-import { listObjects } from './list-objects.ts';
+import { listEncoded, listObjects } from './list-objects.ts';
 import { bindPod, unbindPod } from './pods.ts';
 import type { Registry } from './registry.ts';
 import { mutateObject, updateObject } from './replace-object.ts';
@@ -46,6 +47,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     random,
     log,
     decoded,
+    items: new ItemEncoder(),
     converting: createSharedConversions(decoded),
     fieldSchemaOf,
     admission,
@@ -55,6 +57,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   return throughViews({
     get: (kind, at) => explained(async () => decodeEntry(kind, await readEntry(context, kind, at))),
     list: (kind, request) => explained(() => listObjects(context, kind, request)),
+    listEncoded: (kind, request) => explained(() => listEncoded(context, kind, request)),
     watch: (kind, request) => watchObjects(context, kind, request),
     create: (kind, object, options) => explained(() => createObject(context, kind, object, options)),
     update: (kind, object, options) => explained(() => updateObject(context, kind, object, options)),

@@ -2,6 +2,7 @@ import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/defi
 import type { Entry } from '../store/store.ts';
 import { decode } from './codec.ts';
 import type { RegistryContext } from './context.ts';
+import type { EncodedItem } from './encoded-items.ts';
 import { badRequest, expired, isStoreError, tooLargeVersion } from './failures.ts';
 import { type ListPosition, parseContinue, parseVersion, writeContinue } from './list-position.ts';
 import type { ListAnswer, ListRequest } from './registry.ts';
@@ -14,16 +15,36 @@ const pageEntriesMax = 500;
 /** A list without `limit` starts again this often when its revision was compacted while it was read. */
 const listAttemptsMax = 3;
 
-export async function listObjects<T extends KubernetesObject>(
+export function listObjects<T extends KubernetesObject>(
   context: RegistryContext,
   kind: KindDefinition<T>,
   request: ListRequest = {},
 ): Promise<ListAnswer<T>> {
+  return listAs(context, kind, request, (entry, object) => object ?? decode(kind, entry));
+}
+
+export function listEncoded<T extends KubernetesObject>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  request: ListRequest = {},
+): Promise<ListAnswer<EncodedItem>> {
+  return listAs(context, kind, request, (entry, object) => context.items.encode(kind, entry, object));
+}
+
+/** Makes an item of an entry; `object` is the entry decoded, where that was needed before. */
+type ItemOf<T, Item> = (entry: Entry, object: T | undefined) => Item;
+
+async function listAs<T extends KubernetesObject, Item>(
+  context: RegistryContext,
+  kind: KindDefinition<T>,
+  request: ListRequest,
+  itemOf: ItemOf<T, Item>,
+): Promise<ListAnswer<Item>> {
   const selection = compileSelection(kind, request);
   const position = positionOf(context, request, selection.prefix);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await readList(context, kind, { selection, position, limit: request.limit ?? 0 });
+      return await readList(context, kind, { selection, position, limit: request.limit ?? 0 }, itemOf);
     } catch (error) {
       if (!isStoreError(error, 'Compacted')) throw error;
       if (position.revision !== undefined || attempt === listAttemptsMax) throw tooOld(request, error);
@@ -63,21 +84,22 @@ interface Reading<T> {
   readonly limit: number;
 }
 
-async function readList<T extends KubernetesObject>(
+async function readList<T extends KubernetesObject, Item>(
   context: RegistryContext,
   kind: KindDefinition<T>,
   { selection, position, limit }: Reading<T>,
-): Promise<ListAnswer<T>> {
-  const items: T[] = [];
+  itemOf: ItemOf<T, Item>,
+): Promise<ListAnswer<Item>> {
+  const items: Item[] = [];
   let revision = position.revision ?? 0;
   const pageLimit = limit > 0 && !selection.matches ? { limit } : {};
   for await (const page of pages(context, selection, { ...position, ...pageLimit })) {
     ({ revision } = page);
     const converted = kind.custom?.conversion?.convert ? await decodeEntries(kind, page.entries) : [];
     for (const [index, entry] of page.entries.entries()) {
-      const object = converted[index] ?? decode(kind, entry);
-      if (selection.matches && !selection.matches(object)) continue;
-      items.push(object);
+      let object = converted[index];
+      if (selection.matches && !selection.matches((object ??= decode(kind, entry)))) continue;
+      items.push(itemOf(entry, object));
       if (items.length !== limit) continue;
       if (index === page.entries.length - 1 && !page.more) break;
       return partial(entry.key);
@@ -85,7 +107,7 @@ async function readList<T extends KubernetesObject>(
   }
   return { items, resourceVersion: String(revision) };
 
-  async function partial(lastKey: string): Promise<ListAnswer<T>> {
+  async function partial(lastKey: string): Promise<ListAnswer<Item>> {
     const start = `${lastKey}\0`;
     const answer = { items, resourceVersion: String(revision) };
     if (selection.matches) return { ...answer, continue: writeContinue({ revision, start }) };

@@ -1,4 +1,5 @@
 import type { KindDefinition, KubernetesObject, Requester } from '../../protocol/kinds/define-kind.ts';
+import type { EncodedItem } from './encoded-items.ts';
 
 /**
  * The one way to Kubernetes objects inside the server: the API, the controllers, the scheduler and the node
@@ -9,6 +10,11 @@ import type { KindDefinition, KubernetesObject, Requester } from '../../protocol
 export interface Registry {
   get<T extends KubernetesObject>(kind: KindDefinition<T>, at: ObjectName): Promise<T>;
   list<T extends KubernetesObject>(kind: KindDefinition<T>, options?: ListRequest): Promise<ListAnswer<T>>;
+  /** As `list`, as JSON: an object that is stored as it is shown is neither parsed nor written anew. */
+  listEncoded<T extends KubernetesObject>(
+    kind: KindDefinition<T>,
+    options?: ListRequest,
+  ): Promise<ListAnswer<EncodedItem>>;
   /**
    * Changes after `resourceVersion`; without it, first everything there is as ADDED. A malformed request throws at
    * once, one that is too old while iterating (Expired). The objects are shared among watchers: never change them.

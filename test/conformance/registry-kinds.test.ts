@@ -75,6 +75,12 @@ for (const kind of kinds) {
     assert.deepEqual(await registry.get(kind, at), created);
     const { items } = await registry.list(kind, { fieldSelector: `metadata.name=${name}` });
     assert.deepEqual(items, [created]);
+    const { kind: _kind, apiVersion: _apiVersion, ...item } = created;
+    for (const time of ['first', 'second']) {
+      const [encoded] = (await registry.listEncoded(kind, { fieldSelector: `metadata.name=${name}` })).items;
+      const text = encoded && encoded.head + Buffer.from(encoded.tail ?? []).toString();
+      assert.deepEqual(JSON.parse(text ?? ''), item, `as JSON, the ${time} time`);
+    }
     const { resourceVersion } = registry;
     assert.deepEqual(await registry.update(kind, structuredClone(created)), created);
     assert.equal(registry.resourceVersion, resourceVersion);

@@ -45,6 +45,7 @@ export function mortalRegistry(
     registry: {
       get: (...given) => later(() => registry.get(...given)),
       list: (...given) => later(() => registry.list(...given)),
+      listEncoded: (...given) => later(() => registry.listEncoded(...given)),
       watch: (...given) => alive(() => late(...given)),
       create: (kind, ...given) =>
         later(() => {
