@@ -58,7 +58,9 @@ function compile(
   if (checked.type !== type && checked.type !== 'dyn')
     throw new RuleError(
       field,
-      field === 'rule' ? 'must evaluate to a bool' : `messageExpression must evaluate to a string`,
+      field === 'rule'
+        ? 'cel expression must evaluate to a bool'
+        : 'messageExpression must evaluate to a string',
     );
   return program;
 }

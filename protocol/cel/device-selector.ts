@@ -31,20 +31,23 @@ export function selectorCompiler(): (expression: string) => DeviceSelector {
 function compile(environment: Environment, expression: string): DeviceSelector {
   if (expression.length > expressionCharactersMax)
     throw new SelectorError(`too long: may not be more than ${expressionCharactersMax} bytes`);
-  const program = asSelectorError(() => environment.parse(expression));
+  const program = asSelectorError(() => environment.parse(expression), compilationFailed);
   const checked = program.check();
-  if (!checked.valid) throw new SelectorError(summaryOf(checked.error));
-  if (checked.type !== 'bool' && checked.type !== 'dyn') throw new SelectorError('must evaluate to bool');
+  if (!checked.valid) throw new SelectorError(compilationFailed + summaryOf(checked.error));
+  if (checked.type !== 'bool' && checked.type !== 'dyn')
+    throw new SelectorError('must evaluate to bool or the unknown type');
   return {
     matches: (device) => asSelectorError(() => program({ device }) === true),
   };
 }
 
-function asSelectorError<T>(work: () => T): T {
+const compilationFailed = 'compilation failed: ERROR: <input>: ';
+
+function asSelectorError<T>(work: () => T, prefix = ''): T {
   try {
     return work();
   } catch (error) {
-    throw new SelectorError(summaryOf(error), { cause: error });
+    throw new SelectorError(prefix + summaryOf(error), { cause: error });
   }
 }
 

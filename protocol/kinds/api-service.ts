@@ -1,6 +1,6 @@
 import type { APIService, APIServiceSpec, ApiregistrationServiceReference } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { invalid, invalidFor, required } from './cause.ts';
+import { invalid, invalidFor, notSupported, required } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dns1035Label, dnsSubdomain } from './name-rules.ts';
@@ -46,6 +46,14 @@ export const apiServiceKind = defineKind<APIService>({
     ...validateName(object),
     ...validateSpec(object),
   ],
+  validateUpdate: (next, _old, subresource) =>
+    subresource === 'status'
+      ? (next.status?.conditions ?? []).flatMap(({ status }, index) =>
+          ['True', 'False', 'Unknown'].includes(status)
+            ? []
+            : [notSupported(`status.conditions[${index}].status`, status, ['True', 'False', 'Unknown'])],
+        )
+      : [],
 });
 
 /** `True`, or what it is instead and why. */

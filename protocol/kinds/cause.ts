@@ -12,9 +12,9 @@ export function invalid(field: string, value: unknown, detail: string): StatusCa
   return cause('FieldValueInvalid', field, `Invalid value: ${shown(value)}: ${detail}`);
 }
 
-export function notSupported(field: string, value: string, supported: readonly string[]): StatusCause {
+export function notSupported(field: string, value: unknown, supported: readonly string[]): StatusCause {
   const values = supported.map((one) => JSON.stringify(one)).join(', ');
-  const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${values}`;
+  const message = `Unsupported value: ${shown(value)}: supported values: ${values}`;
   return cause('FieldValueNotSupported', field, message);
 }
 
@@ -22,12 +22,14 @@ export function forbidden(field: string, detail: string): StatusCause {
   return cause('FieldValueForbidden', field, `Forbidden: ${detail}`);
 }
 
-export function duplicate(field: string, value: unknown): StatusCause {
-  return cause('FieldValueDuplicate', field, `Duplicate value: ${shown(value)}`);
+export function duplicate(field: string, value: unknown, detail = ''): StatusCause {
+  const why = detail === '' ? '' : `: ${detail}`;
+  return cause('FieldValueDuplicate', field, `Duplicate value: ${shown(value)}${why}`);
 }
 
-export function notFound(field: string, value: unknown): StatusCause {
-  return cause('FieldValueNotFound', field, `Not found: ${shown(value)}`);
+export function notFound(field: string, value: unknown, detail = ''): StatusCause {
+  const why = detail === '' ? '' : `: ${detail}`;
+  return cause('FieldValueNotFound', field, `Not found: ${shown(value)}${why}`);
 }
 
 export function tooLong(field: string, bytesMax: number): StatusCause {

@@ -1,7 +1,7 @@
 import type { CertificateSigningRequest, CertificateSigningRequestSpec } from '../generated/models.ts';
 import { humanDuration } from '../human-duration.ts';
 import type { StatusCause } from '../status.ts';
-import { duplicate, invalid, invalidFor, notSupported, required } from './cause.ts';
+import { duplicate, forbidden, invalid, invalidFor, notSupported, required } from './cause.ts';
 import { ageColumn, nameColumn, none, textColumn } from './columns.ts';
 import { allVerbs, defineKind, type Requester } from './define-kind.ts';
 import { domainPrefixedPath } from './name-rules.ts';
@@ -78,7 +78,39 @@ export const certificateSigningRequestKind = defineKind<CertificateSigningReques
     ...validateSpec(request.spec),
     ...validateConditions(request),
   ],
+  validateUpdate: (next, old) => [...validateKeptVerdicts(next, old), ...validateCertificate(next, old)],
 });
+
+/** A verdict and a failure are for ever. */
+function validateKeptVerdicts(
+  next: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+): StatusCause[] {
+  const has = ({ status }: CertificateSigningRequest, type: string) =>
+    status?.conditions?.some((condition) => condition.type === type) === true;
+  return [...verdicts, 'Failed']
+    .filter((type) => has(old, type) && !has(next, type))
+    .map((type) => forbidden('status.conditions', `updates may not remove a condition of type "${type}"`));
+}
+
+/** Source: k8s.io/kubernetes/pkg/apis/certificates/validation, validateCertificate. */
+function validateCertificate(next: CertificateSigningRequest, old: CertificateSigningRequest): StatusCause[] {
+  const { certificate = '' } = next.status ?? {};
+  const before = old.status?.certificate ?? '';
+  if (certificate === before) return [];
+  const field = 'status.certificate';
+  if (before !== '') return [forbidden(field, 'updates may not modify existing certificate content')];
+  const blocks = Buffer.from(certificate, 'base64')
+    .toString('latin1')
+    .matchAll(/-----BEGIN ([^-]*)-----/g);
+  const types = [...blocks].map(([, type]) => type ?? '');
+  if (types.length === 0)
+    return [invalid(field, '<certificate data>', 'must contain at least one CERTIFICATE PEM block')];
+  const other = types.find((type) => type !== 'CERTIFICATE');
+  if (other === undefined) return [];
+  const detail = `only CERTIFICATE PEM blocks are allowed, found "${other}"`;
+  return [invalid(field, '<certificate data>', detail)];
+}
 
 /** Who asks is what the server knows, whatever the request says. */
 function requestor({ name, uid, groups, extra }: Requester): Partial<CertificateSigningRequestSpec> {

@@ -1,9 +1,11 @@
-import type { CSIDriver } from '../generated/models.ts';
-import { immutable, invalidFor, optionalOneOf } from './cause.ts';
+import type { CSIDriver, StorageTokenRequest } from '../generated/models.ts';
+import type { StatusCause } from '../status.ts';
+import { duplicate, immutable, invalid, optionalOneOf } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
+import { validateDriverName } from './volume-access.ts';
 
 const modes = ['Ephemeral', 'Persistent'];
 const unset = '<unset>';
@@ -59,14 +61,38 @@ export const csiDriverKind = defineKind<CSIDriver>({
   },
   validate: (driver) => {
     const { name = '' } = driver.metadata ?? {};
-    const { fsGroupPolicy, volumeLifecycleModes = [] } = driver.spec ?? {};
+    const { fsGroupPolicy, tokenRequests = [], volumeLifecycleModes = [] } = driver.spec ?? {};
     return [
       ...validateObjectMeta(driver, dnsSubdomain),
-      ...(name.length > 63 ? invalidFor('metadata.name', name, ['must be no more than 63 characters']) : []),
+      ...(name === '' ? [] : validateDriverName(name, 'name')),
       ...optionalOneOf('spec.fsGroupPolicy', fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType']),
       ...volumeLifecycleModes.flatMap((mode) => optionalOneOf('spec.volumeLifecycleModes', mode, modes)),
+      ...validateTokenRequests(tokenRequests),
     ];
   },
   validateUpdate: (next, old) =>
-    fixed.flatMap((field) => immutable(`spec.${field}`, next.spec?.[field], old.spec?.[field])),
+    fixed.flatMap((field) => immutable(shownAs(field), next.spec?.[field], old.spec?.[field])),
 });
+
+/** Kubernetes calls one of the fields otherwise when it refuses it. */
+function shownAs(field: string): string {
+  return field === 'attachRequired' ? 'spec.attachedRequired' : `spec.${field}`;
+}
+
+const tokenSecondsMin = 600;
+const tokenSecondsMax = 2 ** 32;
+
+function validateTokenRequests(requests: readonly StorageTokenRequest[]): StatusCause[] {
+  const audiences = requests.map(({ audience }) => audience);
+  return requests.flatMap(({ audience, expirationSeconds: seconds }, index) => {
+    const path = `spec.tokenRequests[${index}]`;
+    const causes = audiences.indexOf(audience) < index ? [duplicate(`${path}.audience`, audience)] : [];
+    if (seconds === undefined) return causes;
+    const field = `${path}.expirationSeconds`;
+    if (seconds < tokenSecondsMin)
+      causes.push(invalid(field, seconds, 'may not specify a duration less than 10 minutes'));
+    if (seconds > tokenSecondsMax)
+      causes.push(invalid(field, seconds, 'may not specify a duration larger than 2^32 seconds'));
+    return causes;
+  });
+}

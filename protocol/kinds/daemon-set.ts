@@ -19,6 +19,7 @@ import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 import { defaultPodSpec } from './pod-spec/defaults.ts';
 import { validateSelectedTemplate } from './replicated.ts';
+import { validateStatusCounts } from './status-counts.ts';
 
 export const daemonSetKind = defineKind<DaemonSet>({
   group: 'apps',
@@ -81,8 +82,25 @@ export const daemonSetKind = defineKind<DaemonSet>({
     ...validateObjectMeta(set, dnsSubdomain),
     ...(set.spec ? validateSpec(set.spec) : [required('spec.selector')]),
   ],
-  validateUpdate: (next, old) => immutable('spec.selector', next.spec?.selector, old.spec?.selector),
+  validateUpdate: (next, old, subresource) =>
+    subresource === 'status'
+      ? validateStatusCounts(next.status, old.status, countRules)
+      : immutable('spec.selector', next.spec?.selector, old.spec?.selector),
 });
+
+const countRules = {
+  fields: [
+    'currentNumberScheduled',
+    'numberMisscheduled',
+    'desiredNumberScheduled',
+    'numberReady',
+    'observedGeneration',
+    'updatedNumberScheduled',
+    'numberAvailable',
+    'numberUnavailable',
+    'collisionCount',
+  ],
+};
 
 /** Source: k8s.io/kubernetes/pkg/apis/apps/validation, ValidateDaemonSetSpec. */
 function validateSpec(spec: DaemonSetSpec): StatusCause[] {
@@ -98,7 +116,8 @@ function validateStrategy(strategy: DaemonSetSpec['updateStrategy']): StatusCaus
   const { type = '', rollingUpdate } = strategy ?? {};
   if (type === 'OnDelete') return [];
   if (type !== 'RollingUpdate') {
-    return [notSupported('spec.updateStrategy', type, ['OnDelete', 'RollingUpdate'])];
+    const shown = { Type: type, RollingUpdate: rollingUpdate ?? null };
+    return [notSupported('spec.updateStrategy', shown, ['RollingUpdate', 'OnDelete'])];
   }
   if (!rollingUpdate) return [required('spec.updateStrategy.rollingUpdate')];
   return validateRollingUpdate(rollingUpdate, 'spec.updateStrategy.rollingUpdate');

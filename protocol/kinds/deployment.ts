@@ -1,7 +1,7 @@
 import type { Deployment, DeploymentSpec, DeploymentStrategy } from '../generated/models.ts';
 import { selectorText } from '../selectors.ts';
 import type { StatusCause } from '../status.ts';
-import { forbidden, immutable, invalid, invalidFor, nonNegative, oneOf, required } from './cause.ts';
+import { forbidden, immutable, invalid, invalidFor, nonNegative, notSupported, required } from './cause.ts';
 import { ageColumn, containerColumns, nameColumn, none } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsSubdomain, percentText } from './name-rules.ts';
@@ -9,6 +9,7 @@ import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 import { defaultPodSpec } from './pod-spec/defaults.ts';
 import { validateReplicated } from './replicated.ts';
+import { validateStatusCounts } from './status-counts.ts';
 
 const defaultStep = '25%';
 
@@ -72,7 +73,10 @@ export const deploymentKind = defineKind<Deployment>({
     ...validateObjectMeta(deployment, dnsSubdomain),
     ...(deployment.spec ? validateSpec(deployment.spec) : [required('spec.selector')]),
   ],
-  validateUpdate: (next, old) => immutable('spec.selector', next.spec?.selector, old.spec?.selector),
+  validateUpdate: (next, old, subresource) =>
+    subresource === 'status'
+      ? validateStatusCounts(next.status, old.status, countRules)
+      : immutable('spec.selector', next.spec?.selector, old.spec?.selector),
   scale: {
     replicas: ({ spec }) => spec?.replicas ?? 0,
     statusReplicas: ({ status }) => status?.replicas ?? 0,
@@ -82,6 +86,20 @@ export const deploymentKind = defineKind<Deployment>({
     },
   },
 });
+
+const countRules = {
+  fields: [
+    'replicas',
+    'observedGeneration',
+    'updatedReplicas',
+    'readyReplicas',
+    'availableReplicas',
+    'unavailableReplicas',
+    'collisionCount',
+  ],
+  parts: ['updatedReplicas', 'readyReplicas', 'availableReplicas'],
+  subset: { field: 'availableReplicas', of: 'readyReplicas', word: 'readyReplicas' },
+};
 
 function defaultStrategy(strategy: DeploymentStrategy): void {
   strategy.type ||= 'RollingUpdate';
@@ -107,12 +125,17 @@ function validateSpec(spec: DeploymentSpec): StatusCause[] {
 }
 
 function validateStrategy({ type, rollingUpdate }: DeploymentStrategy, field: string): StatusCause[] {
-  const causes = oneOf(`${field}.type`, type, ['Recreate', 'RollingUpdate']);
-  if (type === 'Recreate' && rollingUpdate) {
+  if (type === 'Recreate') {
     const detail = "may not be specified when strategy `type` is 'Recreate'";
-    return [...causes, forbidden(`${field}.rollingUpdate`, detail)];
+    return rollingUpdate ? [forbidden(`${field}.rollingUpdate`, detail)] : [];
   }
-  if (type !== 'RollingUpdate' || !rollingUpdate) return causes;
+  if (type !== 'RollingUpdate') {
+    const shown = { Type: type, RollingUpdate: rollingUpdate ?? null };
+    return [notSupported(field, shown, ['Recreate', 'RollingUpdate'])];
+  }
+  if (!rollingUpdate)
+    return [required(`${field}.rollingUpdate`, 'this should be defaulted and never be nil')];
+  const causes: StatusCause[] = [];
   const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate;
   const path = `${field}.rollingUpdate`;
   causes.push(

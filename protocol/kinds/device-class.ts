@@ -1,6 +1,7 @@
 import type { DeviceClass } from '../generated/models.ts';
 import { ageColumn, nameColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
+import { validateSelectors } from './device-requests.ts';
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 
@@ -18,5 +19,8 @@ export const deviceClassKind = defineKind<DeviceClass>({
   subresources: [],
   columns: [nameColumn, ageColumn],
   selectableFields: {},
-  validate: (object) => validateObjectMeta(object, dnsSubdomain),
+  validate: (object) => [
+    ...validateObjectMeta(object, dnsSubdomain),
+    ...validateSelectors(object.spec?.selectors, 'spec.selectors'),
+  ],
 });

@@ -1,10 +1,11 @@
 import type { DiscoveryEndpointPort, Endpoint, EndpointSlice } from '../generated/models.ts';
 import { parseIp } from '../ip-address.ts';
 import type { StatusCause } from '../status.ts';
+import { validateReachableIp } from './address-rules.ts';
 import { duplicate, immutable, invalid, invalidFor, oneOf, required, tooMany } from './cause.ts';
 import { ageColumn, firstOf, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
-import { dnsLabel, dnsSubdomain, qualifiedName } from './name-rules.ts';
+import { dnsLabel, dnsSubdomain, qualifiedDomainName, qualifiedName } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 
 const addressTypes = ['FQDN', 'IPv4', 'IPv6'];
@@ -70,7 +71,7 @@ function validateEndpoints({ endpoints = [], addressType }: EndpointSlice): Stat
 }
 
 function validateEndpoint(
-  { addresses = [], hostname }: Partial<Endpoint>,
+  { addresses = [], hostname, nodeName }: Partial<Endpoint>,
   type: string,
   field: string,
 ): StatusCause[] {
@@ -83,8 +84,12 @@ function validateEndpoint(
     const family = parseIp(address)?.family;
     if (type === 'IPv4' && family !== 4) causes.push(invalid(at, address, 'must be a valid IPv4 address'));
     if (type === 'IPv6' && family !== 6) causes.push(invalid(at, address, 'must be a valid IPv6 address'));
-    if (type === 'FQDN') causes.push(...invalidFor(at, address, dnsSubdomain(address.replace(/\.$/, ''))));
+    if (type !== 'FQDN') causes.push(...validateReachableIp(at, address));
+    else if (address === '') causes.push(required(at));
+    else causes.push(...invalidFor(at, address.replace(/\.$/, ''), qualifiedDomainName(address)));
   });
+  if (nodeName !== undefined)
+    causes.push(...invalidFor(`${field}.nodeName`, nodeName, dnsSubdomain(nodeName)));
   if (hostname !== undefined) causes.push(...invalidFor(`${field}.hostname`, hostname, dnsLabel(hostname)));
   return causes;
 }

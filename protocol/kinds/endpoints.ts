@@ -1,9 +1,10 @@
 import type { EndpointSubset, Endpoints } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { invalid, invalidFor, oneOf, required } from './cause.ts';
+import { validateIp, validateReachableIp } from './address-rules.ts';
+import { invalidFor, oneOf, required } from './cause.ts';
 import { ageColumn, firstOf, nameColumn, none, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
-import { dnsLabel, dnsSubdomain, isIpAddress, portNumber } from './name-rules.ts';
+import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 
 export const endpointsKind = defineKind<Endpoints>({
@@ -52,16 +53,16 @@ function validateSubset(subset: EndpointSubset, field: string): StatusCause[] {
     causes.push(required(field, 'must specify `addresses` or `notReadyAddresses`'));
   }
   for (const list of ['addresses', 'notReadyAddresses'] as const) {
-    (subset[list] ?? []).forEach(({ ip, hostname }, index) => {
+    (subset[list] ?? []).forEach(({ ip, hostname, nodeName }, index) => {
       const path = `${field}.${list}[${index}]`;
-      if (!isIpAddress(ip ?? '')) {
-        const detail = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
-        causes.push(invalid(`${path}.ip`, ip ?? '', detail));
-      }
+      causes.push(...validateIp(`${path}.ip`, ip));
       if (hostname) causes.push(...invalidFor(`${path}.hostname`, hostname, dnsLabel(hostname)));
+      if (nodeName !== undefined)
+        causes.push(...invalidFor(`${path}.nodeName`, nodeName, dnsSubdomain(nodeName)));
+      causes.push(...validateReachableIp(`${path}.ip`, ip));
     });
   }
-  ports.forEach(({ name, port, protocol }, index) => {
+  ports.forEach(({ name, port, protocol, appProtocol }, index) => {
     const path = `${field}.ports[${index}]`;
     if (name) causes.push(...invalidFor(`${path}.name`, name, dnsLabel(name)));
     else if (ports.length > 1) causes.push(required(`${path}.name`));
@@ -69,6 +70,8 @@ function validateSubset(subset: EndpointSubset, field: string): StatusCause[] {
       ...invalidFor(`${path}.port`, port ?? 0, portNumber(port ?? 0)),
       ...oneOf(`${path}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']),
     );
+    if (appProtocol !== undefined)
+      causes.push(...invalidFor(`${path}.appProtocol`, appProtocol, qualifiedName(appProtocol)));
   });
   return causes;
 }

@@ -1,12 +1,8 @@
 import type { Event, EventsEvent } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { invalid, invalidFor, required } from './cause.ts';
+import { invalid, required } from './cause.ts';
 import { allVerbs, defineKind, type KubernetesObject } from './define-kind.ts';
 import { eventKind } from './event.ts';
-import { qualifiedName } from './name-rules.ts';
-
-const textLengthMax = 128;
-const noteLengthMax = 1024;
 
 /** The same events under their own group, with other names for some fields (source: pkg/apis/events/v1, conversion). */
 export const eventV1Kind = defineKind<EventsEvent>({
@@ -42,44 +38,26 @@ export const eventV1Kind = defineKind<EventsEvent>({
   view: { of: eventKind, fromStored, toStored },
 });
 
-/** What older clients may leave out, newer ones may not (source: pkg/apis/core/validation/events.go). */
+/** What is asked beyond the rules for all events (source: pkg/apis/core/validation/events.go). */
 function validateNew(event: EventsEvent): StatusCause[] {
-  const {
-    eventTime,
-    reportingController = '',
-    reportingInstance,
-    action,
-    reason,
-    type = '',
-    note = '',
-  } = event;
-  const causes: StatusCause[] = [];
+  const { eventTime, type = '', series } = event;
+  const causes = series ? validateSeries(series) : [];
   if (!eventTime) causes.push(required('eventTime'));
-  if (reportingController === '') causes.push(required('reportingController'));
-  else {
-    causes.push(
-      ...invalidFor('reportingController', reportingController, qualifiedName(reportingController)),
-    );
-  }
-  for (const [field, value = ''] of Object.entries({ reportingInstance, action, reason })) {
-    if (value === '') causes.push(required(field));
-    else if (value.length > textLengthMax) {
-      causes.push(invalid(field, '', `can have at most ${textLengthMax} characters`));
-    }
-  }
   if (type !== 'Normal' && type !== 'Warning') causes.push(invalid('type', '', `has invalid value: ${type}`));
   for (const [field, value] of [
     ['firstTimestamp', event.deprecatedFirstTimestamp],
     ['lastTimestamp', event.deprecatedLastTimestamp],
     ['count', event.deprecatedCount || undefined],
-    ['source', event.deprecatedSource?.component],
+    ['source', event.deprecatedSource?.component || event.deprecatedSource?.host],
   ] as const) {
     if (value !== undefined && value !== '') causes.push(invalid(field, '', 'needs to be unset'));
   }
-  if (note.length > noteLengthMax) {
-    causes.push(invalid('message', '', `can have at most ${noteLengthMax} characters`));
-  }
   return causes;
+}
+
+function validateSeries({ count, lastObservedTime }: NonNullable<EventsEvent['series']>): StatusCause[] {
+  const causes = (count ?? 0) < 2 ? [invalid('series.count', '', 'should be at least 2')] : [];
+  return lastObservedTime ? causes : [...causes, required('series.lastObservedTime')];
 }
 
 function fromStored(object: KubernetesObject): EventsEvent {

@@ -1,9 +1,10 @@
 import type { Event } from '../generated/models.ts';
 import { ageSince } from '../human-duration.ts';
-import { invalid } from './cause.ts';
+import type { StatusCause } from '../status.ts';
+import { invalid, invalidFor, required } from './cause.ts';
 import { nameColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
-import { dnsSubdomain } from './name-rules.ts';
+import { dnsSubdomain, qualifiedName } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 
 export const eventKind = defineKind<Event>({
@@ -97,16 +98,39 @@ export const eventKind = defineKind<Event>({
   },
   generationOf: false,
 
-  validate(event) {
-    const causes = validateObjectMeta(event, dnsSubdomain);
-    const about = event.involvedObject?.namespace ?? '';
-    // Events about cluster-scoped objects live in the default namespace.
-    if (about === '' ? event.metadata.namespace !== 'default' : about !== event.metadata.namespace) {
-      causes.push(invalid('involvedObject.namespace', about, 'does not match event.namespace'));
-    }
-    return causes;
-  },
+  validate: (event) => [
+    ...validateObjectMeta(event, dnsSubdomain),
+    ...(event.eventTime ? validateNewForm(event) : validatePlace(event, ['default'])),
+  ],
 });
+
+/** Events about cluster-scoped objects live in the default namespace, others where what they are about is. */
+function validatePlace({ metadata, involvedObject }: Event, ofCluster: readonly string[]): StatusCause[] {
+  const about = involvedObject?.namespace ?? '';
+  const { namespace = '' } = metadata;
+  const fits = about === '' ? ofCluster.includes(namespace) : about === namespace;
+  return fits ? [] : [invalid('involvedObject.namespace', about, 'does not match event.namespace')];
+}
+
+const textLengthMax = 128;
+const messageLengthMax = 1024;
+
+/** What is asked of an event that says when it happened (source: pkg/apis/core/validation/events.go). */
+function validateNewForm(event: Event): StatusCause[] {
+  const { reportingComponent: controller = '', reportingInstance, action, reason, message = '' } = event;
+  const hasPlace = (event.involvedObject?.namespace ?? '') !== '';
+  const causes = hasPlace ? [] : validatePlace(event, ['default', 'kube-system']);
+  if (controller === '') causes.push(required('reportingController'));
+  causes.push(...invalidFor('reportingController', controller, qualifiedName(controller)));
+  for (const [field, value = ''] of Object.entries({ reportingInstance, action, reason })) {
+    if (value === '') causes.push(required(field));
+    else if (value.length > textLengthMax)
+      causes.push(invalid(field, '', `can have at most ${textLengthMax} characters`));
+  }
+  if (message.length > messageLengthMax)
+    causes.push(invalid('message', '', `can have at most ${messageLengthMax} characters`));
+  return causes;
+}
 
 function firstSeen({ firstTimestamp, eventTime }: Event): string | undefined {
   return firstTimestamp ?? eventTime;

@@ -12,6 +12,7 @@ import { validateAutoscalerSpec } from './horizontal-pod-autoscaler/validate-spe
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
+import { validateStatusCounts } from './status-counts.ts';
 
 const cpuUtilizationDefault = 80;
 const shownMetricsMax = 2;
@@ -63,7 +64,11 @@ export const horizontalPodAutoscalerKind = defineKind<HorizontalPodAutoscaler>({
     ...validateObjectMeta(autoscaler, dnsSubdomain),
     ...validateAutoscalerSpec(autoscaler.spec, 'spec'),
   ],
+  validateUpdate: (next, old, subresource) =>
+    subresource === 'status' ? validateStatusCounts(next.status, old.status, { fields: counts }) : [],
 });
+
+const counts = ['currentReplicas', 'desiredReplicas'];
 
 /** Source: k8s.io/kubernetes/pkg/apis/autoscaling/v2, defaults. */
 const scaleUp: HPAScalingRules = {

@@ -2,10 +2,12 @@ import type {
   HTTPIngressPath,
   Ingress,
   IngressBackend,
+  IngressLoadBalancerIngress,
   IngressRule,
   IngressSpec,
 } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
+import { validateIp } from './address-rules.ts';
 import { invalid, invalidFor, notSupported, required } from './cause.ts';
 import { ageColumn, firstOf, nameColumn, none, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
@@ -60,12 +62,29 @@ export const ingressKind = defineKind<Ingress>({
     ingress.status = { loadBalancer: {} };
   },
   prepareUpdate: separateStatus,
-  validate: (ingress) => [
+  validate: (ingress, old) => [
     ...validateObjectMeta(ingress, dnsSubdomain),
     ...validateSpec(ingress.spec ?? {}, 'spec'),
-    ...validateClassAnnotation(ingress),
+    ...(old ? [] : validateClassAnnotation(ingress)),
   ],
+  validateUpdate: (next, _old, subresource) =>
+    subresource === 'status' ? validateEntryPoints(next.status?.loadBalancer?.ingress ?? []) : [],
 });
+
+function validateEntryPoints(points: readonly IngressLoadBalancerIngress[]): StatusCause[] {
+  return points.flatMap(({ ip, hostname }, index) => {
+    const path = `status.loadBalancer.ingress[${index}]`;
+    const causes = ip ? validateIp(`${path}.ip`, ip) : [];
+    return hostname ? [...causes, ...validateHostname(`${path}.hostname`, hostname)] : causes;
+  });
+}
+
+/** A host name of an entry point, which no address may stand for. */
+export function validateHostname(field: string, hostname: string): StatusCause[] {
+  const causes = invalidFor(field, hostname, dnsSubdomain(hostname));
+  if (isIpAddress(hostname)) causes.push(invalid(field, hostname, 'must be a DNS name, not an IP address'));
+  return causes;
+}
 
 function validateClassAnnotation({ metadata, spec }: Ingress): StatusCause[] {
   const named = metadata?.annotations?.[classAnnotation];
@@ -137,11 +156,15 @@ function validatePath({ path = '', pathType, backend }: HTTPIngressPath, field: 
 function validateBackend({ service, resource }: IngressBackend, field: string): StatusCause[] {
   if (service && resource) return [invalid(field, '', 'cannot set both resource and service backends')];
   if (resource) {
-    return (['kind', 'name'] as const).flatMap((part) =>
-      resource[part]
-        ? invalidFor(`${field}.resource.${part}`, resource[part], pathSegment(resource[part]))
-        : [required(`${field}.resource.${part}`)],
-    );
+    const { apiGroup } = resource;
+    return [
+      ...(apiGroup ? invalidFor(`${field}.resource.apiGroup`, apiGroup, dnsSubdomain(apiGroup)) : []),
+      ...(['kind', 'name'] as const).flatMap((part) =>
+        resource[part]
+          ? invalidFor(`${field}.resource.${part}`, resource[part], pathSegment(resource[part]))
+          : [required(`${field}.resource.${part}`)],
+      ),
+    ];
   }
   if (!service) return [invalid(field, '', 'resource or service backend is required')];
   const { name, number } = service.port ?? {};

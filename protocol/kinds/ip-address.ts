@@ -1,8 +1,11 @@
-import type { IPAddress } from '../generated/models.ts';
+import type { IPAddress, ParentReference } from '../generated/models.ts';
 import { parseIp } from '../ip-address.ts';
-import { immutable, required } from './cause.ts';
+import type { StatusCause } from '../status.ts';
+import { ipFault } from './address-rules.ts';
+import { immutable, invalidFor, required } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
+import { dnsSubdomain, pathSegment } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 
 /** An address that a Service holds; its name is the address. */
@@ -31,12 +34,21 @@ export const ipAddressKind = defineKind<IPAddress>({
   generationOf: false,
 
   validate: (address) => [
-    ...validateObjectMeta(address, (name) =>
-      parseIp(name) ? [] : ['a valid IP address must be given (e.g. 10.9.8.7 or 2001:db8::ffff)'],
-    ),
-    ...(['resource', 'name'] as const)
-      .filter((part) => !address.spec?.parentRef?.[part])
-      .map((part) => required(`spec.parentRef.${part}`)),
+    ...validateObjectMeta(address, (name) => (parseIp(name) ? [] : [ipFault])),
+    ...validateHolder(address.spec?.parentRef, 'spec.parentRef'),
   ],
   validateUpdate: (next, old) => immutable('spec.parentRef', next.spec?.parentRef, old.spec?.parentRef),
 });
+
+function validateHolder(holder: ParentReference | undefined, field: string): StatusCause[] {
+  if (!holder) return [required(field)];
+  const { group, resource, name, namespace } = holder;
+  const causes = group ? invalidFor(`${field}.group`, group, dnsSubdomain(group)) : [];
+  for (const [part, value] of Object.entries({ resource, name })) {
+    causes.push(
+      ...(value ? invalidFor(`${field}.${part}`, value, pathSegment(value)) : [required(`${field}.${part}`)]),
+    );
+  }
+  if (namespace) causes.push(...invalidFor(`${field}.namespace`, namespace, pathSegment(namespace)));
+  return causes;
+}

@@ -1,9 +1,9 @@
-import type { Lease } from '../generated/models.ts';
+import type { Lease, LeaseSpec } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { invalid, nonNegative } from './cause.ts';
+import { forbidden, invalid, invalidFor, nonNegative, notSupported } from './cause.ts';
 import { ageColumn, nameColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
-import { dnsSubdomain } from './name-rules.ts';
+import { dnsSubdomain, qualifiedName } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 
 export const leaseKind = defineKind<Lease>({
@@ -34,11 +34,24 @@ export const leaseKind = defineKind<Lease>({
 });
 
 function validateSpec({ spec = {} }: Lease): StatusCause[] {
-  const { leaseDurationSeconds, leaseTransitions, holderIdentity } = spec;
+  const { leaseDurationSeconds, leaseTransitions } = spec;
   const causes = nonNegative('spec.leaseTransitions', leaseTransitions);
   if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0) {
     causes.push(invalid('spec.leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0'));
   }
-  if (holderIdentity === '') causes.push(invalid('spec.holderIdentity', holderIdentity, 'must not be empty'));
+  return [...causes, ...validateCoordination(spec)];
+}
+
+/** Who shall hold a lease of which the server chooses the holder. */
+function validateCoordination({ strategy, preferredHolder }: LeaseSpec): StatusCause[] {
+  const causes: StatusCause[] = [];
+  if (strategy !== undefined) {
+    const field = 'spec.strategy.strategy';
+    if (strategy.includes('/')) causes.push(...invalidFor(field, strategy, qualifiedName(strategy)));
+    else if (strategy !== 'OldestEmulationVersion')
+      causes.push(notSupported(field, strategy, ['OldestEmulationVersion']));
+  }
+  if (preferredHolder && !strategy)
+    causes.push(forbidden('spec.preferredHolder', 'may only be specified if `strategy` is defined'));
   return causes;
 }

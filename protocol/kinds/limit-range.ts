@@ -1,11 +1,12 @@
 import type { LimitRange, LimitRangeItem } from '../generated/models.ts';
-import { compareQuantities, parseQuantity } from '../quantity.ts';
+import { compareQuantities, nanoPerOne, parseQuantity } from '../quantity.ts';
 import type { StatusCause } from '../status.ts';
 import { duplicate, forbidden, invalid, invalidFor, required } from './cause.ts';
 import { createdColumn, nameColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsSubdomain, qualifiedName } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
+import { isOvercommitted, validateContainerResourceName, validateResourceName } from './resource-names.ts';
 
 const types = ['Container', 'PersistentVolumeClaim', 'Pod'];
 
@@ -72,43 +73,63 @@ function validateItem(item: LimitRangeItem, field: string): StatusCause[] {
     const detail = 'either minimum or maximum storage value is required, but neither was provided';
     causes.push(required(`${field}.limits`, detail));
   }
-  const names = new Set(parts.flatMap((part) => Object.keys(item[part] ?? {})));
-  for (const name of names) {
-    causes.push(
-      ...invalidFor(
-        `${field}.${parts.find((part) => item[part]?.[name]) ?? ''}[${name}]`,
-        name,
-        qualifiedName(name),
-      ),
-      ...validateOrder(item, name, field),
-    );
+  const checkName = isOfPods(item) ? validateContainerResourceName : validateResourceName;
+  const asked = item.type === 'Pod' ? parts.filter((part) => !part.startsWith('default')) : parts;
+  for (const part of asked)
+    for (const name of Object.keys(item[part] ?? {}))
+      causes.push(...checkName(name, `${field}.${part}[${name}]`));
+  const names = new Set(asked.flatMap((part) => Object.keys(item[part] ?? {})));
+  for (const name of names)
+    causes.push(...validateOrder(item, name, field), ...validateRatio(item, name, field));
+  return causes;
+}
+
+function isOfPods({ type }: LimitRangeItem): boolean {
+  return type === 'Pod' || type === 'Container';
+}
+
+function validateOrder(item: LimitRangeItem, name: string, field: string): StatusCause[] {
+  const min = { word: 'min', value: ownValue(item.min, name) };
+  const max = { word: 'max', value: ownValue(item.max, name) };
+  const isPod = item.type === 'Pod';
+  const standard = { word: 'default', value: isPod ? undefined : ownValue(item.default, name) };
+  const limit = { ...standard, word: 'default limit' };
+  const request = { word: 'default request', value: isPod ? undefined : ownValue(item.defaultRequest, name) };
+  const causes: StatusCause[] = [];
+  const check = (low: Bound, high: Bound, at: { part: keyof LimitRangeItem; value: string | undefined }) => {
+    if (low.value === undefined || high.value === undefined) return;
+    if (compareQuantities(parseQuantity(low.value), parseQuantity(high.value)) <= 0) return;
+    const detail = `${low.word} value ${low.value} is greater than ${high.word} value ${high.value}`;
+    causes.push(invalid(`${field}.${at.part}[${name}]`, at.value, detail));
+  };
+  // Which of the two values is shown is Kubernetes' choice.
+  check(min, max, { part: 'min', value: min.value });
+  check(min, request, { part: 'defaultRequest', value: request.value });
+  check(request, max, { part: 'defaultRequest', value: request.value });
+  check(request, limit, { part: 'defaultRequest', value: request.value });
+  check(min, standard, { part: 'default', value: min.value });
+  check(standard, max, { part: 'default', value: max.value });
+  if (!isOvercommitted(name) && standard.value !== undefined && request.value !== undefined) {
+    if (compareQuantities(parseQuantity(standard.value), parseQuantity(request.value)) !== 0) {
+      const detail = `default value ${standard.value} must equal to defaultRequest value ${request.value} in ${name}`;
+      causes.push(invalid(`${field}.defaultRequest[${name}]`, request.value, detail));
+    }
   }
   return causes;
 }
 
-function validateOrder(item: LimitRangeItem, name: string, field: string): StatusCause[] {
+function validateRatio(item: LimitRangeItem, name: string, field: string): StatusCause[] {
+  const ratio = ownValue(item.maxLimitRequestRatio, name);
+  if (ratio === undefined) return [];
+  const path = `${field}.maxLimitRequestRatio[${name}]`;
+  const { nano } = parseQuantity(ratio);
+  const causes = nano < nanoPerOne ? [invalid(path, ratio, `ratio ${ratio} is less than 1`)] : [];
   const min = ownValue(item.min, name);
   const max = ownValue(item.max, name);
-  const standard = ownValue(item.default, name);
-  const request = ownValue(item.defaultRequest, name);
-  const ratio = ownValue(item.maxLimitRequestRatio, name);
-  const causes: StatusCause[] = [];
-  const check = (low: Bound, high: Bound, at: 'min' | 'default' | 'defaultRequest') => {
-    if (low.value === undefined || high.value === undefined) return;
-    if (compareQuantities(parseQuantity(low.value), parseQuantity(high.value)) <= 0) return;
-    const detail = `${low.word} value ${low.value} is greater than ${high.word} value ${high.value}`;
-    causes.push(invalid(`${field}.${at}[${name}]`, item[at]?.[name], detail));
-  };
-  check({ word: 'min', value: min }, { word: 'max', value: max }, 'min');
-  check({ word: 'min', value: min }, { word: 'default request', value: request }, 'defaultRequest');
-  check({ word: 'default request', value: request }, { word: 'max', value: max }, 'defaultRequest');
-  check({ word: 'default request', value: request }, { word: 'default', value: standard }, 'defaultRequest');
-  check({ word: 'min', value: min }, { word: 'default', value: standard }, 'default');
-  check({ word: 'default', value: standard }, { word: 'max', value: max }, 'default');
-  if (ratio !== undefined && parseQuantity(ratio).nano < 1_000_000_000n) {
-    causes.push(invalid(`${field}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is less than 1`));
-  }
-  return causes;
+  if (min === undefined || max === undefined) return causes;
+  const widest = Number(parseQuantity(max).nano) / Number(parseQuantity(min).nano);
+  if (Number(nano) / Number(nanoPerOne) <= widest) return causes;
+  return [...causes, invalid(path, ratio, `ratio ${ratio} is greater than max/min = ${widest.toFixed(6)}`)];
 }
 
 interface Bound {

@@ -4,8 +4,8 @@ import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
-import { defaultMatch } from './validating-admission-policy.ts';
-import { paramRefText } from './validating-admission-policy-binding.ts';
+import { defaultMatch, validateMatch } from './validating-admission-policy.ts';
+import { paramRefText, validateParamRef } from './validating-admission-policy-binding.ts';
 
 export const mutatingAdmissionPolicyBindingKind = defineKind<MutatingAdmissionPolicyBinding>({
   group: 'admissionregistration.k8s.io',
@@ -37,6 +37,10 @@ export const mutatingAdmissionPolicyBindingKind = defineKind<MutatingAdmissionPo
       ...(policyName
         ? invalidFor('spec.policyName', policyName, dnsSubdomain(policyName))
         : [required('spec.policyName')]),
+      ...validateParamRef(binding.spec?.paramRef),
+      ...(binding.spec?.matchResources
+        ? validateMatch(binding.spec.matchResources, 'spec.matchResources', false)
+        : []),
     ];
   },
 });

@@ -15,7 +15,7 @@ const percentPattern = '[0-9]+%';
 /** For kinds whose names are anything that can stand in a path, which the registry sees to. */
 export const anyName: NameRule = () => [];
 
-export const dnsLabel = rule({
+const dnsLabelText = rule({
   lengthMax: 63,
   pattern: labelPattern,
   message:
@@ -30,6 +30,22 @@ export const dnsSubdomain = rule({
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
   examples: ['example.com'],
 });
+
+/** What would be a name but for its dots is told that alone. */
+export function dnsLabel(value: string): string[] {
+  const faults = dnsLabelText(value);
+  const isDotted = value.includes('.') && value.length <= 253 && dnsSubdomain(value).length === 0;
+  return isDotted ? [...faults.slice(0, -1), 'must not contain dots'] : faults;
+}
+
+/** At least two labels; a dot at the end is allowed. */
+export function qualifiedDomainName(value: string): string[] {
+  const name = value.replace(/\.$/, '');
+  const faults = dnsSubdomain(name);
+  if (faults.length > 0) return [faults.join(',')];
+  if (name.includes('.')) return name.split('.').flatMap(dnsLabel).slice(0, 1);
+  return ['should be a domain with at least two segments separated by dots'];
+}
 
 export const dns1035Label = rule({
   lengthMax: 63,

@@ -1,4 +1,5 @@
 import type { Namespace } from '../generated/models.ts';
+import { invalid } from './cause.ts';
 import { ageColumn, nameColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsLabel } from './name-rules.ts';
@@ -56,4 +57,12 @@ export const namespaceKind = defineKind<Namespace>({
     ...validateObjectMeta(namespace, dnsLabel),
     ...(namespace.spec?.finalizers ?? []).flatMap((name) => validateFinalizer(name, 'spec.finalizers')),
   ],
+  validateUpdate({ metadata, status }, _old, subresource) {
+    if (subresource !== 'status') return [];
+    const going = metadata?.deletionTimestamp !== undefined;
+    const phase = going ? 'Terminating' : 'Active';
+    if (status?.phase === phase) return [];
+    const detail = `may only be '${phase}' if \`deletionTimestamp\` is ${going ? 'not ' : ''}empty`;
+    return [invalid('status.Phase', status?.phase ?? '', detail)];
+  },
 });

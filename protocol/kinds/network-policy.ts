@@ -8,6 +8,7 @@ import type {
 import { contains, parseCidr } from '../ip-address.ts';
 import { selectorText } from '../selectors.ts';
 import type { StatusCause } from '../status.ts';
+import { cidrFault } from './address-rules.ts';
 import { forbidden, invalid, invalidFor, optionalOneOf, required } from './cause.ts';
 import { ageColumn, nameColumn, none, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
@@ -108,8 +109,6 @@ function validatePeers(peers: readonly NetworkPolicyPeer[] | undefined, field: s
     return causes;
   });
 }
-
-export const cidrFault = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 
 function validateBlock({ cidr, except = [] }: IPBlock, field: string): StatusCause[] {
   if (!cidr) return [required(`${field}.cidr`)];

@@ -1,5 +1,7 @@
 import type { Node, Taint } from '../generated/models.ts';
+import { parseCidr } from '../ip-address.ts';
 import type { StatusCause } from '../status.ts';
+import { validateCidr } from './address-rules.ts';
 import { duplicate, forbidden, invalid, invalidFor, oneOf, sameValue } from './cause.ts';
 import { ageColumn, nameColumn, none } from './columns.ts';
 import { allVerbs, type Column, defineKind } from './define-kind.ts';
@@ -7,6 +9,7 @@ import { dnsSubdomain, labelValue, qualifiedName } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 import { taintEffects } from './pod-spec/validate-pod-spec.ts';
+import { validateQuantity } from './resource-names.ts';
 
 const rolePrefix = 'node-role.kubernetes.io/';
 
@@ -62,10 +65,13 @@ export const nodeKind = defineKind<Node>({
   prepareUpdate: separateStatus,
   validate: (node) => [
     ...validateObjectMeta(node, dnsSubdomain),
-    ...validateTaints(node.spec?.taints ?? [], 'spec.taints'),
+    ...validateTaints(node.spec?.taints ?? [], 'metadata.taints'),
+    ...validateAmounts(node),
+    ...validateRanges(node.spec?.podCIDRs ?? []),
   ],
-  validateUpdate: (next, old) => {
-    const causes: StatusCause[] = [];
+  validateUpdate: (next, old, subresource) => {
+    const causes = validateAddresses(next);
+    if (subresource === 'status') causes.push(...validateAmounts(next));
     if (old.spec?.providerID && next.spec?.providerID !== old.spec.providerID) {
       causes.push(
         forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'),
@@ -119,20 +125,56 @@ function infoColumn(
   };
 }
 
+/** Source of rules, paths and wording: k8s.io/kubernetes/pkg/apis/core/validation, validateNodeTaints. */
 function validateTaints(taints: readonly Taint[], field: string): StatusCause[] {
   const seen = new Set<string>();
   return taints.flatMap((taint, index) => {
     const path = `${field}[${index}]`;
-    const { value = '', effect } = taint;
+    const { value = '', effect, timeAdded = null } = taint;
     const key = taint.key ?? '';
+    const wrong = labelValue(value);
     const causes = [
       ...invalidFor(`${path}.key`, key, qualifiedName(key)),
-      ...invalidFor(`${path}.value`, value, labelValue(value)),
+      ...(wrong.length > 0 ? [invalid(`${path}.value`, value, wrong.join(';'))] : []),
       ...oneOf(`${path}.effect`, effect, taintEffects),
     ];
-    if (key === '') causes.push(invalid(`${path}.key`, key, 'must not be empty'));
     const same = `${key}:${effect}`;
-    if (seen.has(same)) causes.push(duplicate(path, taint));
+    if (seen.has(same)) {
+      const shown = { Key: key, Value: value, Effect: effect, TimeAdded: timeAdded };
+      causes.push(duplicate(path, shown, 'taints must be unique by key and effect pair'));
+    }
+    seen.add(same);
+    return causes;
+  });
+}
+
+function validateAmounts({ status }: Node): StatusCause[] {
+  return (['capacity', 'allocatable'] as const).flatMap((list) =>
+    Object.entries(status?.[list] ?? {}).flatMap(([name, amount]) =>
+      validateQuantity(name, amount, `status.${list}.${name}`),
+    ),
+  );
+}
+
+function validateRanges(ranges: readonly string[]): StatusCause[] {
+  const field = 'spec.podCIDRs';
+  const causes = ranges.flatMap((range, index) => validateCidr(`${field}[${index}]`, range));
+  const families = new Set(ranges.map((range) => parseCidr(range)?.family));
+  if (ranges.length > 1 && (ranges.length > 2 || families.size < 2)) {
+    causes.push(invalid(field, ranges, 'may specify no more than one CIDR for each IP family'));
+  }
+  ranges.forEach((range, index) => {
+    if (ranges.indexOf(range) < index) causes.push(duplicate(`${field}[${index}]`, range));
+  });
+  return causes;
+}
+
+function validateAddresses({ status }: Node): StatusCause[] {
+  const seen = new Set<string>();
+  return (status?.addresses ?? []).flatMap(({ type, address }, index) => {
+    const same = `${type}/${address}`;
+    const shown = { Type: type, Address: address };
+    const causes = seen.has(same) ? [duplicate(`status.addresses[${index}]`, shown)] : [];
     seen.add(same);
     return causes;
   });

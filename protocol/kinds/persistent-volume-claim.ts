@@ -9,7 +9,7 @@ import { forbidden, invalid, invalidFor, optionalOneOf, required, sameValue } fr
 import { ageColumn, nameColumn, textColumn, wide } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { validateLabelSelector } from './label-selector.ts';
-import { dnsSubdomain } from './name-rules.ts';
+import { dnsLabel, dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 import { accessModesText, validateAccessModes, volumeModes } from './volume-access.ts';
@@ -98,6 +98,7 @@ export function validateClaimSpec(spec: PersistentVolumeClaimSpec, field: string
     ...optionalOneOf(`${field}.volumeMode`, spec.volumeMode, volumeModes),
     ...validateSource(dataSource, `${field}.dataSource`),
     ...validateSource(dataSourceRef, `${field}.dataSourceRef`),
+    ...compareSources(spec, field),
   ];
   if (storageClassName) {
     causes.push(...invalidFor(`${field}.storageClassName`, storageClassName, dnsSubdomain(storageClassName)));
@@ -117,10 +118,24 @@ function validateSize({ resources }: PersistentVolumeClaimSpec, field: string): 
   return [invalid(path, storage, 'must be greater than zero')];
 }
 
+/** The two names of one thing must agree; a source of another namespace has but the newer. */
+function compareSources(
+  { dataSource, dataSourceRef }: PersistentVolumeClaimSpec,
+  field: string,
+): StatusCause[] {
+  if (!dataSource || !dataSourceRef) return [];
+  if (dataSourceRef.namespace)
+    return [invalid(field, {}, 'may not be specified when dataSourceRef.namespace is specified')];
+  const parts = ['apiGroup', 'kind', 'name'] as const;
+  const same = parts.every((part) => (dataSource[part] ?? '') === (dataSourceRef[part] ?? ''));
+  return same ? [] : [invalid(field, {}, 'must match dataSourceRef')];
+}
+
 interface Source {
   apiGroup?: string;
   kind?: string;
   name?: string;
+  namespace?: string;
 }
 
 function validateSource(source: Source | undefined, field: string): StatusCause[] {
@@ -128,9 +143,13 @@ function validateSource(source: Source | undefined, field: string): StatusCause[
   const causes: StatusCause[] = [];
   if (!source.name) causes.push(required(`${field}.name`));
   if (!source.kind) causes.push(required(`${field}.kind`));
-  if (!source.apiGroup && source.kind && source.kind !== 'PersistentVolumeClaim') {
-    causes.push(invalid(field, source.kind, 'must be PersistentVolumeClaim when apiGroup is empty'));
+  const { apiGroup, kind = '', namespace } = source;
+  if (!apiGroup && kind !== 'PersistentVolumeClaim') {
+    const detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
+    causes.push(invalid(field, kind, detail));
   }
+  if (apiGroup) causes.push(...invalidFor(`${field}.apiGroup`, apiGroup, dnsSubdomain(apiGroup)));
+  if (namespace) causes.push(...invalidFor(`${field}.namespace`, namespace, dnsLabel(namespace)));
   return causes;
 }
 
@@ -145,7 +164,7 @@ function validateUpdate(next: PersistentVolumeClaim, old: PersistentVolumeClaim)
   const size = next.spec?.resources?.requests?.['storage'];
   const before = old.spec?.resources?.requests?.['storage'];
   const capacity = old.status?.capacity?.['storage'];
-  if (bound && isLess(size, before) && !isLess(capacity, size)) {
+  if (bound && capacity !== undefined && isLess(size, before) && !isLess(capacity, size)) {
     causes.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'));
   }
   return causes;

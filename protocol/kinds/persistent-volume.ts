@@ -1,4 +1,4 @@
-import type { PersistentVolume, PersistentVolumeSpec } from '../generated/models.ts';
+import type { PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity } from '../generated/models.ts';
 import { isQuantity, parseQuantity } from '../quantity.ts';
 import type { StatusCause } from '../status.ts';
 import {
@@ -6,6 +6,7 @@ import {
   immutable,
   invalid,
   invalidFor,
+  notSupported,
   oneOf,
   optionalOneOf,
   required,
@@ -17,7 +18,8 @@ import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 import { unset } from './persistent-volume-claim.ts';
-import { accessModesText, validateAccessModes, volumeModes } from './volume-access.ts';
+import { validateNodeSelector } from './pod-spec/validate-affinity.ts';
+import { accessModesText, validateAccessModes, validateDriverName, volumeModes } from './volume-access.ts';
 
 /** Fields of a spec that say where the bytes are; there is exactly one of them. */
 const sources = [
@@ -108,9 +110,9 @@ export const persistentVolumeKind = defineKind<PersistentVolume>({
       : [
           forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'),
         ]),
-    ...immutable('spec.volumeMode', next.spec?.volumeMode, old.spec?.volumeMode),
+    ...immutable('volumeMode', next.spec?.volumeMode, old.spec?.volumeMode),
     ...(old.spec?.nodeAffinity
-      ? immutable('spec.nodeAffinity', next.spec?.nodeAffinity, old.spec.nodeAffinity)
+      ? immutable('nodeAffinity', next.spec?.nodeAffinity, old.spec.nodeAffinity)
       : []),
   ],
 });
@@ -123,11 +125,15 @@ function sourceOf({ spec = {} }: PersistentVolume): unknown {
 function validateSpec(spec: PersistentVolumeSpec): StatusCause[] {
   const { storageClassName, persistentVolumeReclaimPolicy: policy } = spec;
   const causes = [
-    ...validateAccessModes(spec.accessModes, 'spec.accessModes'),
+    ...((spec.accessModes ?? []).length > 0
+      ? validateAccessModes(spec.accessModes, 'spec.accessModes')
+      : [required('spec.accessModes')]),
     ...validateCapacity(spec.capacity),
     ...oneOf('spec.persistentVolumeReclaimPolicy', policy, ['Delete', 'Recycle', 'Retain']),
     ...validateSources(spec),
     ...optionalOneOf('spec.volumeMode', spec.volumeMode, volumeModes),
+    ...validateAffinity(spec.nodeAffinity, 'spec.nodeAffinity'),
+    ...validateAttributesClass(spec),
   ];
   if (spec.hostPath?.path === '/' && policy === 'Recycle') {
     const detail = "may not be 'recycle' for a hostPath mount of '/'";
@@ -142,15 +148,36 @@ function validateSpec(spec: PersistentVolumeSpec): StatusCause[] {
   return causes;
 }
 
-function validateCapacity(capacity: Record<string, string> = {}): StatusCause[] {
-  const names = Object.keys(capacity);
-  if (names.length === 0) return [required('spec.capacity')];
-  const storage = capacity['storage'];
-  if (storage === undefined || names.length > 1) {
-    return [invalid('spec.capacity', capacity, 'supported values: "storage"')];
+function validateAffinity(affinity: VolumeNodeAffinity | undefined, field: string): StatusCause[] {
+  if (!affinity) return [];
+  if (affinity.required) return validateNodeSelector(affinity.required, `${field}.required`);
+  return [required(`${field}.required`, 'must specify required node constraints')];
+}
+
+function validateAttributesClass({
+  volumeAttributesClassName: name,
+  csi,
+}: PersistentVolumeSpec): StatusCause[] {
+  if (name === undefined) return [];
+  const field = 'spec.volumeAttributesClassName';
+  const causes =
+    name === ''
+      ? [required(field, 'an empty string is disallowed')]
+      : invalidFor(field, name, dnsSubdomain(name));
+  if (csi) return causes;
+  return [...causes, required('spec.csi', 'has to be specified when using volumeAttributesClassName')];
+}
+
+function validateCapacity(capacity: Record<string, string> | undefined): StatusCause[] {
+  const names = Object.keys(capacity ?? {});
+  const causes = names.length === 0 ? [required('spec.capacity')] : [];
+  if (!names.includes('storage') || names.length > 1)
+    causes.push(notSupported('spec.capacity', capacity, ['storage']));
+  for (const [name, amount] of Object.entries(capacity ?? {})) {
+    if (isQuantity(amount) && parseQuantity(amount).nano > 0n) continue;
+    causes.push(invalid(`spec.capacity[${name}]`, amount, 'must be greater than zero'));
   }
-  if (isQuantity(storage) && parseQuantity(storage).nano > 0n) return [];
-  return [invalid('spec.capacity[storage]', storage, 'must be greater than zero')];
+  return causes;
 }
 
 function validateSources(spec: PersistentVolumeSpec): StatusCause[] {
@@ -160,12 +187,21 @@ function validateSources(spec: PersistentVolumeSpec): StatusCause[] {
   const need = (value: string | undefined, field: string) => (value ? [] : [required(`spec.${field}`)]);
   return [
     ...more.map((source) => forbidden(`spec.${source}`, 'may not specify more than 1 volume type')),
-    ...(hostPath ? need(hostPath.path, 'hostPath.path') : []),
-    ...(local ? need(local.path, 'local.path') : []),
+    ...(hostPath
+      ? [...need(hostPath.path, 'hostPath.path'), ...withoutSteps(hostPath.path, 'hostPath.path')]
+      : []),
+    ...(local ? [...need(local.path, 'local.path'), ...withoutSteps(local.path, 'local.path')] : []),
     ...(nfs ? [...need(nfs.server, 'nfs.server'), ...need(nfs.path, 'nfs.path')] : []),
     ...(nfs?.path && !nfs.path.startsWith('/')
       ? [invalid('spec.nfs.path', nfs.path, 'must be an absolute path')]
       : []),
-    ...(csi ? [...need(csi.driver, 'csi.driver'), ...need(csi.volumeHandle, 'csi.volumeHandle')] : []),
+    ...(csi
+      ? [...validateDriverName(csi.driver, 'spec.csi.driver'), ...need(csi.volumeHandle, 'csi.volumeHandle')]
+      : []),
   ];
+}
+
+function withoutSteps(path: string | undefined, field: string): StatusCause[] {
+  if (!path?.split('/').includes('..')) return [];
+  return [invalid(`spec.${field}`, path, "must not contain '..'")];
 }

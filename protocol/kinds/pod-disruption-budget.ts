@@ -8,6 +8,7 @@ import { validateLabelSelector } from './label-selector.ts';
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
+import { validateStatusCounts } from './status-counts.ts';
 
 const notSet = 'N/A';
 
@@ -43,14 +44,24 @@ export const podDisruptionBudgetKind = defineKind<PodDisruptionBudget>({
   },
   prepareUpdate: separateStatus,
   validate: (budget) => [...validateObjectMeta(budget, dnsSubdomain), ...validateSpec(budget.spec ?? {})],
+  validateUpdate: (next, old, subresource) =>
+    subresource === 'status' ? validateStatusCounts(next.status, old.status, { fields: counts }) : [],
 });
+
+const counts = ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'];
 
 /** Source: k8s.io/kubernetes/pkg/apis/policy/validation. */
 function validateSpec(spec: PodDisruptionBudgetSpec): StatusCause[] {
   const { minAvailable, maxUnavailable, unhealthyPodEvictionPolicy: policy } = spec;
   const causes: StatusCause[] = [];
   if (minAvailable !== undefined && maxUnavailable !== undefined) {
-    causes.push(invalid('spec', spec, 'minAvailable and maxUnavailable cannot be both set'));
+    const shown = {
+      MinAvailable: minAvailable,
+      Selector: spec.selector ?? null,
+      MaxUnavailable: maxUnavailable,
+      UnhealthyPodEvictionPolicy: policy ?? null,
+    };
+    causes.push(invalid('spec', shown, 'minAvailable and maxUnavailable cannot be both set'));
   }
   if (minAvailable !== undefined) causes.push(...validateIntOrPercent(minAvailable, 'spec.minAvailable'));
   if (maxUnavailable !== undefined)

@@ -8,6 +8,7 @@ import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 import { defaultPodSpec } from './pod-spec/defaults.ts';
 import { validateReplicated } from './replicated.ts';
+import { replicaCountRules, validateStatusCounts } from './status-counts.ts';
 
 export const replicaSetKind = defineKind<ReplicaSet>({
   group: 'apps',
@@ -66,7 +67,10 @@ export const replicaSetKind = defineKind<ReplicaSet>({
     ...validateObjectMeta(set, dnsSubdomain),
     ...(set.spec ? validateReplicated(set.spec) : [required('spec.selector')]),
   ],
-  validateUpdate: (next, old) => immutable('spec.selector', next.spec?.selector, old.spec?.selector),
+  validateUpdate: (next, old, subresource) =>
+    subresource === 'status'
+      ? validateStatusCounts(next.status, old.status, replicaCountRules)
+      : immutable('spec.selector', next.spec?.selector, old.spec?.selector),
   scale: {
     replicas: ({ spec }) => spec?.replicas ?? 0,
     statusReplicas: ({ status }) => status?.replicas ?? 0,

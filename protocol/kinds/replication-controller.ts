@@ -1,7 +1,7 @@
 import type { ReplicationController, ReplicationControllerSpec } from '../generated/models.ts';
 import { selectorText } from '../selectors.ts';
 import type { StatusCause } from '../status.ts';
-import { nonNegative, notSupported, required } from './cause.ts';
+import { forbidden, nonNegative, notSupported, required } from './cause.ts';
 import {
   ageColumn,
   containerColumns,
@@ -18,6 +18,7 @@ import { separateStatus } from './object-parts.ts';
 import { defaultPodSpec } from './pod-spec/defaults.ts';
 import { validatePodTemplate } from './pod-spec/validate-pod-spec.ts';
 import { validateSelects } from './replicated.ts';
+import { replicaCountRules, validateStatusCounts } from './status-counts.ts';
 
 export const replicationControllerKind = defineKind<ReplicationController>({
   group: '',
@@ -63,6 +64,8 @@ export const replicationControllerKind = defineKind<ReplicationController>({
     ...validateObjectMeta(controller, dnsSubdomain),
     ...validateSpec(controller.spec ?? {}),
   ],
+  validateUpdate: (next, old, subresource) =>
+    subresource === 'status' ? validateStatusCounts(next.status, old.status, replicaCountRules) : [],
   scale: {
     replicas: ({ spec }) => spec?.replicas ?? 0,
     statusReplicas: ({ status }) => status?.replicas ?? 0,
@@ -87,6 +90,10 @@ function validateSpec({ replicas, minReadySeconds, selector = {}, template }: Re
   const { restartPolicy } = template.spec ?? {};
   if (restartPolicy && restartPolicy !== 'Always') {
     causes.push(notSupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']));
+  }
+  if (template.spec?.activeDeadlineSeconds !== undefined) {
+    const detail = 'activeDeadlineSeconds in ReplicationController is not Supported';
+    causes.push(forbidden('spec.template.spec.activeDeadlineSeconds', detail));
   }
   return causes;
 }

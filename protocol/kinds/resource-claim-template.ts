@@ -2,9 +2,10 @@ import type { ResourceClaimTemplate } from '../generated/models.ts';
 import { immutable } from './cause.ts';
 import { ageColumn, nameColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
+import { validateClaimSpec } from './device-requests.ts';
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
-import { defaultClaimSpec, validateClaimSpec } from './resource-claim.ts';
+import { defaultClaimSpec } from './resource-claim.ts';
 
 export const resourceClaimTemplateKind = defineKind<ResourceClaimTemplate>({
   group: 'resource.k8s.io',

@@ -1,33 +1,17 @@
-import type { ResourceQuota, ResourceQuotaSpec } from '../generated/models.ts';
-import { parseQuantity } from '../quantity.ts';
+import type {
+  ResourceQuota,
+  ResourceQuotaSpec,
+  ScopedResourceSelectorRequirement,
+} from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { invalid, invalidFor, notSupported, sameValue } from './cause.ts';
+import { invalid, required, sameValue } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
-import { dnsSubdomain, qualifiedName } from './name-rules.ts';
+import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
+import { isQuotaResource, validateQuantity, validateQuotaResourceName } from './resource-names.ts';
 
-/** Kinds that are counted, whose amounts are whole numbers. */
-const counted = [
-  'configmaps',
-  'persistentvolumeclaims',
-  'pods',
-  'replicationcontrollers',
-  'resourcequotas',
-  'secrets',
-  'services',
-  'services.loadbalancers',
-  'services.nodeports',
-];
-const computed = ['cpu', 'memory', 'ephemeral-storage'];
-const standard = [
-  ...counted,
-  ...computed,
-  ...computed.map((name) => `requests.${name}`),
-  ...computed.map((name) => `limits.${name}`),
-  'requests.storage',
-];
 const scopes = [
   'BestEffort',
   'CrossNamespacePodAffinity',
@@ -68,7 +52,11 @@ export const resourceQuotaKind = defineKind<ResourceQuota>({
   },
   prepareUpdate: separateStatus,
   validate: (quota) => [...validateObjectMeta(quota, dnsSubdomain), ...validateSpec(quota.spec ?? {})],
-  validateUpdate: (next, old) => {
+  validateUpdate: (next, old, subresource) => {
+    if (subresource === 'status') {
+      const { hard, used } = next.status ?? {};
+      return [...validateAmounts(hard, 'status.hard'), ...validateAmounts(used, 'status.used')];
+    }
     const before = old.spec?.scopes ?? [];
     const after = next.spec?.scopes ?? [];
     if (sameValue(after.toSorted(), before.toSorted())) return [];
@@ -87,44 +75,115 @@ function usage({ status }: ResourceQuota, ofLimits: boolean): string {
 /** Source: k8s.io/kubernetes/pkg/apis/core/validation, ValidateResourceQuotaSpec. */
 function validateSpec(spec: ResourceQuotaSpec): StatusCause[] {
   return [
-    ...Object.entries(spec.hard ?? {}).flatMap(([name, amount]) =>
-      validateAmount(name, amount, `spec.hard[${name}]`),
-    ),
+    ...validateAmounts(spec.hard, 'spec.hard'),
     ...validateScopes(spec),
-    ...(spec.scopeSelector?.matchExpressions ?? []).flatMap(({ scopeName, operator }) => {
-      const path = 'spec.scopeSelector.matchExpressions';
-      if (!scopes.includes(scopeName)) return [invalid(`${path}.scopeName`, scopeName, 'unsupported scope')];
-      const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
-      return operators.includes(operator) ? [] : [notSupported(`${path}.operator`, operator, operators)];
-    }),
+    ...validateScopeSelector(spec),
   ];
 }
 
-function validateAmount(name: string, amount: string, field: string): StatusCause[] {
-  const faults = qualifiedName(name);
-  const causes = invalidFor(field, name, faults);
-  const known =
-    name.includes('/') ||
-    standard.includes(name) ||
-    name.startsWith('hugepages-') ||
-    name.startsWith('requests.hugepages-');
-  if (faults.length === 0 && !known)
-    causes.push(invalid(field, name, 'must be a standard resource for quota'));
-  const { nano } = parseQuantity(amount);
-  if (nano < 0n) causes.push(invalid(field, amount, 'must be greater than or equal to 0'));
-  const whole = counted.includes(name) || name.startsWith('count/');
-  if (whole && nano % 1_000_000_000n !== 0n) causes.push(invalid(field, amount, 'must be an integer'));
-  return causes;
+function validateAmounts(amounts: Record<string, string> = {}, field: string): StatusCause[] {
+  return Object.entries(amounts).flatMap(([name, amount]) => {
+    const path = `${field}[${name}]`;
+    return [...validateQuotaResourceName(name, path), ...validateQuantity(name, amount, path)];
+  });
 }
 
-function validateScopes({ scopes: chosen = [] }: ResourceQuotaSpec): StatusCause[] {
-  const causes = chosen
-    .filter((scope) => !scopes.includes(scope))
-    .map(() => invalid('spec.scopes', chosen, 'unsupported scope'));
-  for (const [one, other] of opposites) {
-    if (chosen.includes(one) && chosen.includes(other)) {
-      causes.push(invalid('spec.scopes', chosen, 'conflicting scopes'));
-    }
+function validateScopes({ scopes: chosen = [], hard = {} }: ResourceQuotaSpec): StatusCause[] {
+  const causes = chosen.flatMap((scope) => [
+    ...(scopes.includes(scope) ? [] : [invalid('spec.scopes', chosen, 'unsupported scope')]),
+    ...beyondScope(scope, hard).map(() =>
+      invalid('spec.scopes', chosen, 'unsupported scope applied to resource'),
+    ),
+  ]);
+  return [...causes, ...opposed(chosen).map(() => invalid('spec.scopes', chosen, 'conflicting scopes'))];
+}
+
+const valueless = [
+  'BestEffort',
+  'CrossNamespacePodAffinity',
+  'NotBestEffort',
+  'NotTerminating',
+  'Terminating',
+];
+const valuelessOperator =
+  "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+
+function validateScopeSelector({
+  scopeSelector,
+  scopes: chosen,
+  hard = {},
+}: ResourceQuotaSpec): StatusCause[] {
+  const path = 'spec.scopeSelector.matchExpressions';
+  const expressions = scopeSelector?.matchExpressions ?? [];
+  const causes = expressions.flatMap(({ scopeName, operator, values = [] }) => {
+    const found = scopes.includes(scopeName)
+      ? []
+      : [invalid(`${path}.scopeName`, scopeName, 'unsupported scope')];
+    const detail = 'unsupported scope applied to resource';
+    found.push(...beyondScope(scopeName, hard).map(() => invalid(path, shownSelector(expressions), detail)));
+    if (valueless.includes(scopeName) && operator !== 'Exists')
+      found.push(invalid(`${path}.operator`, operator, valuelessOperator));
+    return [...found, ...validateOperator(operator, values, path)];
+  });
+  const conflicts = opposed(expressions.map(({ scopeName }) => scopeName));
+  return [...causes, ...conflicts.map(() => invalid(path, chosen, 'conflicting scopes'))];
+}
+
+function validateOperator(operator: string, values: readonly string[], path: string): StatusCause[] {
+  switch (operator) {
+    case 'In':
+    case 'NotIn':
+      if (values.length > 0) return [];
+      return [
+        required(
+          `${path}.values`,
+          "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+        ),
+      ];
+    case 'Exists':
+    case 'DoesNotExist':
+      if (values.length === 0) return [];
+      return [
+        invalid(
+          `${path}.values`,
+          values,
+          "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector",
+        ),
+      ];
+    default:
+      return [invalid(`${path}.operator`, operator, 'not a valid selector operator')];
   }
-  return causes;
+}
+
+/** As Kubernetes shows a selector: with the field names of its own. */
+function shownSelector(expressions: readonly ScopedResourceSelectorRequirement[]) {
+  return {
+    MatchExpressions: expressions.map(({ scopeName, operator, values = null }) => ({
+      ScopeName: scopeName,
+      Operator: operator,
+      Values: values,
+    })),
+  };
+}
+
+const ofPods = ['pods', ...['', 'limits.', 'requests.'].flatMap((part) => [`${part}cpu`, `${part}memory`])];
+const resourcesOfScope: Readonly<Record<string, readonly string[]>> = {
+  BestEffort: ['pods'],
+  CrossNamespacePodAffinity: ofPods,
+  NotBestEffort: ofPods,
+  NotTerminating: ofPods,
+  PriorityClass: ofPods,
+  Terminating: ofPods,
+  VolumeAttributesClass: ['persistentvolumeclaims', 'requests.storage'],
+};
+
+/** The limits that a quota of this scope cannot have. */
+function beyondScope(scope: string, hard: Readonly<Record<string, string>>): string[] {
+  const known = Object.hasOwn(resourcesOfScope, scope) ? resourcesOfScope[scope] : undefined;
+  if (!known) return [];
+  return Object.keys(hard).filter((name) => isQuotaResource(name) && !known.includes(name));
+}
+
+function opposed(chosen: readonly string[]): (typeof opposites)[number][] {
+  return opposites.filter((pair) => pair.every((scope) => chosen.includes(scope)));
 }

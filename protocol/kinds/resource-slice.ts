@@ -1,9 +1,9 @@
 import type { ResourceSlice, ResourceSliceSpec } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { immutable, invalid, invalidFor, required, tooMany } from './cause.ts';
+import { duplicate, immutable, invalid, invalidFor, required, tooMany } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
-import { dnsSubdomain } from './name-rules.ts';
+import { dnsLabel, dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 
 const devicesMax = 128;
@@ -54,6 +54,13 @@ function validateSpec(spec: Partial<ResourceSliceSpec>): StatusCause[] {
   const choice = '`nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection`';
   if (places.length === 0) causes.push(required('spec', `exactly one of ${choice} is required`));
   if (places.length > 1) causes.push(invalid('spec', spec, `exactly one of ${choice} is required`));
-  if (devices.length > devicesMax) causes.push(tooMany('spec.devices', devices.length, devicesMax));
+  if (devices.length > devicesMax) return [...causes, tooMany('spec.devices', devices.length, devicesMax)];
+  const names = new Set<string>();
+  devices.forEach(({ name }, index) => {
+    const field = `spec.devices[${index}].name`;
+    causes.push(...(name ? invalidFor(field, name, dnsLabel(name)) : [required(field)]));
+    if (names.has(name)) causes.push(duplicate(field, name));
+    names.add(name);
+  });
   return causes;
 }

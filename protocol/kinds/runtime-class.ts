@@ -1,10 +1,11 @@
 import type { RuntimeClass } from '../generated/models.ts';
-import { parseQuantity } from '../quantity.ts';
-import { immutable, invalid, invalidFor, required } from './cause.ts';
+import { immutable, invalidFor, required } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsLabel, dnsSubdomain } from './name-rules.ts';
 import { validateLabels, validateObjectMeta } from './object-meta.ts';
+import { validateTolerations } from './pod-spec/validate-pod-spec.ts';
+import { validateResources } from './pod-spec/validate-resources.ts';
 
 export const runtimeClassKind = defineKind<RuntimeClass>({
   group: 'node.k8s.io',
@@ -31,12 +32,9 @@ export const runtimeClassKind = defineKind<RuntimeClass>({
     return [
       ...validateObjectMeta(object, dnsSubdomain),
       ...(handler ? invalidFor('handler', handler, dnsLabel(handler)) : [required('handler')]),
-      ...Object.entries(overhead?.podFixed ?? {}).flatMap(([name, amount]) =>
-        parseQuantity(amount).nano < 0n
-          ? [invalid(`overhead.podFixed[${name}]`, amount, 'must be greater than or equal to 0')]
-          : [],
-      ),
+      ...validateResources(overhead ? { limits: overhead.podFixed ?? {} } : undefined, 'overhead'),
       ...validateLabels(scheduling?.nodeSelector, 'scheduling.nodeSelector'),
+      ...validateTolerations(scheduling?.tolerations ?? [], 'scheduling.tolerations'),
     ];
   },
   validateUpdate: (next, old) => immutable('handler', next.handler, old.handler),

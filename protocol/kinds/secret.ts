@@ -86,17 +86,28 @@ function validateType({ type = '', data = {}, metadata }: Secret): StatusCause[]
   const keys = Object.hasOwn(keysOfType, type) ? (keysOfType[type] ?? []) : [];
   return keys.flatMap((key) => {
     const value = data[key];
-    if (value === undefined) return [required(`data[${key}]`)];
+    if (value === undefined || (key === 'ssh-privatekey' && value === '')) return [required(`data[${key}]`)];
     return type.startsWith('kubernetes.io/docker') ? validateJson(value, `data[${key}]`) : [];
   });
 }
 
-/** The content itself must not show up in messages and logs. */
+/** That it is a JSON object; the content itself must not show up in messages and logs. */
 function validateJson(base64: string, field: string): StatusCause[] {
+  const text = Buffer.from(base64, 'base64').toString().trim();
+  const fault = jsonFault(text);
+  return fault === undefined ? [] : [invalid(field, '<secret contents redacted>', fault)];
+}
+
+/** In the words of Go's parser as far as they tell nothing of the content. */
+function jsonFault(text: string): string | undefined {
+  if (text === '') return 'unexpected end of JSON input';
   try {
-    JSON.parse(Buffer.from(base64, 'base64').toString());
-    return [];
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && !Array.isArray(value)) return undefined;
+    const type = Array.isArray(value) ? 'array' : typeof value;
+    const goType = type === 'boolean' ? 'bool' : type;
+    return `json: cannot unmarshal ${goType} into Go value of type map[string]interface {}`;
   } catch {
-    return [invalid(field, '<secret contents redacted>', 'must be JSON')];
+    return 'must be JSON';
   }
 }

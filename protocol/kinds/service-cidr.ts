@@ -1,11 +1,11 @@
 import type { ServiceCIDR } from '../generated/models.ts';
 import { parseCidr } from '../ip-address.ts';
 import type { StatusCause } from '../status.ts';
+import { validateCidr } from './address-rules.ts';
 import { immutable, invalid, required } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsSubdomain } from './name-rules.ts';
-import { cidrFault } from './network-policy.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 
@@ -37,27 +37,25 @@ export const serviceCidrKind = defineKind<ServiceCIDR>({
     ...validateObjectMeta(range, dnsSubdomain),
     ...validateRanges(range.spec?.cidrs ?? []),
   ],
-  validateUpdate: (next, old) => immutable('spec.cidrs', next.spec?.cidrs, old.spec?.cidrs),
+  validateUpdate: (next, old) => validateChange(next.spec?.cidrs ?? [], old.spec?.cidrs ?? []),
 });
 
+/** Source of rules and wording: k8s.io/kubernetes/pkg/apis/networking/validation. */
 function validateRanges(cidrs: readonly string[]): StatusCause[] {
   if (cidrs.length === 0) return [required('spec.cidrs', 'at least one CIDR required')];
-  if (cidrs.length > 2) {
-    return [invalid('spec', cidrs, 'may only hold up to 2 values, one for each IP family')];
-  }
-  const parsed = cidrs.map(parseCidr);
-  const causes = cidrs.flatMap((text, index) =>
-    parsed[index] ? [] : [invalid(`spec.cidrs[${index}]`, text, cidrFault)],
-  );
-  const [first, second] = parsed;
+  if (cidrs.length > 2) return [invalid('spec.cidrs', { CIDRs: cidrs }, 'may only hold up to 2 values')];
+  const causes = cidrs.flatMap((text, index) => validateCidr(`spec.cidrs[${index}]`, text));
+  const [first, second] = cidrs.map(parseCidr);
   if (first && second && first.family === second.family) {
-    causes.push(
-      invalid(
-        'spec',
-        cidrs,
-        'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64',
-      ),
-    );
+    const detail = 'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64';
+    causes.push(invalid('spec.cidrs', cidrs, detail));
   }
   return causes;
+}
+
+/** A range of the other family may join the one there is; nothing else changes. */
+function validateChange(next: readonly string[], old: readonly string[]): StatusCause[] {
+  const isJoined = old.length === 1 && next.length === 2;
+  if (next.length !== old.length && !isJoined) return immutable('spec.cidrs', next, old);
+  return old.flatMap((cidr, index) => immutable(`spec.cidrs[${index}]`, next[index], cidr));
 }

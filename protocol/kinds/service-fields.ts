@@ -18,6 +18,11 @@ export function hasNodePorts({ type }: Spec): boolean {
   return type === 'NodePort' || type === 'LoadBalancer';
 }
 
+/** Whether traffic reaches it from outside of the cluster. */
+export function isExternal(spec: Spec): boolean {
+  return hasNodePorts(spec) || (spec.type === 'ClusterIP' && (spec.externalIPs ?? []).length > 0);
+}
+
 export function hasHealthCheckPort({ type, externalTrafficPolicy }: Spec): boolean {
   return type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
 }
@@ -74,10 +79,8 @@ function dropUnused(next: ServiceSpec, old: Spec): void {
     }
     dropIfSame(next, old, 'internalTrafficPolicy');
   }
-  if (hasNodePorts(old) && !hasNodePorts(next)) {
-    dropNodePorts(next, old);
-    dropIfSame(next, old, 'externalTrafficPolicy');
-  }
+  if (hasNodePorts(old) && !hasNodePorts(next)) dropNodePorts(next, old);
+  if (isExternal(old) && !isExternal(next)) dropIfSame(next, old, 'externalTrafficPolicy');
   if (hasHealthCheckPort(old) && !hasHealthCheckPort(next)) dropIfSame(next, old, 'healthCheckNodePort');
   if (old.type === 'LoadBalancer' && next.type !== 'LoadBalancer') {
     dropIfSame(next, old, 'allocateLoadBalancerNodePorts');

@@ -4,12 +4,14 @@ import type { StatusCause } from '../status.ts';
 import { forbidden, invalid, nonNegative, oneOf, required, sameValue } from './cause.ts';
 import { ageColumn, containerColumns, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
+import { validateIntOrPercent } from './int-or-percent.ts';
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
 import { defaultClaim } from './persistent-volume-claim.ts';
 import { defaultPodSpec } from './pod-spec/defaults.ts';
 import { validateSelectedTemplate } from './replicated.ts';
+import { validateStatusCounts } from './status-counts.ts';
 
 /** What may change once the set exists, in the order Kubernetes names it. */
 const mutable = [
@@ -77,7 +79,8 @@ export const statefulSetKind = defineKind<StatefulSet>({
     ...validateObjectMeta(set, dnsSubdomain),
     ...(set.spec ? validateSpec(set.spec) : [required('spec.selector')]),
   ],
-  validateUpdate: (next, old) => {
+  validateUpdate: (next, old, subresource) => {
+    if (subresource === 'status') return validateStatusCounts(next.status, old.status, countRules);
     const fixed = ({ spec }: StatefulSet) => ({
       ...spec,
       ...Object.fromEntries(mutable.map((field) => [field, undefined])),
@@ -96,6 +99,20 @@ export const statefulSetKind = defineKind<StatefulSet>({
     },
   },
 });
+
+const countRules = {
+  fields: [
+    'replicas',
+    'readyReplicas',
+    'currentReplicas',
+    'updatedReplicas',
+    'availableReplicas',
+    'observedGeneration',
+    'collisionCount',
+  ],
+  parts: ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'],
+  subset: { field: 'availableReplicas', of: 'readyReplicas', word: 'status.readyReplicas' },
+};
 
 /** Source: k8s.io/kubernetes/pkg/apis/apps/validation, ValidateStatefulSetSpec. */
 function validateSpec(spec: StatefulSetSpec): StatusCause[] {
@@ -136,10 +153,24 @@ function validateStrategy(strategy: StatefulSetSpec['updateStrategy']): StatusCa
         ),
       ];
     case 'RollingUpdate':
-      return nonNegative(`${path}.rollingUpdate.partition`, strategy.rollingUpdate?.partition);
-    default:
-      return [invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")];
+      return validateRollingUpdate(strategy.rollingUpdate ?? {}, `${path}.rollingUpdate`);
+    default: {
+      const shown = { Type: strategy?.type, RollingUpdate: strategy?.rollingUpdate ?? null };
+      return [invalid(path, shown, "must be 'RollingUpdate' or 'OnDelete'")];
+    }
   }
+}
+
+function validateRollingUpdate(
+  { partition, maxUnavailable }: NonNullable<NonNullable<StatefulSetSpec['updateStrategy']>['rollingUpdate']>,
+  field: string,
+): StatusCause[] {
+  const causes = nonNegative(`${field}.partition`, partition);
+  if (maxUnavailable === undefined) return causes;
+  const path = `${field}.maxUnavailable`;
+  if (Number.parseInt(String(maxUnavailable), 10) === 0)
+    causes.push(invalid(path, maxUnavailable, 'cannot be 0'));
+  return [...causes, ...validateIntOrPercent(maxUnavailable, path)];
 }
 
 /** The template as pods will have it: each claim is a volume of the claim's name. */

@@ -1,6 +1,20 @@
-import type { StorageClass } from '../generated/models.ts';
+import type {
+  StorageClass,
+  TopologySelectorLabelRequirement,
+  TopologySelectorTerm,
+} from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { forbidden, immutable, invalidFor, oneOf, required, sameValue, tooLong } from './cause.ts';
+import {
+  duplicate,
+  forbidden,
+  immutable,
+  invalid,
+  invalidFor,
+  oneOf,
+  required,
+  sameValue,
+  tooLong,
+} from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsSubdomain, qualifiedName } from './name-rules.ts';
@@ -11,6 +25,7 @@ const defaultAnnotations = [
   'storageclass.beta.kubernetes.io/is-default-class',
 ];
 const parametersBytesMax = 256 * 1024;
+const parametersMax = 512;
 
 export const storageClassKind = defineKind<StorageClass>({
   group: 'storage.k8s.io',
@@ -59,6 +74,7 @@ export const storageClassKind = defineKind<StorageClass>({
     ...validateParameters(object.parameters),
     ...oneOf('reclaimPolicy', object.reclaimPolicy, ['Delete', 'Retain']),
     ...oneOf('volumeBindingMode', object.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer']),
+    ...validateTopologies(object.allowedTopologies),
   ],
   validateUpdate: (next, old) => [
     ...(['parameters', 'provisioner', 'reclaimPolicy'] as const)
@@ -82,5 +98,25 @@ function validateParameters(parameters: Record<string, string> = {}): StatusCaus
     (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
     0,
   );
-  return bytes > parametersBytesMax ? [tooLong('parameters', parametersBytesMax)] : [];
+  const keys = Object.keys(parameters);
+  if (keys.length > parametersMax) return [tooLong('parameters', parametersMax)];
+  const causes = keys.includes('') ? [invalid('parameters', '', 'field can not be empty.')] : [];
+  return bytes > parametersBytesMax ? [...causes, tooLong('parameters', parametersBytesMax)] : causes;
+}
+
+function validateTopologies(terms: readonly TopologySelectorTerm[] = []): StatusCause[] {
+  return terms.flatMap(({ matchLabelExpressions = [] }, index) => {
+    const path = `allowedTopologies[${index}].matchLabelExpressions`;
+    const keys = matchLabelExpressions.map(({ key }) => key);
+    return matchLabelExpressions.flatMap((expression: Partial<TopologySelectorLabelRequirement>, at) => {
+      const { key = '', values = [] } = expression;
+      const field = `${path}[${at}]`;
+      const causes = keys.indexOf(key) < at ? [duplicate(`${field}.key`, key)] : [];
+      if (values.length === 0) causes.push(required(`${field}.values`));
+      values.forEach((value, order) => {
+        if (values.indexOf(value) < order) causes.push(duplicate(`${field}.values[${order}]`, value));
+      });
+      return [...causes, ...invalidFor(`${field}.key`, key, qualifiedName(key))];
+    });
+  });
 }

@@ -1,10 +1,11 @@
 import type { ParamRef, ValidatingAdmissionPolicyBinding } from '../generated/models.ts';
-import { duplicate, invalid, invalidFor, notSupported, required } from './cause.ts';
+import type { StatusCause } from '../status.ts';
+import { duplicate, forbidden, invalid, invalidFor, notSupported, oneOf, required } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
-import { dnsSubdomain } from './name-rules.ts';
+import { dnsLabel, dnsSubdomain, pathSegment } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
-import { defaultMatch } from './validating-admission-policy.ts';
+import { defaultMatch, validateMatch } from './validating-admission-policy.ts';
 
 const actions = ['Audit', 'Deny', 'Warn'];
 
@@ -41,6 +42,10 @@ export const validatingAdmissionPolicyBindingKind = defineKind<ValidatingAdmissi
       ...(policyName
         ? invalidFor('spec.policyName', policyName, dnsSubdomain(policyName))
         : [required('spec.policyName')]),
+      ...validateParamRef(binding.spec?.paramRef),
+      ...(binding.spec?.matchResources
+        ? validateMatch(binding.spec.matchResources, 'spec.matchResources', false)
+        : []),
       ...(validationActions.length > 0 ? [] : [required(path, 'at least one validation action is required')]),
       ...validationActions.flatMap((action, index) => {
         const at = `${path}[${index}]`;
@@ -59,6 +64,24 @@ export const validatingAdmissionPolicyBindingKind = defineKind<ValidatingAdmissi
     ];
   },
 });
+
+/** Source of rules and wording: pkg/apis/admissionregistration/validation, validateParamRef. */
+export function validateParamRef(reference: ParamRef | undefined): StatusCause[] {
+  if (!reference) return [];
+  const field = 'spec.paramRef';
+  const { name, namespace, selector, parameterNotFoundAction: action } = reference;
+  const causes: StatusCause[] = [];
+  if (name) {
+    causes.push(...invalidFor(`${field}.name`, name, pathSegment(name)));
+    if (selector) {
+      const detail = 'name and selector are mutually exclusive';
+      causes.push(forbidden(`${field}.name`, detail), forbidden(`${field}.selector`, detail));
+    }
+  } else if (!selector) causes.push(required(field, 'one of name or selector must be specified'));
+  if (namespace) causes.push(...invalidFor(`${field}.namespace`, namespace, dnsLabel(namespace)));
+  if (!action) return [...causes, required(`${field}.parameterNotFoundAction`)];
+  return [...causes, ...oneOf(`${field}.parameterNotFoundAction`, action, ['Deny', 'Allow'])];
+}
 
 export function paramRefText({ namespace, name, selector }: ParamRef = {}): string {
   if (name !== undefined) return namespace === undefined ? name : `${namespace}/${name}`;

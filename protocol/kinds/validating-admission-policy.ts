@@ -127,11 +127,15 @@ export function defaultMatch(match: MatchResources): void {
   defaultRules(match.excludeResourceRules);
 }
 
-export function validateMatch(match: MatchResources, field: string): StatusCause[] {
+/** A policy has rules; a binding may narrow it down without. */
+export function validateMatch(match: MatchResources, field: string, needsRules = true): StatusCause[] {
   const rules = match.resourceRules ?? [];
   return [
-    ...(rules.length > 0 ? [] : [required(`${field}.resourceRules`)]),
+    ...(rules.length > 0 || !needsRules ? [] : [required(`${field}.resourceRules`)]),
     ...rules.flatMap((rule, index) => validateRule(rule, `${field}.resourceRules[${index}]`)),
+    ...(match.excludeResourceRules ?? []).flatMap((rule, index) =>
+      validateRule(rule, `${field}.excludeResourceRules[${index}]`),
+    ),
     ...optionalOneOf(`${field}.matchPolicy`, match.matchPolicy, ['Equivalent', 'Exact']),
     ...validateLabelSelector(match.namespaceSelector, `${field}.namespaceSelector`),
     ...validateLabelSelector(match.objectSelector, `${field}.objectSelector`),

@@ -1,5 +1,6 @@
 import type { StatusCause } from '../status.ts';
-import { forbidden, notSupported, required } from './cause.ts';
+import { forbidden, invalidFor, notSupported, required, tooLong } from './cause.ts';
+import { dnsSubdomain } from './name-rules.ts';
 
 /** What volumes and the claims to them have in common. */
 export const volumeModes = ['Block', 'Filesystem'];
@@ -27,4 +28,13 @@ export function validateAccessModes(modes: readonly string[] | undefined, field:
     causes.push(forbidden(field, 'may not use ReadWriteOncePod with other access modes'));
   }
   return causes;
+}
+
+const driverNameLengthMax = 63;
+
+/** The name of a CSI driver (source: k8s.io/kubernetes/pkg/apis/core/validation, ValidateCSIDriverName). */
+export function validateDriverName(name: string | undefined, field: string): StatusCause[] {
+  if (!name) return [required(field)];
+  const long = name.length > driverNameLengthMax ? [tooLong(field, driverNameLengthMax)] : [];
+  return [...long, ...invalidFor(field, name, dnsSubdomain(name.toLowerCase()))];
 }

@@ -1,10 +1,13 @@
 import type { VolumeAttachment } from '../generated/models.ts';
-import { immutable, required } from './cause.ts';
+import { forbidden, immutable, invalidFor, required } from './cause.ts';
 import { ageColumn, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
 import { dnsSubdomain } from './name-rules.ts';
 import { validateObjectMeta } from './object-meta.ts';
 import { separateStatus } from './object-parts.ts';
+import { validateDriverName } from './volume-access.ts';
+
+const oneSource = 'must specify exactly one of inlineVolumeSpec and persistentVolumeName';
 
 export const volumeAttachmentKind = defineKind<VolumeAttachment>({
   group: 'storage.k8s.io',
@@ -37,11 +40,15 @@ export const volumeAttachmentKind = defineKind<VolumeAttachment>({
     const { persistentVolumeName: name, inlineVolumeSpec: inline } = spec?.source ?? {};
     return [
       ...validateObjectMeta(object, dnsSubdomain),
-      ...(spec?.attacher ? [] : [required('spec.attacher')]),
-      ...(spec?.nodeName ? [] : [required('spec.nodeName')]),
-      ...(name !== undefined || inline
-        ? []
-        : [required('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName')]),
+      ...validateDriverName(spec?.attacher, 'spec.attacher'),
+      ...(name !== undefined && inline ? [forbidden('spec.source', oneSource)] : []),
+      ...(name === undefined && !inline ? [required('spec.source', oneSource)] : []),
+      ...(name === ''
+        ? [required('spec.source.persistentVolumeName', 'must specify non empty persistentVolumeName')]
+        : []),
+      ...(spec?.nodeName
+        ? invalidFor('spec.nodeName', spec.nodeName, dnsSubdomain(spec.nodeName))
+        : [required('spec.nodeName')]),
     ];
   },
   validateUpdate: (next, old) => immutable('spec', next.spec, old.spec),

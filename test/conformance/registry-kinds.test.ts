@@ -107,7 +107,7 @@ test('a deployment counts generations by its spec, not by its status', async () 
     deploymentKind,
     at,
     (draft) => {
-      draft.status = { readyReplicas: 3 };
+      draft.status = { replicas: 3, readyReplicas: 3 };
       if (draft.spec) draft.spec.replicas = 9;
     },
     { subresource: 'status' },

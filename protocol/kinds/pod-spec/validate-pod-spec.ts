@@ -40,8 +40,8 @@ export function validatePodSpec(spec: PodSpec, field: string): StatusCause[] {
 export function validatePodTemplate(template: PodTemplateSpec, field: string): StatusCause[] {
   const spec = template.spec;
   return [
-    ...validateLabels(template.metadata?.labels, `${field}.metadata.labels`),
-    ...validateAnnotations(template.metadata?.annotations, `${field}.metadata.annotations`),
+    ...validateLabels(template.metadata?.labels, `${field}.labels`),
+    ...validateAnnotations(template.metadata?.annotations, `${field}.annotations`),
     ...(spec ? validatePodSpec(spec, `${field}.spec`) : [required(`${field}.spec.containers`)]),
     ...((spec?.ephemeralContainers ?? []).length > 0
       ? [forbidden(`${field}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template')]
@@ -100,7 +100,7 @@ function validateNames(spec: PodSpec, field: string): StatusCause[] {
 
 export const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
-function validateTolerations(tolerations: readonly Toleration[], field: string): StatusCause[] {
+export function validateTolerations(tolerations: readonly Toleration[], field: string): StatusCause[] {
   return tolerations.flatMap(({ key = '', operator = '', value = '', effect, tolerationSeconds }, index) => {
     const path = `${field}[${index}]`;
     const causes = key === '' ? [] : invalidFor(`${path}.key`, key, qualifiedName(key));

@@ -64,6 +64,7 @@ function validateSubject(subject: Subject, field: string, namespaced: boolean): 
       return causes;
     case 'User':
     case 'Group':
+      if (!name) causes.push(invalid(`${field}.name`, '', `${kind.toLowerCase()} name cannot be empty`));
       if (apiGroup !== rbacGroup) causes.push(notSupported(`${field}.apiGroup`, apiGroup, [rbacGroup]));
       return causes;
     default:

@@ -16,6 +16,8 @@ import { createEventRecorder } from '../../../server/registry/event-recorder.ts'
 import { createMemoryStore } from '../../../server/store/memory-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
+const issued = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
+
 const pem = '-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n';
 const asked: RequestedCertificate = {
   commonName: 'system:node:pi',
@@ -38,7 +40,7 @@ async function open(rights: readonly string[] = []) {
   const signed: number[] = [];
   const sign = (_request: RequestedCertificate, { lifetimeMs }: { lifetimeMs: number }) => {
     signed.push(lifetimeMs / 1000);
-    return 'signed';
+    return issued;
   };
   const may = async ({ name }: { name: string }, right: string) => rights.includes(`${name} ${right}`);
   const definitions = [
@@ -85,7 +87,7 @@ describe('a certificate request', () => {
       [condition?.type, condition?.reason, condition?.message],
       ['Approved', 'AutoApproved', 'Auto approving kubelet client certificate after SubjectAccessReview.'],
     );
-    assert.equal(Buffer.from(booted.status?.certificate ?? '', 'base64').toString(), 'signed');
+    assert.equal(Buffer.from(booted.status?.certificate ?? '', 'base64').toString(), issued);
     const renewed = await plane.create('renewed', 'system:node:pi', 60 * 24 * 3600 * 1000);
     assert.match(renewed.status?.conditions?.[0]?.message ?? '', /self kubelet client certificate/);
     assert.deepEqual(plane.signed, [3600, 365 * 24 * 3600]);

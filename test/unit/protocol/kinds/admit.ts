@@ -18,13 +18,14 @@ export function updateFaults<T extends KubernetesObject>(
   kind: KindDefinition<T>,
   old: T,
   change: (next: T) => void,
+  subresource = '',
 ): string[] {
   const before = admit(kind, old);
   const next = structuredClone(before);
   change(next);
   kind.applyDefaults?.(next);
-  kind.prepareUpdate?.(next, before, { subresource: '', now: 0 });
-  return texts(kind.validateUpdate?.(next, before) ?? []);
+  kind.prepareUpdate?.(next, before, { subresource, now: 0 });
+  return texts(kind.validateUpdate?.(next, before, subresource) ?? []);
 }
 
 /** Cells by column name. */

@@ -84,9 +84,13 @@ for (const kind of kinds.filter(({ view }) => view === undefined)) {
       finalizers: ['mine'],
       ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: '', uid: 'u' }],
     };
-    const causes = faults(kind, object);
+    // A CSI driver's name is looked at once more, as what its nodes call it.
+    const causes = faults(kind, object).filter((text) => !text.startsWith('name: '));
     if (!anyNameGroups.has(kind.group))
-      assert.match(causes.shift() ?? '', /^metadata\.name: Invalid value: "Bad_Name": a /);
+      assert.match(
+        causes.shift() ?? '',
+        /^metadata\.name: Invalid value: "Bad_Name": (a |must be a valid IP)/,
+      );
     assert.deepEqual(
       causes.map((text) => text.slice(0, text.indexOf(' must') >>> 0)),
       [

@@ -38,7 +38,7 @@ const refused: [ServiceSpec, string[]][] = [
     },
     [
       'spec.ports[1].name: Duplicate value: "a"',
-      'spec.ports[1]: Duplicate value: {"protocol":"TCP","port":80}',
+      'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}',
     ],
   ],
   [
@@ -56,7 +56,7 @@ const refused: [ServiceSpec, string[]][] = [
   ],
   [
     { ports: [{ port: 80, nodePort: 30080 }] },
-    ["spec.ports[0].nodePort: Invalid value: 30080: may not be used when `type` is 'ClusterIP'"],
+    ["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"],
   ],
   [{ type: 'ExternalName' }, ['spec.externalName: Required value']],
   [

@@ -58,7 +58,7 @@ test('of a stateful set only what the controller can carry over may change', () 
 test('strategies that cannot be are refused', () => {
   const strategy = (updateStrategy: object) => faults(statefulSetKind, stateful({ updateStrategy }));
   assert.deepEqual(strategy({ type: 'Never' }), [
-    'spec.updateStrategy: Invalid value: {"type":"Never"}: must be \'RollingUpdate\' or \'OnDelete\'',
+    'spec.updateStrategy: Invalid value: {"Type":"Never","RollingUpdate":null}: must be \'RollingUpdate\' or \'OnDelete\'',
   ]);
   assert.deepEqual(strategy({ type: 'OnDelete', rollingUpdate: { partition: 1 } }), [
     'spec.updateStrategy.rollingUpdate: Invalid value: {"partition":1}: only allowed for updateStrategy \'RollingUpdate\'',

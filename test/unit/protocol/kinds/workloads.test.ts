@@ -72,7 +72,9 @@ const refused: [Partial<DeploymentSpec>, string[]][] = [
   ],
   [
     { strategy: { type: 'Other' } },
-    ['spec.strategy.type: Unsupported value: "Other": supported values: "Recreate", "RollingUpdate"'],
+    [
+      'spec.strategy: Unsupported value: {"Type":"Other","RollingUpdate":null}: supported values: "Recreate", "RollingUpdate"',
+    ],
   ],
   [
     { strategy: { rollingUpdate: { maxSurge: 0, maxUnavailable: '0%' } } },

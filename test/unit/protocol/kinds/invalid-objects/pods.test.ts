@@ -148,7 +148,7 @@ describe('the pod as a whole', () => {
       'spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive',
     ],
     ['spec.nodeName', 'A', `spec.nodeName: Invalid value: "A": ${subdomain}`],
-    ['spec.hostname', 'a.b', `spec.hostname: Invalid value: "a.b": ${label}`],
+    ['spec.hostname', 'a.b', 'spec.hostname: Invalid value: "a.b": must not contain dots'],
     ['spec.serviceAccountName', 'A', `spec.serviceAccountName: Invalid value: "A": ${subdomain}`],
     [
       'spec.preemptionPolicy',

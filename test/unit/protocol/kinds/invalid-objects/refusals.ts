@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KindDefinition, KubernetesObject } from '../../../../../protocol/kinds/define-kind.ts';
-import { faults } from '../admit.ts';
+import { faults, updateFaults } from '../admit.ts';
 
 /**
  * What is put into a sound object at which path (fields parted by dots, items by their number), and what Kubernetes says
@@ -32,6 +32,22 @@ export function refuses<T extends KubernetesObject>(
         if (typeof line === 'string') assert.equal(found[index], line);
         else assert.match(found[index] ?? '', line);
       }
+    });
+}
+
+/** As `refuses`, for a change of the stored object: of all but the status, or through `subresource`. */
+export function refusesChange<T extends KubernetesObject>(
+  kind: KindDefinition<T>,
+  sound: object,
+  refusals: readonly Refusal[],
+  subresource = '',
+): void {
+  const where = subresource === '' ? '' : ` through ${subresource}`;
+  for (const [path, value, ...said] of refusals)
+    test(`${kind.kind}, changed${where}: ${path} = ${JSON.stringify(value)}`, () => {
+      const change = (next: T) => void withChange(next, path, value);
+      const found = updateFaults(kind, copyOf(sound), change, subresource);
+      assert.deepEqual(found, said);
     });
 }
 

@@ -33,8 +33,9 @@ async function request(subject: string, signerName = 'kubernetes.io/kube-apiserv
 const at = { name: 'r' };
 const approve = (draft: CertificateSigningRequest) =>
   void (draft.status = { conditions: [{ type: 'Approved', status: 'True', reason: 'Yes' }] });
+const pem = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
 const sign = (draft: CertificateSigningRequest) =>
-  void (draft.status = { ...draft.status, certificate: 'AA==' });
+  void (draft.status = { ...draft.status, certificate: Buffer.from(pem).toString('base64') });
 
 describe('certificate requests', () => {
   test('who approves or signs needs the right for that signer, or for all of its domain', async () => {
