@@ -8,7 +8,7 @@ import { batchNames, type RolloutUnit } from '../rollout-policy/batches.ts';
 import { planRollout, type RolloutPlan } from '../rollout-policy/plan.ts';
 import { lockState, type Timed, type UnitState, updatedState } from '../rollout-policy/unit-state.ts';
 import { templateHash, templateHashLabel } from '../template-hash.ts';
-import { wantedReplicas } from './scaling.ts';
+import { isObserved, wantedReplicas } from './scaling.ts';
 
 /** What a RolloutPolicy lets a Deployment do now. */
 export interface DeploymentGate {
@@ -268,10 +268,10 @@ function isOld({ state }: RolloutUnit): boolean {
 }
 
 /**
- * How many pods may be taken from each set: of those that may go, and never so many that one of the others had to. That is
- * counted from what the set asks for, not from the pods it has, for some may be on their way out already for a
- * smaller size that was asked for before. Pods that a set lacks may be in the making, unseen so far; they can be taken when
- * its controller says that it cannot make them, unless nothing may be updated anyway.
+ * How many pods may be taken from each set: of those that may go, and never so many that one of the others had to. Only when its
+ * controller has counted no more pods than it asks for now: else some are on their way out for that already, and which ones is
+ * not seen yet. Pods that a set lacks may be in the making, unseen so far; they can be taken when its controller says that it
+ * cannot make them, unless nothing may be updated anyway.
  */
 function removableOf(
   oldSets: readonly Readonly<ReplicaSet>[],
@@ -288,8 +288,10 @@ function removableOf(
   return new Map(
     oldSets.map((set) => {
       const { free, staying } = byHash.get(hashOf(set)) ?? { free: 0, staying: 0 };
-      const lacking = frozen || !cannotMakePods(set) ? 0 : Math.max(0, wantedReplicas(set) - free - staying);
-      const removable = Math.min(wantedReplicas(set) - staying, free + lacking);
+      const wanted = wantedReplicas(set);
+      const isShrinking = !isObserved(set) || (set.status?.replicas ?? 0) > wanted;
+      const lacking = frozen || !cannotMakePods(set) ? 0 : Math.max(0, wanted - free - staying);
+      const removable = isShrinking ? 0 : Math.min(wanted - staying, free + lacking);
       return [storedMeta(set).uid, Math.max(0, removable)];
     }),
   );

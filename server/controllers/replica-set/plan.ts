@@ -117,8 +117,8 @@ export function nextAvailability(
 
 /**
  * Kubernetes' order (ActivePodsWithRanks): unbound, pending, not ready, cheap, crowded on one node, freshly ready,
- * often restarted, young. Before all of that: who `goesFirst`, and whose app holds no lock against
- * updates.
+ * often restarted, young. Before all of that: whose app holds no lock against updates, and who
+ * `goesFirst`.
  */
 export function leastUseful(
   active: readonly Readonly<Pod>[],
@@ -133,8 +133,8 @@ export function leastUseful(
     .map((pod) => ({
       pod,
       ranks: [
-        goesFirst(pod) ? 0 : 1,
         isLocked(pod) ? 1 : 0,
+        goesFirst(pod) ? 0 : 1,
         ...ranks(pod, neighbours.get(pod.spec?.nodeName ?? '') ?? 0),
       ],
     }))

@@ -123,6 +123,18 @@ suite('a Deployment under a RolloutPolicy', () => {
     assert.deepEqual(steps(web(4), sets, [...locked, ...updated], {}), []);
   });
 
+  test('takes no more from a set before what was taken is on its way out', () => {
+    const shrinking = set('v1', 3);
+    const told = () =>
+      steps(web(4), [set('v2', 1), shrinking], [pod('lab3', { image: 'v2' }), ...old], { batches: [canary] });
+    shrinking.status = { replicas: 4, availableReplicas: 4, observedGeneration: 1 };
+    assert.deepEqual(told(), []);
+    shrinking.status = { replicas: 3, availableReplicas: 3, observedGeneration: 0 };
+    assert.deepEqual(told(), []);
+    shrinking.status.observedGeneration = 1;
+    assert.deepEqual(told(), ['v1:2']);
+  });
+
   test('takes nothing for pods that are not seen yet, unless their set cannot make them', () => {
     const seen = [pod('lab1'), pod('far1'), pod('far2')];
     const sets = [set('v2', 0), set('v1', 4)];
