@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { QuantityError, quantityValue } from '../protocol/quantity.ts';
 import { AgentError } from './agent-error.ts';
 
 const mqttPortDefault = 8883;
@@ -70,8 +71,13 @@ const schema = v.strictObject({
   /** Percent of the images' disk in use above which unused ones go, and down to which; 100: they stay. */
   imageGcHighThreshold: v.optional(percent, 85),
   imageGcLowThreshold: v.optional(percent, 80),
-  /** What layers of images may take in the agent's folder. */
+  /** What layers of images may take in the agent's folder; 0: engines fetch by themselves, and nothing is shared. */
   layersBytesMax: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0, 'must be 0 or more')), 1024 ** 3),
+  /** At which a device that is at a site gives layers to others of it; another where that is taken, any when 0. */
+  layersPort: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535, 'must be 0 to 65535')),
+    8885,
+  ),
   /** Whether a stopping agent stops its workloads too. */
   stopWorkloads: v.optional(v.boolean(), false),
 });
@@ -105,6 +111,17 @@ export function parseLabels(text: string | undefined): Record<string, string> {
     return [key, value];
   });
   return Object.fromEntries(labels);
+}
+
+/** `1Gi`, in bytes. Throws an AgentError that names the setting. */
+export function parseBytes(setting: string, text: string): number {
+  try {
+    return quantityValue(text);
+  } catch (cause) {
+    if (!(cause instanceof QuantityError)) throw cause;
+    const message = `${setting} takes an amount like 512Mi or 1Gi, not ${JSON.stringify(text)}`;
+    throw new AgentError('BadConfig', message, { cause });
+  }
 }
 
 /** `example.com/modem=/dev/ttyUSB0,example.com/modem=/dev/ttyUSB1`. Throws an AgentError. */

@@ -38,6 +38,7 @@ export async function identifyDevice(options: IdentifyOptions): Promise<AgentIde
   const dial = createDialer({ server, credentials: async () => device, clockTrusted: isClockTrusted, clock });
   return {
     cluster: device.cluster,
+    credentials: device,
     openLink: ({ connectionsBefore }) =>
       createMqttLink({ cluster: device.cluster, node: name, dial, connectionsBefore, clock, random, log }),
   };

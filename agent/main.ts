@@ -24,7 +24,9 @@ import { systemFiles } from './host/host-files.ts';
 import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
 import { parseReservation, parseThresholds } from './host/thresholds.ts';
 import { type ImageCare, openImageCare } from './images/image-care.ts';
-import { layersWhenNeeded } from './layers/layers-when-needed.ts';
+import { type LayersWhenNeeded, layersWhenNeeded } from './layers/layers-when-needed.ts';
+import { createNeighbourhood } from './layers/neighbourhood.ts';
+import type { Credentials } from './link/dialer.ts';
 import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
 import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
@@ -57,6 +59,8 @@ export interface AgentDependencies {
 
 export interface AgentIdentity {
   cluster: string;
+  /** For TLS with other devices of the cluster; absent: there are none. */
+  credentials?: Credentials;
   /** Not yet started. `connectionsBefore` is above every connection number of this device's earlier lives. */
   openLink(options: { connectionsBefore: number }): Link;
 }
@@ -86,11 +90,12 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   const { disk } = dependencies;
   const journal = stack.use(await openJournal({ path: join(dataDir, 'journal'), log, disk }));
   const identity = await dependencies.identify(signal);
-  const layers = stack.use(openOwnLayers(config, dependencies));
+  const desired = openDesiredSet({ journal, log, random });
+  const announce = (port: number | undefined): void => monitor.setLayersPort(port);
+  const layers = stack.use(openOwnLayers(config, { ...dependencies, ...identity, desired, announce }));
   const facilities = { ...dependencies, cluster: identity.cluster, journal, layers: layers.open };
   const runtimes = stack.use(await openRuntimes({ ...config, ...facilities }));
   const boots = await countBoot(journal, log);
-  const desired = openDesiredSet({ journal, log, random });
   const bootId = currentBootId();
   const link = stack.use(identity.openLink({ connectionsBefore: boots.boot * connectionsPerBoot }));
   const facts = { clock, random, log, journal, desired, bootId };
@@ -119,22 +124,39 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   };
   const monitor = stack.adopt(createMonitor(node, runtimes), (started) => started.stop());
   await monitor.start();
+  if (runtimes.drivers.some(({ driver }) => driver.usesLayers)) layers.share();
   const { files } = node.host;
   const reader = await openUsageReader(files);
   const parts = { ...node, link, dataDir, monitor, reader, drivers: runtimes.drivers };
   const { pods, images } = await startPods(parts, stack);
   const own = { nodeName: config.name, dataDir };
-  answerServer({ desired, link, log, clock, pods, monitor, images, files, reader, ...own }, stack);
+  answerServer({ desired, link, log, clock, pods, monitor, images, layers, files, reader, ...own }, stack);
   link.start();
   log.info('agent runs', { node: config.name, cluster: identity.cluster, bootId, boot: boots.boot });
   const started = stack.move();
   return { pods, link, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
+interface LayersParts extends Pick<AgentDependencies, 'clock' | 'random' | 'log'> {
+  credentials?: Credentials;
+  desired: DesiredSet;
+  announce: (port: number | undefined) => void;
+}
+
 function openOwnLayers(
-  { dataDir, layersBytesMax }: AgentConfig,
-  { clock, random, log }: AgentDependencies,
-): ReturnType<typeof layersWhenNeeded> {
+  { dataDir, layersBytesMax, layersPort }: AgentConfig,
+  { clock, random, log, credentials, desired, announce }: LayersParts,
+): LayersWhenNeeded {
+  const neighbourhood = createNeighbourhood({
+    clock,
+    random,
+    log,
+    desired,
+    announce,
+    port: layersPort,
+    credentials: layersBytesMax > 0 ? credentials : undefined,
+    clockTrusted: () => clockTrusted(clock.now()),
+  });
   return layersWhenNeeded({
     clock,
     random,
@@ -142,8 +164,7 @@ function openOwnLayers(
     environment: process.env,
     folder: join(dataDir, 'layers'),
     bytesMax: layersBytesMax,
-    peers: () => [],
-    keeps: () => false,
+    neighbourhood,
   });
 }
 
@@ -155,6 +176,7 @@ interface AnswerParts {
   pods: PodRuntime;
   monitor: NodeMonitor;
   images: ImageCare;
+  layers: LayersWhenNeeded;
   files: Host['files'];
   reader: UsageReader;
   nodeName: string;
@@ -163,7 +185,7 @@ interface AnswerParts {
 
 /** Serves what the server asks for (streams into pods, the device's own paths, what is used) and keeps the node fit. */
 function answerServer(
-  { pods, monitor, desired, images, ...base }: AnswerParts,
+  { pods, monitor, desired, images, layers, ...base }: AnswerParts,
   stack: AsyncDisposableStack,
 ): void {
   const { clock } = base;
@@ -181,17 +203,21 @@ function answerServer(
   const evictor = new Evictor({ ...base, ...eviction });
   stack.use(
     monitor.onShortage((shortages) => {
-      void relieveDisk(shortages, images).then((relieved) => {
+      void relieveDisk(shortages, layers, images).then((relieved) => {
         if (!relieved) void evictor.relieve(shortages);
       });
     }),
   );
 }
 
-/** Images that nobody uses go before pods do. */
-async function relieveDisk(shortages: readonly Shortage[], images: ImageCare): Promise<boolean> {
+/** Layers that are kept for others, and images that nobody uses, go before pods do. */
+async function relieveDisk(
+  shortages: readonly Shortage[],
+  ...stores: readonly { relieve(): Promise<boolean> }[]
+): Promise<boolean> {
   if (!shortages[0]?.signal.startsWith('nodefs')) return false;
-  return images.relieve().catch(() => false);
+  for (const store of stores) if (await store.relieve().catch(() => false)) return true;
+  return false;
 }
 
 interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'devices' | 'images'> {

@@ -8,6 +8,8 @@ export interface RuntimeDriver extends Partial<Disposable> {
   readonly name: string;
   /** Its containers see the host's own files, devices among them. */
   readonly seesHost?: boolean;
+  /** Images come by way of the device's layers, so that it is worth keeping some for its neighbours; known after `probe`. */
+  readonly usesLayers?: boolean;
   /** Whether it works on this host, and what it found, in words for a person. */
   probe(): Promise<DriverProbe>;
 
@@ -77,6 +79,8 @@ export interface PullOptions {
   fetching?: <T>(fetch: () => Promise<T>) => Promise<T>;
   /** How much of what is being fetched has arrived, now and then, where the engine lets that be seen. */
   onArrived?: (bytes: number) => void;
+  /** How much came from which devices nearby, when it is complete and something did. */
+  onNearby?: (bytes: ReadonlyMap<string, number>) => void;
 }
 
 export interface PulledImage {

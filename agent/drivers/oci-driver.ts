@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { OpenLayers } from '../layers/layers-when-needed.ts';
 import type {
   AttachOptions,
   ContainerHandle,
@@ -13,7 +14,6 @@ import type {
   LogOptions,
   PulledImage,
   PullOptions,
-  RegistryCredential,
   ResourceLimits,
   RuntimeDriver,
   SandboxHandle,
@@ -55,13 +55,15 @@ import {
   engineTimeoutMs,
   findEngine,
 } from './oci/engine.ts';
+import { pullByEngine } from './oci/engine-pull.ts';
 import { execCommand } from './oci/exec-command.ts';
 import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
 import { createImageStore } from './oci/image-store.ts';
 import { parseContainerState, parseImage, parseLogPath, parseSandboxState } from './oci/inspect-output.ts';
 import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
 import { pauseArchitecture } from './oci/pause-program.ts';
-import { openPullFiles, removePullFiles, watchArrival } from './oci/pull-files.ts';
+import { removePullFiles } from './oci/pull-files.ts';
+import { takesMirror } from './oci/pull-way.ts';
 import { createPidWatch, type PidWatch } from './pid-watch.ts';
 import { readProcessStat } from './process-identity.ts';
 
@@ -79,6 +81,8 @@ export interface OciDriverOptions extends Ownership {
   stateDir: string;
   clock: Clock;
   log: Logger;
+  /** Layers from this device and from devices nearby; absent: the engine pulls by itself. */
+  layers?: OpenLayers;
   /** Which engines to try, in this order. */
   engines?: readonly EngineCommand[];
 }
@@ -94,6 +98,7 @@ export function createOciDriver(options: OciDriverOptions): RuntimeDriver {
 
 class OciDriver implements RuntimeDriver {
   readonly name = 'oci';
+  usesLayers = false;
   readonly images: ImageStore;
   readonly #options: OciDriverOptions;
   readonly #watch: PidWatch;
@@ -127,6 +132,7 @@ class OciDriver implements RuntimeDriver {
       const finding = await findEngine(command);
       if (finding.engine) {
         this.#engine = Promise.resolve(finding.engine);
+        this.usesLayers = this.#options.layers !== undefined && takesMirror(finding.engine);
         await removePullFiles(this.#pullFolder);
         const version = `${command}://${finding.engine.version}`;
         return { available: true, version, message: describeEngine(finding.engine) };
@@ -320,30 +326,11 @@ class OciDriver implements RuntimeDriver {
   }
 
   async #fetch(image: string, options: PullOptions): Promise<PulledImage> {
-    const { credentials = [], signal } = options;
-    const failures: string[] = [];
-    for (const credential of credentials.length > 0 ? credentials : [undefined]) {
-      const answer = await this.#fetchOnce(image, credential, options);
-      if (answer.exitCode === 0) {
-        const found = await this.#image(image, signal);
-        if (found) return found;
-        throw new DriverError('ErrImagePull', `${image} was pulled and is not there`);
-      }
-      failures.push(answer.message);
-    }
-    throw new DriverError('ErrImagePull', [...new Set(failures)].join('; '));
-  }
-
-  async #fetchOnce(
-    image: string,
-    credential: RegistryCredential | undefined,
-    { signal, onArrived }: PullOptions,
-  ): Promise<EngineAnswer> {
     const engine = await this.#findEngine();
-    await using files = await openPullFiles({ ...this.#pullFolder, engine, credential });
-    using _measuring = onArrived && watchArrival(files, this.#options.clock, onArrived);
-    const call = { timeoutMs: engineTimeoutMs.pull, signal, environment: files.environment };
-    return await this.#call(['pull', '--quiet', qualifiedReference(image)], call);
+    await pullByEngine(image, options, { ...this.#options, ...this.#pullFolder, engine });
+    const found = await this.#image(image, options.signal);
+    if (found) return found;
+    throw new DriverError('ErrImagePull', `${image} was pulled and is not there`);
   }
 
   async *logs(handle: ContainerHandle, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array> {

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { goArchitecture } from '../../protocol/go-architecture.ts';
+import { layersPortAnnotation } from '../../protocol/kinds/neighbours.ts';
 import type { NodeReport } from '../../protocol/topics/sync.ts';
 import type { Journal } from '../desired/journal.ts';
 import { countedDevices, deviceLabels, reportedDevices } from '../devices/describe-devices.ts';
@@ -119,6 +120,7 @@ export class NodeMonitor {
   #shortageTimer: Timer | undefined;
   #reported: NodeReport | undefined;
   #images: NodeReport['images'];
+  #layersPort: number | undefined;
   #timer: Timer | undefined;
 
   constructor(options: NodeMonitorOptions) {
@@ -171,6 +173,12 @@ export class NodeMonitor {
   /** The largest that are on this device, by size. */
   setImages(images: NonNullable<NodeReport['images']>): void {
     this.#images = images;
+    if (this.#reported) this.#report();
+  }
+
+  /** At which this device gives layers to its neighbours; undefined when it does not. */
+  setLayersPort(port: number | undefined): void {
+    this.#layersPort = port;
     if (this.#reported) this.#report();
   }
 
@@ -266,7 +274,10 @@ export class NodeMonitor {
     const { devices } = this.#options.devices;
     const counted = [...countedDevices(devices)].map(([name, found]) => [name, String(found.length)]);
     const extended = Object.fromEntries(counted) as Record<string, string>;
-    const annotations = this.#health ? healthAnnotations(this.#health) : {};
+    const annotations = {
+      ...(this.#health ? healthAnnotations(this.#health) : {}),
+      ...(this.#layersPort === undefined ? {} : { [layersPortAnnotation]: String(this.#layersPort) }),
+    };
     const reported = reportedDevices(devices);
     const own = { ...deviceLabels(devices), ...(this.#health ? healthLabels(this.#health) : {}), ...labels };
     return {

@@ -69,6 +69,11 @@ export async function fetchImage(
       const message = `Pulling image "${image}": ${sizeWords(bytes)} so far`;
       say({ type: 'Normal', reason: 'Pulling', message });
     },
+    onNearby: (bytes) => {
+      const total = [...bytes.values()].reduce((sum, own) => sum + own, 0);
+      const message = `${sizeWords(total)} of image "${image}" came from ${[...bytes.keys()].join(', ')}`;
+      say({ type: 'Normal', reason: 'LayersFromNeighbours', message });
+    },
   });
   if (begunAtMs === undefined) return { imageId: reference };
   onFetched?.();

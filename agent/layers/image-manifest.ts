@@ -71,6 +71,15 @@ export function readManifest(
   return { manifest: one.output };
 }
 
+/** What a manifest names; nothing when it is a list of manifests. Throws LayerError `WrongContent`. */
+export function readBlobs(content: Uint8Array): Blob[] {
+  const parsed = parseJson(content);
+  const one = v.safeParse(image, parsed);
+  if (one.success) return [one.output.config, ...one.output.layers];
+  if (v.is(index, parsed)) return [];
+  throw new LayerError('WrongContent', 'the registry answered with no manifest that is understood here');
+}
+
 type Listed = v.InferOutput<typeof index>['manifests'];
 
 function choose(manifests: Listed, { os, architecture, variant }: Platform): Blob {

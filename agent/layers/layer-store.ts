@@ -54,8 +54,8 @@ export interface LayerStoreOptions {
   log: Logger;
 }
 
-/** Of the disk: never filled up for the sake of layers, which can be had again. */
-const diskLeftPercent = 5;
+/** Of the disk: more than where pods are evicted for want of it, since layers can be had again. */
+const diskLeftPercent = 12;
 /** What has come of a blob that nobody asked for again for so long goes. */
 const partialAgeMsMax = 7 * 24 * 60 * 60_000;
 

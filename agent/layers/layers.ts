@@ -1,13 +1,16 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { once } from '../../lib/once.ts';
 import type { Random } from '../../lib/random.ts';
 import type { RegistryCredential } from '../drivers/driver.ts';
 import { parseImageName } from '../drivers/oci/image-reference.ts';
-import type { Arrival, BlobSource } from './fetch-blob.ts';
-import { type HostRegistries, readHostRegistries } from './host-registries.ts';
+import type { Arrival } from './fetch-blob.ts';
+import { readHostRegistries } from './host-registries.ts';
 import { type Blob, type Platform, readManifest } from './image-manifest.ts';
 import { LayerError } from './layer-error.ts';
 import { type HeldLayer, type LayerStore, openLayerStore } from './layer-store.ts';
+import type { Mirror, MirroredRepository } from './mirror.ts';
+import type { Neighbourhood } from './neighbourhood.ts';
 import { createRepository, type Repository } from './repository.ts';
 
 /**
@@ -16,14 +19,23 @@ import { createRepository, type Repository } from './repository.ts';
  */
 export interface Layers extends Disposable {
   readonly store: LayerStore;
-  readonly registries: HostRegistries;
   /** Those of `credentials` are tried one after the other; none at all when there are none. @throws LayerError; the signal's reason */
   resolve(image: string, options: ResolveOptions): Promise<RemoteImage>;
   /** Checked, and there until it is disposed. @throws LayerError; the signal's reason */
   fetch(repository: Repository, blob: Blob, options: FetchLayerOptions): Promise<HeldLayer>;
   openRepository(image: string, credential: RegistryCredential | undefined): Promise<Repository>;
+  /**
+   * Lets an engine pull this image by way of this device's layers. Undefined when it is better left alone: its settings are not
+   * understood, or no layers are to be kept here.
+   */
+  mirror(image: string, credential: RegistryCredential | undefined): Promise<EngineMirror | undefined>;
   /** An image is complete: its layers go unless they may be of use to others. */
   finished(digests: Iterable<string>): Promise<void>;
+}
+
+export interface EngineMirror extends MirroredRepository {
+  /** For the engine, in the form of `registries.conf`. */
+  readonly settings: string;
 }
 
 export interface ResolveOptions {
@@ -51,10 +63,7 @@ export interface RemoteImage {
 export interface LayersOptions {
   folder: string;
   bytesMax: number;
-  /** Devices nearby that may have layers. */
-  peers: () => readonly BlobSource[];
-  /** Whether layers are of use to others when an image is complete. */
-  keeps: () => boolean;
+  neighbourhood: Pick<Neighbourhood, 'keeps' | 'peers'>;
   environment: NodeJS.ProcessEnv;
   clock: Clock;
   random: Random;
@@ -62,7 +71,7 @@ export interface LayersOptions {
 }
 
 export async function openLayers(options: LayersOptions): Promise<Layers> {
-  const { clock, peers, keeps, environment } = options;
+  const { clock, neighbourhood, environment } = options;
   const store = await openLayerStore(options);
   const registries = readHostRegistries(environment);
   const openRepository: Layers['openRepository'] = async (image, credential) => {
@@ -72,10 +81,25 @@ export async function openLayers(options: LayersOptions): Promise<Layers> {
       throw new LayerError('Refused', `${registry}/${path} is blocked by this device's registries.conf`);
     return createRepository({ endpoints, credential, clock });
   };
-  return {
+  const startMirror = once(async () => {
+    const { openMirror } = await import('./mirror.ts');
+    return openMirror({ ...options, layers });
+  });
+  let mirror: Promise<Mirror> | undefined;
+  const layers: Layers = {
     store,
-    registries,
     openRepository,
+    async mirror(image, credential) {
+      if (options.bytesMax === 0) return undefined;
+      const { registry, path } = parseImageName(image);
+      const repository = await openRepository(image, credential);
+      mirror = startMirror();
+      const opened = (await mirror).open(repository);
+      const settings = await registries.withMirror(`${registry}/${path}`, opened.location);
+      if (settings !== undefined) return Object.assign(opened, { settings });
+      opened[Symbol.dispose]();
+      return undefined;
+    },
     async resolve(image, { credentials, ...rest }) {
       let failure: LayerError | undefined;
       for (const credential of credentials.length > 0 ? credentials : [undefined])
@@ -88,13 +112,23 @@ export async function openLayers(options: LayersOptions): Promise<Layers> {
         }
       throw failure ?? new LayerError('NotFound', `${image} is nowhere`);
     },
-    fetch: (repository, blob, fetching) => store.fetch(blob, [...peers(), ...repository.sources], fetching),
+    async fetch(repository, blob, fetching) {
+      const peers = store.has(blob.digest) ? [] : await neighbourhood.peers();
+      return store.fetch(blob, [...peers, ...repository.sources], fetching);
+    },
     async finished(digests) {
-      if (keeps()) return;
+      if (neighbourhood.keeps()) return;
       for (const digest of digests) await store.discard(digest);
     },
-    [Symbol.dispose]: () => store[Symbol.dispose](),
+    [Symbol.dispose]() {
+      store[Symbol.dispose]();
+      void mirror?.then(
+        (opened) => opened[Symbol.dispose](),
+        () => undefined,
+      );
+    },
   };
+  return layers;
 }
 
 async function resolveImage(

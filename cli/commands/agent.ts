@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { parseDevices, parseLabels, parseServer } from '../../agent/config.ts';
+import { parseBytes, parseDevices, parseLabels, parseServer } from '../../agent/config.ts';
 import { identifyDevice } from '../../agent/identify-device.ts';
 import { startAgent } from '../../agent/main.ts';
 import type { LogLevel } from '../../lib/log.ts';
@@ -59,6 +59,16 @@ export const command = defineCommand({
       placeholder: 'PERCENT',
       description: 'of the disk in use, down to which they go (80)',
     },
+    'layers-max': {
+      type: 'string',
+      placeholder: 'AMOUNT',
+      description: 'what layers of images may take on disk; 0: none are kept or shared (1Gi)',
+    },
+    'layers-port': {
+      type: 'string',
+      placeholder: 'PORT',
+      description: 'where a device at a site gives layers to the others there (8885)',
+    },
     'stop-workloads': { type: 'boolean', description: 'stop the workloads too when the agent stops' },
     'log-level': { type: 'string', placeholder: 'LEVEL', description: 'debug, info, warn or error (info)' },
     'log-format': { type: 'string', placeholder: 'FORMAT', description: 'text or json (text)' },
@@ -88,6 +98,10 @@ export const command = defineCommand({
         ...(hostRoot === undefined ? {} : { hostRoot }),
         ...percentOf('imageGcHighThreshold', options['image-gc-high-threshold']),
         ...percentOf('imageGcLowThreshold', options['image-gc-low-threshold']),
+        ...(options['layers-max'] === undefined
+          ? {}
+          : { layersBytesMax: parseBytes('--layers-max', options['layers-max']) }),
+        ...(options['layers-port'] === undefined ? {} : { layersPort: Number(options['layers-port']) }),
         stopWorkloads: options['stop-workloads'] ?? false,
       };
       await using _agent = await startAgent(config, {

@@ -1,5 +1,6 @@
 import type {
   ConfigMap,
+  Node,
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
@@ -11,6 +12,7 @@ import { isToBeReclaimed, localVolumeNode } from '../../protocol/kinds/local-vol
 import type { SetEntry } from '../../protocol/topics/sync.ts';
 import type { CacheChange, Informer } from '../cache/informer.ts';
 import { ComingImagesTracker, type Updaters } from './coming-images.ts';
+import { NeighboursTracker } from './neighbours.ts';
 import { createNodeSet, type NodeSet } from './node-set.ts';
 import {
   claimEntry,
@@ -34,6 +36,7 @@ export interface NodeSets extends Disposable {
 
 export interface NodeSetsOptions extends Updaters {
   pods: Informer<Pod>;
+  nodes: Informer<Node>;
   configMaps: Informer<ConfigMap>;
   secrets: Informer<Secret>;
   claims: Informer<PersistentVolumeClaim>;
@@ -59,13 +62,18 @@ class Tracker implements NodeSets {
   readonly #users = new Map<string, Map<string, number>>();
   readonly #subscriptions = new DisposableStack();
   readonly #coming: ComingImagesTracker;
+  readonly #neighbours: NeighboursTracker;
 
   constructor(options: NodeSetsOptions) {
     this.#options = options;
+    const sets = {
+      put: (node: string, entry: SetEntry) => this.of(node).put(entry),
+      remove: (node: string, key: string) => this.of(node).remove(key),
+    };
+    this.#neighbours = new NeighboursTracker({ ...options, ...sets });
     this.#coming = new ComingImagesTracker({
       ...options,
-      put: (node, entry) => this.of(node).put(entry),
-      remove: (node, key) => this.of(node).remove(key),
+      ...sets,
       use: (node, key) => this.#use(node, key),
       release: (node, key) => this.#release(node, key),
     });
@@ -80,6 +88,8 @@ class Tracker implements NodeSets {
     this.#subscriptions.use(secrets.onChange((change) => this.#onNamed('Secret', change, secretEntry)));
     this.#coming.start();
     this.#subscriptions.use(this.#coming);
+    this.#neighbours.start();
+    this.#subscriptions.use(this.#neighbours);
     const { claims, volumes, resourceClaims } = this.#options;
     this.#subscriptions.use(
       resourceClaims.onChange((change) => this.#onNamed('ResourceClaim', change, resourceClaimEntry)),

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { healthConditionTypes } from '../../protocol/devices.ts';
 import type { Node, NodeCondition, NodeStatus, NodeSystemInfo } from '../../protocol/generated/models.ts';
+import { layersPortAnnotation } from '../../protocol/kinds/neighbours.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../protocol/status.ts';
@@ -23,7 +24,7 @@ const ownLabelsAnnotation = 'flotilla.dev/device-labels';
 const runtimesAnnotation = 'flotilla.dev/runtimes';
 const healthTypes: readonly string[] = healthConditionTypes;
 /** What a device may say of itself in annotations; anything else it says is left out. */
-const reportedAnnotations = ['flotilla.dev/flash-life-used'];
+const reportedAnnotations = ['flotilla.dev/flash-life-used', layersPortAnnotation];
 
 export interface NodeWriterOptions {
   registry: Registry;

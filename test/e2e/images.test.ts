@@ -149,7 +149,7 @@ describe('images come from a registry', { skip: missing ?? false, timeout: 200_0
     assert.ok((await eventsOf('misnamed')).includes('Warning Failed: Error: InvalidImageName'));
   });
 
-  test('a pull that is cut goes on with the layers that it has not got', async () => {
+  test('a pull that is cut goes on with what it has not got, in the middle of a layer too', async () => {
     const layerBytes = [4, 4, 4, 4].map((size) => size * megabyte);
     await registry.push('team/big:1', { layerBytes });
     Object.assign(link, { receivedBytes: 0, budgetBytes: 11 * megabyte });
@@ -159,7 +159,7 @@ describe('images come from a registry', { skip: missing ?? false, timeout: 200_0
     assert.ok(before > 9 * megabyte, `${before}`);
     Object.assign(link, { receivedBytes: 0, budgetBytes: Number.POSITIVE_INFINITY });
     await running('cut');
-    assert.ok(link.receivedBytes < 9.5 * megabyte, `${link.receivedBytes} of 17 MB came again`);
+    assert.ok(link.receivedBytes < 7.5 * megabyte, `${link.receivedBytes} of 17 MB came again`);
   });
 
   test('the old pod of an update that deletes first goes on until the new image is complete', async () => {

@@ -22,6 +22,8 @@ export interface PullFilesOptions {
   owner: string;
   engine: Engine;
   credential: RegistryCredential | undefined;
+  /** In place of the host's `registries.conf`. */
+  registries: string | undefined;
 }
 
 const arrivalLookMs = 10_000;
@@ -32,7 +34,7 @@ const overridesSince = 5;
 const oneByOne = 'image_parallel_copies = 1';
 
 export async function openPullFiles(options: PullFilesOptions): Promise<PullFiles> {
-  const { folder, owner, engine, credential } = options;
+  const { folder, owner, engine, credential, registries } = options;
   await using stack = new AsyncDisposableStack();
   await mkdir(join(folder, 'pulls'), { recursive: true, mode: 0o700 });
   const work = stack.adopt(await mkdtemp(join(folder, 'pulls', 'pull-')), removeFolder);
@@ -40,6 +42,7 @@ export async function openPullFiles(options: PullFilesOptions): Promise<PullFile
   const own = engine.command === 'podman' ? await podmanSettings(work, engine) : {};
   const environment = {
     ...own,
+    ...(registries === undefined ? {} : await registriesFile(work, registries)),
     ...(auth === undefined ? {} : { REGISTRY_AUTH_FILE: join(auth, 'config.json'), DOCKER_CONFIG: auth }),
   };
   const parts = stack.move();
@@ -51,9 +54,13 @@ export async function openPullFiles(options: PullFilesOptions): Promise<PullFile
 }
 
 /** Calls back with what has arrived, now and then until disposed. */
-export function watchArrival(files: PullFiles, clock: Clock, onArrived: (bytes: number) => void): Disposable {
+export function watchArrival(
+  arrivedBytes: () => number | Promise<number>,
+  clock: Clock,
+  onArrived: (bytes: number) => void,
+): Disposable {
   const look = () => {
-    void files.arrivedBytes().then(onArrived);
+    void Promise.resolve(arrivedBytes()).then(onArrived);
     timer = clock.after(arrivalLookMs, look, { unref: true });
   };
   let timer = clock.after(arrivalLookMs, look, { unref: true });
@@ -78,6 +85,12 @@ async function podmanSettings(work: string, { version }: Engine): Promise<Record
     : `${base}\n[engine]\n${oneByOne}\n`;
   await writeFile(path, text);
   return { TMPDIR: work, [overrides ? 'CONTAINERS_CONF_OVERRIDE' : 'CONTAINERS_CONF']: path };
+}
+
+async function registriesFile(work: string, text: string): Promise<Record<string, string>> {
+  const path = join(work, 'registries.conf');
+  await writeFile(path, text, { mode: 0o600 });
+  return { CONTAINERS_REGISTRIES_CONF: path };
 }
 
 async function hostSettings(): Promise<string> {

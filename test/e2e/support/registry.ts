@@ -15,6 +15,8 @@ export interface Registry {
   port: number;
   /** Puts an image of busybox and further layers there; returns its digest. */
   push(name: string, options?: { layerBytes?: readonly number[] }): Promise<string>;
+  /** What was asked of it, as `GET /v2/… 200`, when it was started with `tells`. */
+  asked(): string[];
   /** A dockerconfigjson for it. */
   dockerConfig(password: string, host?: string): string;
 }
@@ -32,13 +34,13 @@ export async function registryMissing(): Promise<string | undefined> {
   return (await hasProgram('docker-registry')) ? undefined : 'docker-registry is not installed';
 }
 
-export async function startRegistry(context: Ending): Promise<Registry> {
+export async function startRegistry(context: Ending, { tells = false } = {}): Promise<Registry> {
   const directory = await mkdtemp(join(tmpdir(), 'flotilla-registry-'));
   const port = await freePort();
   await writeFile(join(directory, 'users'), `${registryUser}:${htpasswd}\n`);
   const settings = {
     version: 0.1,
-    log: { level: 'error', accesslog: { disabled: true } },
+    log: { level: 'error', accesslog: { disabled: !tells } },
     storage: { filesystem: { rootdirectory: join(directory, 'data') } },
     http: { addr: `127.0.0.1:${port}` },
     auth: { htpasswd: { realm: 'test', path: join(directory, 'users') } },
@@ -54,6 +56,10 @@ export async function startRegistry(context: Ending): Promise<Registry> {
   return {
     host,
     port,
+    asked: () =>
+      [...program.output.matchAll(/"([A-Z]+ \/v2\/\S*) HTTP\/[\d.]+" (\d+)/g)].map(
+        ([, what, status]) => `${what} ${status}`,
+      ),
     push: (name, { layerBytes = [] } = {}) => pushImage(host, name, layerBytes),
     dockerConfig: (password, at = host) =>
       JSON.stringify({ auths: { [at]: { username: registryUser, password } } }),
@@ -135,6 +141,8 @@ export interface BadLink {
   /** What may still come through before the link is cut. */
   budgetBytes: number;
   bytesPerSecond: number;
+  /** How often somebody was cut. */
+  refused: number;
 }
 
 export async function startBadLink(context: Ending, port: number): Promise<BadLink> {
@@ -143,6 +151,7 @@ export async function startBadLink(context: Ending, port: number): Promise<BadLi
     receivedBytes: 0,
     budgetBytes: Number.POSITIVE_INFINITY,
     bytesPerSecond: Number.POSITIVE_INFINITY,
+    refused: 0,
   };
   const open = new Set<Socket>();
   const server = createServer((near) => {
@@ -160,7 +169,10 @@ export async function startBadLink(context: Ending, port: number): Promise<BadLi
     }
     near.pipe(far);
     far.on('data', (chunk) => {
-      if (link.budgetBytes < chunk.length) return end();
+      if (link.budgetBytes < chunk.length) {
+        link.refused += 1;
+        return end();
+      }
       link.budgetBytes -= chunk.length;
       link.receivedBytes += chunk.length;
       near.write(chunk);

@@ -18,6 +18,7 @@ suite('agent configuration', () => {
       imageGcHighThreshold: 85,
       imageGcLowThreshold: 80,
       layersBytesMax: 2 ** 30,
+      layersPort: 8885,
       stopWorkloads: false,
     });
   });

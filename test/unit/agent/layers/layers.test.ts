@@ -24,8 +24,7 @@ suite('images from a registry without an engine', () => {
     layers = await openLayers({
       folder,
       bytesMax: 10_000_000,
-      peers: () => [],
-      keeps: () => false,
+      neighbourhood: { peers: async () => [], keeps: () => false },
       environment: { CONTAINERS_REGISTRIES_CONF: join(folder, 'registries.conf') },
       clock: hurriedClock(),
       random: seededRandom(1),
