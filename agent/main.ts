@@ -29,6 +29,7 @@ import { createNeighbourhood } from './layers/neighbourhood.ts';
 import type { Credentials } from './link/dialer.ts';
 import type { Link } from './link/link.ts';
 import { type Sync, startSync } from './link/sync.ts';
+import { findApiServer } from './pods/api-server.ts';
 import { PodRuntime, type PodRuntimeOptions } from './pods/pod-runtime.ts';
 import { openRuntimes, type Runtimes } from './runtimes.ts';
 import type { UsageReader } from './stats/read-usage.ts';
@@ -265,10 +266,7 @@ async function startPods(
     );
   const volumes = await openPodVolumes({ dataDir, log, digestOf, node: about });
   stack.use(reclaimVolumes({ ...parts }));
-  const apiServer = (podUid: string) => {
-    const port = tokens.apiPort(podUid);
-    return port === undefined ? undefined : { host: parts.server.host, port };
-  };
+  const apiServer = findApiServer({ ...parts, tokens, find });
   const memoryInUse = async (pid: number) => (await reader.group(pid))?.workingSetBytes;
   const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer, memoryInUse };
   const node = {

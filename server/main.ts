@@ -44,7 +44,7 @@ import { readAuthentication } from './read-authentication.ts';
 import type { Admission } from './registry/admission.ts';
 import { createRegistry } from './registry/create-registry.ts';
 import type { Registry } from './registry/registry.ts';
-import { serviceNetworks } from './service-networks.ts';
+import { listeningAddresses, serviceNetworks } from './service-networks.ts';
 import { startWork, type WorkParts } from './start-work.ts';
 import { compactPeriodically } from './store/compact-periodically.ts';
 import { openLevelStore } from './store/level-store.ts';
@@ -148,7 +148,7 @@ function openServerIdentity(
   { data, cluster, bind, advertise }: ServerConfig,
   context: ServerContext,
 ): Promise<Identity> {
-  const names = [hostname(), bind, ...advertise];
+  const names = [hostname(), ...listeningAddresses(bind), ...advertise];
   return openIdentity({ directory: join(data, 'pki'), cluster, names, ...context });
 }
 

@@ -19,11 +19,12 @@ export function serviceNetworks(config: ServerConfig, random: Random): ServiceNe
   const { serviceCidr, serviceNodePortRange, bind, advertise } = config;
   const addresses = read('serviceCidr', () => readAddressRanges(serviceCidr));
   const nodePorts = read('serviceNodePortRange', () => readPortRange(serviceNodePortRange));
-  const isAnywhere = bind === '0.0.0.0' || bind === '::';
   return {
     allocators: [serviceAllocator({ addresses, nodePorts, random })],
     placeOf: (port) => ({
-      address: advertise.find((name) => parseIp(name)) ?? (isAnywhere ? outwardAddress() : bind),
+      address:
+        advertise.find((name) => parseIp(name)) ??
+        (isAnywhere(bind) ? (outwardAddresses()[0] ?? '127.0.0.1') : bind),
       port,
       clusterIps: addresses.map(({ server }) => server),
       networks: addresses.map(({ text }) => text),
@@ -31,10 +32,24 @@ export function serviceNetworks(config: ServerConfig, random: Random): ServiceNe
   };
 }
 
-function outwardAddress(): string {
+/** What the server's certificate is to name beside what it always does: who connects by one of them can check it. */
+export function listeningAddresses(bind: string): string[] {
+  return isAnywhere(bind) ? outwardAddresses().slice(0, certifiedMax) : [bind];
+}
+
+/** Of a machine with many networks. */
+const certifiedMax = 16;
+
+function isAnywhere(bind: string): boolean {
+  return bind === '0.0.0.0' || bind === '::';
+}
+
+/** Those of IPv4 first; none that is only good on its own link. */
+function outwardAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((known) => known ?? []);
-  const outward = all.filter(({ internal }) => !internal);
-  return (outward.find(({ family }) => family === 'IPv4') ?? outward[0])?.address ?? '127.0.0.1';
+  const outward = all.filter((one) => !one.internal && !(one.family === 'IPv6' && one.scopeid));
+  const order = (family: string) => (family === 'IPv4' ? 0 : 1);
+  return outward.sort((one, other) => order(one.family) - order(other.family)).map(({ address }) => address);
 }
 
 function read<R>(setting: string, make: () => R): R {

@@ -53,7 +53,7 @@ export interface RuntimeDriver extends Partial<Disposable> {
   exec?(handle: ContainerHandle, options: ExecOptions): Promise<ExecProcess>;
   /**
    * The output of a running container from now on, and its input where it was created with one. Ending or killing the
-   * session leaves the container as it is, but for the end of its input.
+   * session leaves the container as it is, but for the end of its input where the options say so.
    */
   attach?(handle: ContainerHandle, options: AttachOptions): Promise<ExecProcess>;
   /** Lets go of timers and watches; what runs goes on. */
@@ -135,7 +135,7 @@ export interface SandboxSpec {
 export interface PortMapping {
   containerPort: number;
   hostPort: number;
-  protocol: 'TCP' | 'UDP';
+  protocol: 'TCP' | 'UDP' | 'SCTP';
   hostIp: string;
 }
 
@@ -208,6 +208,8 @@ export interface ContainerSecurity {
   group?: number;
   /** Further groups. */
   groups?: readonly number[];
+  /** None but these: whatever groups the image has its user in do not count. */
+  onlyTheseGroups?: boolean;
   /** It must not run as root; holds which container this is, in kubelet's words. */
   nonRoot?: string;
   addCapabilities?: readonly string[];
@@ -296,6 +298,8 @@ export interface ExecOptions {
 
 export interface AttachOptions {
   stdin: boolean;
+  /** The container's input ends with this session; else it stays open for the next one. */
+  stdinOnce?: boolean;
   /** The container was created with a terminal. */
   tty: boolean;
 }

@@ -21,11 +21,9 @@ import type {
   SandboxState,
 } from './driver.ts';
 import { DriverError } from './errors.ts';
-import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
 import { requireNonRoot } from './non-root.ts';
 import {
-  attachArguments,
   containerName,
   labels,
   type Ownership,
@@ -38,6 +36,7 @@ import {
   updateArguments,
 } from './oci/arguments.ts';
 import { askEngineLog } from './oci/ask-engine-log.ts';
+import { attachTo, fromNowOn } from './oci/attach.ts';
 import {
   makeContainerFiles,
   readTerminationMessage,
@@ -372,14 +371,18 @@ class OciDriver implements RuntimeDriver {
   }
 
   async attach(handle: ContainerHandle, options: AttachOptions): Promise<ExecProcess> {
-    const { state } = await this.inspect(handle);
-    if (state !== 'running') throw new DriverError('NotFound', `${handle.id} is not running`);
-    const engine = await this.#findEngine();
-    return openExecProcess({
-      command: engine.command,
-      args: attachArguments(engine, containerName(handle), options),
+    const seen = await this.inspect(handle);
+    if (seen.state !== 'running') throw new DriverError('NotFound', `${handle.id} is not running`);
+    return attachTo(await this.#findEngine(), {
       ...options,
+      name: containerName(handle),
+      pid: seen.pid,
       clock: this.#options.clock,
+      follow: (stream, signal) => this.logs(handle, { ...fromNowOn, stream }, signal),
+      exitCode: async () => {
+        const state = await this.inspect(handle);
+        return state.state === 'exited' ? (state.exitCode ?? 0) : 0;
+      },
     });
   }
 

@@ -37,6 +37,7 @@ export function containerStatus(container: Container, options: ContainerStatusOp
     image: container.image ?? '',
     ...resourcesShown(container.name, state),
     ...(stopSignal === undefined ? {} : { stopSignal }),
+    ...mountsShown(container),
   };
   if (view.is === 'absent') {
     const imageID = state.images[container.name]?.imageId ?? '';
@@ -76,6 +77,20 @@ export function containerStatus(container: Container, options: ContainerStatusOp
         started: false,
       };
   }
+}
+
+/** Only where somebody cannot know it from the spec: every word of a status travels. */
+function mountsShown({ volumeMounts = [] }: Container): Pick<ContainerStatus, 'volumeMounts'> {
+  const shown = volumeMounts.filter(({ recursiveReadOnly }) => recursiveReadOnly !== undefined);
+  if (shown.length === 0) return {};
+  return {
+    volumeMounts: shown.map(({ name, mountPath, readOnly = false, recursiveReadOnly = 'Disabled' }) => ({
+      name,
+      mountPath,
+      readOnly,
+      recursiveReadOnly: recursiveReadOnly === 'Disabled' ? 'Disabled' : 'Enabled',
+    })),
+  };
 }
 
 /** What the node has granted, and what a container that runs has of it; what does not run shows what it will have. */

@@ -50,12 +50,20 @@ export function restarts(
   return policy === 'OnFailure' && (view.exit.exitCode !== 0 || view.record.unwell === true);
 }
 
-/** By the first of its rules that speaks of this exit code. */
-function asksRestart({ restartPolicyRules = [] }: Container, { exitCode }: ContainerExit): boolean {
-  return restartPolicyRules.some(({ action, exitCodes }) => {
+/** What the first of its rules that speaks of this exit code asks for. */
+export function ruledAction(
+  { restartPolicyRules = [] }: Container,
+  { exitCode }: ContainerExit,
+): 'Restart' | 'RestartAllContainers' | undefined {
+  const rule = restartPolicyRules.find(({ exitCodes }) => {
     const named = exitCodes?.values?.includes(exitCode) ?? false;
-    return action === 'Restart' && exitCodes !== undefined && named === (exitCodes.operator === 'In');
+    return exitCodes !== undefined && named === (exitCodes.operator === 'In');
   });
+  return rule?.action === 'Restart' || rule?.action === 'RestartAllContainers' ? rule.action : undefined;
+}
+
+function asksRestart(container: Container, exit: ContainerExit): boolean {
+  return ruledAction(container, exit) !== undefined;
 }
 
 /** An ended init container: it is done with when it succeeded in the present sandbox, else it is tried again. */

@@ -9,18 +9,18 @@ import type {
 } from '../../protocol/generated/models.ts';
 import { divideUp, nanoPerOne, parseQuantity } from '../../protocol/quantity.ts';
 import type { WantedMount } from '../volumes/pod-volumes.ts';
+import { type FileVariable, markOf } from './environment-files.ts';
 import { expand } from './expansion.ts';
+import { type ServiceSources, serviceVariables } from './service-variables.ts';
 
 /** What a container's environment may refer to beside its own pod. */
-export interface EnvironmentSources {
+export interface EnvironmentSources extends ServiceSources {
   configMap(namespace: string, name: string): ConfigMap | undefined;
   secret(namespace: string, name: string): Secret | undefined;
   nodeName: string;
   hostIp: string;
   podIp: string;
   podIps: readonly string[];
-  /** Where the pod finds the API; undefined for one that has no token for it. */
-  apiServer: (podUid: string) => { host: string; port: number } | undefined;
   /** What a resourceFieldRef to an unset limit means. */
   allocatable: { cpuMillis: number; memoryBytes: number; ephemeralStorageBytes: number };
 }
@@ -30,6 +30,8 @@ export interface ResolvedContainer {
   command: string[];
   args: string[];
   mounts: WantedMount[];
+  /** Whose values are marks yet. */
+  files: FileVariable[];
 }
 
 /** `error` is kubelet's message for CreateContainerConfigError. */
@@ -43,16 +45,23 @@ export type Resolution = ({ error?: undefined } & ResolvedContainer) | { error: 
 export function resolveContainer(
   pod: Pod,
   container: Container,
-  hostname: string,
+  { hostname, sharesHost }: { hostname: string; sharesHost: boolean },
   sources: EnvironmentSources,
 ): Resolution {
-  const values = new Map<string, string>([['HOSTNAME', hostname], ...apiVariables(pod, sources)]);
+  const links = serviceVariables(pod, sources, { sharesHost });
+  const values = new Map<string, string>([...links, ['HOSTNAME', hostname]]);
+  const files: FileVariable[] = [];
   try {
     addSources(values, pod, container, sources);
     for (const { name, value, valueFrom } of container.env ?? []) {
-      const resolved = valueFrom
-        ? resolveSource(valueFrom, pod, container, sources)
-        : expand(value ?? '', (other) => values.get(other));
+      const { fileKeyRef } = valueFrom ?? {};
+      const mark = markOf(files.length);
+      if (fileKeyRef) files.push({ ...fileKeyRef, name, mark });
+      const resolved = fileKeyRef
+        ? mark
+        : valueFrom
+          ? resolveSource(valueFrom, pod, container, sources)
+          : expand(value ?? '', (other) => values.get(other));
       if (resolved !== undefined) values.set(name, resolved);
     }
   } catch (error) {
@@ -64,21 +73,11 @@ export function resolveContainer(
   if ('error' in mounts) return mounts;
   return {
     mounts,
+    files,
     environment: Object.fromEntries(values),
     command: (container.command ?? []).map(expanded),
     args: (container.args ?? []).map(expanded),
   };
-}
-
-/** By what Kubernetes' client libraries find the API from within a pod. */
-function apiVariables({ metadata }: Pod, { apiServer }: EnvironmentSources): [string, string][] {
-  const found = apiServer(metadata?.uid ?? '');
-  if (!found) return [];
-  return [
-    ['KUBERNETES_SERVICE_HOST', found.host],
-    ['KUBERNETES_SERVICE_PORT', String(found.port)],
-    ['KUBERNETES_SERVICE_PORT_HTTPS', String(found.port)],
-  ];
 }
 
 /** Where the container wants which volume, its sub-paths with variables put in. */
@@ -98,12 +97,14 @@ function wantedMounts(
       subPath,
       subPathExpr,
       readOnly = false,
+      recursiveReadOnly = 'Disabled',
       mountPropagation = 'None',
     }): WantedMount => ({
       volume: name,
       mountPath: posix.resolve('/', mountPath),
       subPath: subPathExpr ? expand(subPathExpr, valueOf) : (subPath ?? ''),
       readOnly,
+      ...(recursiveReadOnly === 'Disabled' ? {} : { recursive: true }),
       propagation: propagations[mountPropagation] ?? 'private',
     }),
   );
@@ -166,7 +167,7 @@ function resolveSource(
     const found = required(sources.secret(namespace, reference.name ?? ''), 'secret', reference);
     return keyOf(decoded(found), `Secret ${namespace}/${reference.name ?? ''}`, reference);
   }
-  throw new MissingSource('unsupported valueFrom: fileKeyRef is not available on this node');
+  throw new MissingSource('unsupported valueFrom: it names no source');
 }
 
 function keyOf(

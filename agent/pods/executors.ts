@@ -4,6 +4,7 @@ import type { ContainerHandle, ContainerSpec, ContainerState, RuntimeDriver } fr
 import { DriverError } from '../drivers/errors.ts';
 import { fetchImage, type ImageFetching } from '../images/fetch-image.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
+import { putFileVariables } from './environment-files.ts';
 import type { Limiter } from './limiter.ts';
 import { leastGraceMs } from './plan-ending.ts';
 import type { PodEvent } from './pod-state.ts';
@@ -65,8 +66,9 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
       const found = await fetchImage(driver, step, images, signal);
       return { type: 'imagePulled', container, image, ...found };
     },
-    runContainer: (details) =>
+    runContainer: (step) =>
       operations.run(async () => {
+        const details = await putFileVariables(step, volumes);
         const { podUid } = details.spec;
         const mounts = await volumes.mounts(podUid, details.mounts).catch((cause: unknown) => {
           throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });

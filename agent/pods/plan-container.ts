@@ -11,7 +11,7 @@ import {
   viewContainer,
 } from './container-view.ts';
 import { resolveContainer } from './environment.ts';
-import { hookOf, stopOf } from './plan-ending.ts';
+import { hookOf, sharesHost, stopOf } from './plan-ending.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
@@ -162,7 +162,8 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
   const image = planImage(input, container);
   if (!image.present) return image;
   const sources = { ...context.sources, podIp: podIps[0] ?? '', podIps };
-  const resolved = resolveContainer(pod, container, podHostname(pod, context.nodeHostname), sources);
+  const own = { hostname: podHostname(pod, context.nodeHostname), sharesHost: sharesHost(pod, state) };
+  const resolved = resolveContainer(pod, container, own, sources);
   if (resolved.error !== undefined) {
     return { steps: [], waiting: { reason: 'CreateContainerConfigError', message: resolved.error } };
   }
@@ -199,10 +200,11 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     ...(target ? { pids: target.handle } : {}),
   };
   const devices = wantedDevices(pod, container, state.record.reserved.devices);
-  const { mounts } = resolved;
+  const { mounts, files } = resolved;
   const granted = resourcesOf(container);
   const step = { type: 'runContainer' as const, spec, sandbox, created, mounts, granted };
-  return { steps: [devices ? { ...step, devices } : step] };
+  const asked = { ...(devices ? { devices } : {}), ...(files.length > 0 ? { files } : {}) };
+  return { steps: [{ ...step, ...asked }] };
 }
 
 /** The container whose processes an ephemeral one is to see. It comes when the pod has long been admitted. */

@@ -1,3 +1,4 @@
+import type { Service } from '../../protocol/generated/models.ts';
 import type { RuntimeDriver } from '../drivers/driver.ts';
 import type { PlanContext } from './plan-parts.ts';
 import type { PodRuntimeOptions } from './pod-runtime.ts';
@@ -19,10 +20,18 @@ export function planContext(
     sources: {
       configMap: (namespace, name) => desired.entries.get(`ConfigMap/${namespace}/${name}`)?.object,
       secret: (namespace, name) => desired.entries.get(`Secret/${namespace}/${name}`)?.object,
+      services: (namespace) => servicesIn(desired, namespace),
       nodeName: node.name,
-      apiServer: node.apiServer,
+      apiServer: (uid, how) => node.apiServer(uid, how),
       hostIp: node.hostIps()[0] ?? '',
       allocatable: node.allocatable(),
     },
   };
+}
+
+/** By name, so that a container is told the same at each of its starts. */
+function servicesIn({ entries }: PodRuntimeOptions['desired'], namespace: string): Service[] {
+  const prefix = `Service/${namespace}/`;
+  const keys = [...entries.keys()].filter((key) => key.startsWith(prefix)).sort();
+  return keys.map((key) => entries.get(key)?.object as Service);
 }

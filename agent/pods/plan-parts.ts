@@ -63,6 +63,8 @@ export interface Plan {
   allocation?: Allocation;
   /** Why it does not grant what is asked. */
   resizePending?: Required<Reason>;
+  /** Nothing runs: everything is to begin anew. */
+  restartAll?: boolean;
   /** The node puts an end to the pod. */
   failed?: Required<Reason>;
   wakeAtMs?: number;

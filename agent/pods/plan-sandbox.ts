@@ -66,10 +66,14 @@ function publishedPorts({ spec }: Pod): PortMapping[] {
               containerPort,
               hostPort,
               hostIp: hostIP ?? '',
-              protocol: protocol === 'UDP' ? 'UDP' : 'TCP',
+              protocol: protocolOf(protocol),
             } as const,
           ]
         : [],
     ),
   );
+}
+
+function protocolOf(protocol: string | undefined): PortMapping['protocol'] {
+  return protocol === 'UDP' || protocol === 'SCTP' ? protocol : 'TCP';
 }

@@ -29,6 +29,7 @@ import { planTeardown } from './plan-teardown.ts';
 import { planVolumes } from './plan-volumes.ts';
 import type { PodState } from './pod-state.ts';
 import { judgeResize } from './resize.ts';
+import { planRestartAll } from './restart-all.ts';
 import { imageTarget, type Step, type Target, targetOf } from './steps.ts';
 
 /**
@@ -82,6 +83,9 @@ function planUnlessOver(given: PlanInput & { pod: Pod }): Plan {
     return result;
   }
 
+  const restart = planRestartAll(input);
+  if (restart)
+    return { ...result, ...restart, steps: [...result.steps, ...restart.steps], abandon: result.abandon };
   const volumes = planVolumes(input);
   merge(result, volumes);
   const sandbox = volumes.ready ? planSandbox(input, containers) : notYet;

@@ -5,24 +5,37 @@ import type { HostsFile, ResolverFile } from '../drivers/driver.ts';
 
 /** The domain of names inside a cluster. */
 const clusterDomain = 'cluster.local';
-const hostnameLengthMax = 63;
+const labelLengthMax = 63;
+const hostnameLengthMax = 64;
 
-/** At most 63 characters, as the kernel and DNS labels have it. */
 export function podHostname(pod: Pod, nodeHostname: string): string {
-  const { metadata, spec } = pod;
+  const { spec } = pod;
   if (spec?.hostNetwork) return nodeHostname;
-  const short = (spec?.hostname ?? metadata?.name ?? '').slice(0, hostnameLengthMax).replace(/[-.]+$/, '');
-  return spec?.setHostnameAsFQDN ? (qualifiedName(pod, short) ?? short) : short;
+  if (spec?.hostnameOverride) return spec.hostnameOverride;
+  return (spec?.setHostnameAsFQDN ? qualifiedName(pod) : undefined) ?? shortName(pod);
 }
 
-function qualifiedName({ metadata, spec }: Pod, short: string): string | undefined {
-  if (!spec?.subdomain) return undefined;
-  return `${short}.${spec.subdomain}.${metadata?.namespace ?? ''}.svc.${clusterDomain}`;
+/** Why the kernel cannot have the name that the pod asks for, in kubelet's words; undefined when it can. */
+export function hostnameProblem(pod: Pod): string | undefined {
+  const name = pod.spec?.setHostnameAsFQDN && !pod.spec.hostNetwork ? qualifiedName(pod) : undefined;
+  if (name === undefined || name.length <= hostnameLengthMax) return undefined;
+  return `Failed to construct FQDN from pod hostname and cluster domain, FQDN ${name} is too long (${hostnameLengthMax} characters is the max, ${name.length} characters requested)`;
+}
+
+/** One label of DNS. */
+function shortName({ metadata, spec }: Pod): string {
+  return (spec?.hostname ?? metadata?.name ?? '').slice(0, labelLengthMax).replace(/[-.]+$/, '');
+}
+
+function qualifiedName(pod: Pod): string | undefined {
+  const { metadata, spec } = pod;
+  if (!spec?.subdomain || spec.hostnameOverride) return undefined;
+  return `${shortName(pod)}.${spec.subdomain}.${metadata?.namespace ?? ''}.svc.${clusterDomain}`;
 }
 
 /** Undefined where the runtime's own file does. */
 export function hostsFile(pod: Pod, podIps: readonly string[]): HostsFile | undefined {
-  const { hostAliases = [], hostNetwork = false, subdomain } = pod.spec ?? {};
+  const { hostAliases = [], hostNetwork = false, subdomain, hostnameOverride } = pod.spec ?? {};
   if (hostAliases.length === 0 && (hostNetwork || !subdomain)) return undefined;
   const aliases =
     hostAliases.length === 0
@@ -33,8 +46,8 @@ export function hostsFile(pod: Pod, podIps: readonly string[]): HostsFile | unde
           ...hostAliases.map(({ ip, hostnames = [] }) => [ip, ...hostnames].join('\t')),
         ];
   if (hostNetwork) return { ofHost: true, text: [...aliases, ''].join('\n') };
-  const short = podHostname({ ...pod, spec: { ...pod.spec, containers: [], setHostnameAsFQDN: false } }, '');
-  const qualified = qualifiedName(pod, short);
+  const short = hostnameOverride || shortName(pod);
+  const qualified = qualifiedName(pod);
   const names = qualified === undefined ? [short] : [qualified, short];
   const lines = [
     '# Kubernetes-managed hosts file.',

@@ -19,6 +19,7 @@ import { findContainer } from './find-container.ts';
 import { heldAmounts } from './held-amounts.ts';
 import type { NodeFacts } from './node-facts.ts';
 import { planContext } from './plan-context.ts';
+import { findContainer as containerNamed } from './plan-ending.ts';
 import type { PlanContext } from './plan-parts.ts';
 import { type PodRecord, parsePodRecord, podKeyPrefix } from './pod-record.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -131,8 +132,11 @@ export class PodRuntime {
   find(target: { podUid: string; container: string; previous: boolean }): {
     driver: RuntimeDriver;
     handle: ContainerHandle;
+    stdinOnce: boolean;
   } {
-    return findContainer(this.#workers.get(target.podUid), target);
+    const found = findContainer(this.#workers.get(target.podUid), target);
+    const container = containerNamed(this.#desired(target.podUid), target.container);
+    return { ...found, stdinOnce: container?.stdinOnce ?? false };
   }
 
   /** Pods that have begun and not ended. */

@@ -10,6 +10,7 @@ import { podConditions } from './pod-conditions.ts';
 import type { PodRecord } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
 import { resizeProgress } from './resize.ts';
+import { askingContainer, mayRestartAll } from './restart-all.ts';
 import { messageShare } from './termination-message.ts';
 
 export interface PodStatusOptions {
@@ -49,7 +50,12 @@ export function podStatus(options: PodStatusOptions): {
   const endPhase = isOver(state, containers) ? phase : undefined;
   const facts = { pod, state, plan, initContainerStatuses, containerStatuses, endPhase };
   const { conditions, transitions } = dated(
-    [...podConditions(facts), ...resizeConditions(options), ...disruption(state.record)],
+    [
+      ...podConditions(facts),
+      ...resizeConditions(options),
+      ...restartConditions(pod, state),
+      ...disruption(state.record),
+    ],
     options,
   );
   const { podIps } = state.record;
@@ -82,6 +88,15 @@ function resizeConditions({ pod, state, plan }: PodStatusOptions): PodCondition[
 }
 
 const inProgress = { type: 'PodResizeInProgress', status: 'True' };
+
+/** Only of a pod that may ask for it. */
+function restartConditions(pod: Pod, state: PodState): PodCondition[] {
+  if (!mayRestartAll(pod)) return [];
+  const type = 'AllContainersRestarting';
+  if (state.record.failed || !askingContainer(pod, state)) return [{ type, status: 'False' }];
+  const message = 'container exited with restart policy rule';
+  return [{ type, status: 'True', reason: 'RestartAllContainersStarted', message }];
+}
 
 /** Tells whoever counts disruptions that the pod did not fail by itself. */
 function disruption(record: PodRecord): PodCondition[] {

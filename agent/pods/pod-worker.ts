@@ -24,6 +24,7 @@ import { type PodRecord, podKeyPrefix, removedKeyPrefix } from './pod-record.ts'
 import { initialState, type Now, type PodEvent, type PodState, reduce } from './pod-state.ts';
 import { podStatus } from './pod-status.ts';
 import { grant } from './resize.ts';
+import { restarted } from './restart-all.ts';
 import {
   containerTarget,
   type Executors,
@@ -288,7 +289,8 @@ export class PodWorker {
       const status = this.#note(pod, planned);
       const version = this.#version;
       await this.#write();
-      if (version === this.#version && pod === this.#options.desired()) return { planned, pod, status };
+      const settled = version === this.#version && !planned.restartAll;
+      if (settled && pod === this.#options.desired()) return { planned, pod, status };
     }
   }
 
@@ -311,7 +313,7 @@ export class PodWorker {
     const { allocation } = planned;
     const noted = { ...record, containers };
     const next = {
-      ...(pod && allocation ? grant(noted, pod, allocation) : noted),
+      ...(pod && allocation ? grant(noted, pod, allocation) : planned.restartAll ? restarted(noted) : noted),
       ...(activeMs === undefined ? {} : { activeMs }),
       volumes: record.volumes || planned.steps.some(({ type }) => type === 'prepareVolumes'),
       terminating,

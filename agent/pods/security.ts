@@ -24,6 +24,7 @@ export function securityOf({ metadata, spec }: Pod, container: Container): Conta
     ...(user === undefined ? {} : { user }),
     ...(group === undefined ? {} : { group }),
     ...(groups.length > 0 ? { groups: [...new Set(groups)] } : {}),
+    ...(pod.supplementalGroupsPolicy === 'Strict' ? { onlyTheseGroups: true } : {}),
     ...(nonRoot ? { nonRoot: where } : {}),
     ...(add.length > 0 ? { addCapabilities: add.map(capabilityName) } : {}),
     ...(drop.length > 0 ? { dropCapabilities: drop.map(capabilityName) } : {}),

@@ -10,6 +10,7 @@ import type {
 } from '../drivers/driver.ts';
 import type { Action } from '../probes/action.ts';
 import type { WantedMount } from '../volumes/pod-volumes.ts';
+import type { FileVariable } from './environment-files.ts';
 import type { Resources } from './pod-record.ts';
 
 /**
@@ -32,6 +33,8 @@ export interface StepDetails {
     created: ContainerHandle | undefined;
     mounts: readonly WantedMount[];
     devices?: WantedDevices | undefined;
+    /** Variables that `spec` has marks for. */
+    files?: readonly FileVariable[];
     /** What `spec` has its limits from. */
     granted: Resources;
   };

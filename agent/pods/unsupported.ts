@@ -1,5 +1,6 @@
-import type { Container, Pod, PodSpec } from '../../protocol/generated/models.ts';
+import type { Container, Pod, PodSpec, VolumeProjection } from '../../protocol/generated/models.ts';
 import { unknownVolume } from '../volumes/pod-volumes.ts';
+import { hostnameProblem } from './pod-names.ts';
 import { forbiddenSysctl } from './sysctls.ts';
 
 /**
@@ -12,15 +13,14 @@ export interface Refusal {
 }
 
 /** The first thing that stands against the pod; undefined when nothing does. */
-export function refuseUnsupported(
-  { spec = { containers: [] } }: Pod,
-  runtime: string | undefined,
-): Refusal | undefined {
+export function refuseUnsupported(pod: Pod, runtime: string | undefined): Refusal | undefined {
+  const { spec = { containers: [] } } = pod;
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   return (
     refuseVolumes(spec, containers) ??
     refuseSecurity(spec, containers, runtime) ??
-    refuseFields(spec, runtime)
+    refuseFields(spec, runtime) ??
+    refuseName(pod)
   );
 }
 
@@ -33,10 +33,20 @@ function refuseVolumes({ volumes = [] }: PodSpec, containers: readonly Container
       `volume "${volume.name}" is of a kind this node cannot mount: ${kind}`,
     );
   }
+  for (const { name, projected } of volumes) {
+    const kind = (projected?.sources ?? []).map(unknownSource).find((one) => one !== undefined);
+    if (kind === undefined) continue;
+    const why = `volume "${name}" projects a ${kind}, which nobody issues here`;
+    return refusal('UnsupportedVolume', why);
+  }
   const device = containers.find(({ volumeDevices }) => volumeDevices?.length);
   if (!device) return undefined;
   const why = `volumeDevices of container "${device.name}" (raw block devices) are not offered by this node`;
   return refusal('UnsupportedVolume', why);
+}
+
+function unknownSource(source: VolumeProjection): string | undefined {
+  return (['clusterTrustBundle', 'podCertificate'] as const).find((kind) => source[kind] !== undefined);
 }
 
 /** To run something with more rights than its author allowed is worse than not to run it. */
@@ -58,8 +68,10 @@ export function unenforced(
   runtime: string | undefined,
 ): string | undefined {
   const pod = spec.securityContext ?? {};
-  for (const { name, securityContext: own = {} } of containers) {
+  for (const { name, securityContext: own = {}, stdin, tty } of containers) {
     const where = `container "${name}"`;
+    if (runtime === 'process' && (stdin || tty))
+      return `${stdin ? 'stdin' : 'tty'} of ${where}: a host process has no standard input and no terminal; ${otherwise}`;
     if ((own.procMount ?? 'Default') !== 'Default') return unsupportedSecurity('procMount', where);
     if (runtime !== 'process') continue;
     const asked: Record<string, boolean> = {
@@ -78,20 +90,50 @@ function isOpen(profile: { type: string } | undefined): boolean {
 }
 
 function unsupportedSecurity(field: string, where: string): string {
-  return `securityContext.${field} of ${where} is not enforced by this node`;
+  return `securityContext.${field} of ${where} is not enforced by this node; ${otherwise}`;
 }
 
+/** A host process has what the host has: what would have to be its own is refused, not left out. */
+const notForProcesses: readonly { field: string; why: string; asked: (spec: PodSpec) => boolean }[] = [
+  {
+    field: 'hostAliases',
+    why: "has the host's /etc/hosts",
+    asked: (spec) => (spec.hostAliases ?? []).length > 0,
+  },
+  { field: 'dnsConfig', why: "has the host's name servers", asked: (spec) => spec.dnsConfig !== undefined },
+  { field: 'hostnameOverride', why: "has the host's name", asked: (spec) => Boolean(spec.hostnameOverride) },
+  {
+    field: 'setHostnameAsFQDN',
+    why: "has the host's name",
+    asked: (spec) => spec.setHostnameAsFQDN === true && Boolean(spec.subdomain),
+  },
+];
+
 function refuseFields(spec: PodSpec, runtime: string | undefined): Refusal | undefined {
-  const asked: Record<string, boolean> = {
-    // A host process has the host's names; that it sees the host's processes goes without saying.
-    hostAliases: runtime === 'process' && (spec.hostAliases ?? []).length > 0,
-    dnsConfig: runtime === 'process' && spec.dnsConfig !== undefined,
-  };
-  const field = Object.keys(asked).find((name) => asked[name]);
-  return field === undefined
-    ? undefined
-    : refusal('UnsupportedField', `spec.${field} is not supported by this node yet`);
+  if (spec.os && spec.os.name !== 'linux')
+    return refusal('PodOSNotSupported', "the OS field doesn't match node OS");
+  if (spec.hostUsers === false)
+    return refusal(
+      'UnsupportedField',
+      'spec.hostUsers=false asks for a user namespace of its own, which this node does not make',
+    );
+  if (runtime !== 'process') return undefined;
+  const found = notForProcesses.find(({ asked }) => asked(spec));
+  return (
+    found &&
+    refusal(
+      'UnsupportedField',
+      `spec.${found.field} asks too much: a host process ${found.why}; ${otherwise}`,
+    )
+  );
 }
+
+function refuseName(pod: Pod): Refusal | undefined {
+  const problem = hostnameProblem(pod);
+  return problem === undefined ? undefined : refusal('UnsupportedField', problem);
+}
+
+const otherwise = 'run the pod in a container (runtimeClassName: oci) or leave the field out';
 
 function refusal(reason: string, why: string): Refusal {
   return { reason, message: `Pod was rejected: ${why}` };

@@ -6,6 +6,8 @@ import type { StreamIo } from './device-stream.ts';
 export type FindContainer = (target: { podUid: string; container: string; previous: boolean }) => {
   driver: RuntimeDriver;
   handle: ContainerHandle;
+  /** Its input ends with the first session that attaches to it. */
+  stdinOnce?: boolean;
 };
 
 export async function runCommand(request: ExecRequest, find: FindContainer, io: StreamIo): Promise<number> {
@@ -15,9 +17,9 @@ export async function runCommand(request: ExecRequest, find: FindContainer, io: 
 }
 
 export async function attach(request: AttachRequest, find: FindContainer, io: StreamIo): Promise<number> {
-  const { driver, handle } = find({ ...request, previous: false });
+  const { driver, handle, stdinOnce = false } = find({ ...request, previous: false });
   if (!driver.attach) throw new Error(`runtime ${driver.name} cannot attach to a container`);
-  return carryProcess(await driver.attach(handle, request), io);
+  return carryProcess(await driver.attach(handle, { ...request, stdinOnce }), io);
 }
 
 async function carryProcess(process: ExecProcess, io: StreamIo): Promise<number> {

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, rm } from 'node:fs/promises';
+import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../lib/log.ts';
 import type { Pod, Volume } from '../../protocol/generated/models.ts';
 import type { ContainerMount } from '../drivers/driver.ts';
 import { tokenInputPrefix } from './content.ts';
 import { type MemoryRoot, memoryRoot, namesIn } from './memory-root.ts';
-import { unmountUnder } from './mount-table.ts';
+import { mountsUnder, unmountUnder } from './mount-table.ts';
 import { volumePlugins } from './registry.ts';
-import { resolveSubPath } from './sub-path.ts';
+import { readInside, resolveSubPath } from './sub-path.ts';
 import type { PreparedVolume, VolumeNode, VolumePlugin } from './volume-plugin.ts';
 
 /**
@@ -27,6 +27,8 @@ export interface PodVolumes {
   mounts(podUid: string, wanted: readonly WantedMount[]): Promise<ContainerMount[]>;
   /** Whether there is such a file in a volume; undefined when that cannot be told. */
   hasFile(podUid: string, place: { volume: string; file: string }): Promise<boolean | undefined>;
+  /** A small text that a container left in a volume; undefined when there is no such file. Rejects with an Error. */
+  readFile(podUid: string, place: { volume: string; path: string }): Promise<string | undefined>;
   /** Nothing of the pod runs any more. */
   remove(podUid: string): Promise<void>;
   /** Removes what belongs to pods that nobody knows. */
@@ -39,6 +41,8 @@ export interface WantedMount {
   mountPath: string;
   subPath: string;
   readOnly: boolean;
+  /** What is mounted inside of the volume is read only too. */
+  recursive?: boolean;
   propagation: ContainerMount['propagation'];
 }
 
@@ -106,13 +110,14 @@ class DiskVolumes implements PodVolumes {
 
   async mounts(podUid: string, wanted: readonly WantedMount[]): Promise<ContainerMount[]> {
     const prepared = this.#prepared.get(podUid);
-    const mounts = wanted.map(async ({ volume, mountPath, subPath, readOnly, propagation }) => {
+    const mounts = wanted.map(async ({ volume, mountPath, subPath, readOnly, recursive, propagation }) => {
       const found = prepared?.get(volume);
       if (!found) throw new Error(`volume "${volume}" is not mounted`);
       const source = subPath === '' ? found.path : await resolveSubPath(found.path, subPath);
-      return { source, target: mountPath, readOnly: readOnly || found.readOnly, propagation };
+      const mount = { source, target: mountPath, readOnly: readOnly || found.readOnly, propagation };
+      return [mount, ...(recursive ? await innerMounts(mount) : [])];
     });
-    const resolved = await Promise.all(mounts);
+    const resolved = (await Promise.all(mounts)).flat();
     // What is mounted inside of another mount comes after it.
     return resolved.sort((one, other) => one.target.length - other.target.length);
   }
@@ -127,6 +132,15 @@ class DiskVolumes implements PodVolumes {
       () => true,
       (error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? false : undefined),
     );
+  }
+
+  async readFile(
+    podUid: string,
+    { volume, path }: { volume: string; path: string },
+  ): Promise<string | undefined> {
+    const found = this.#prepared.get(podUid)?.get(volume);
+    if (!found) throw new Error(`volume "${volume}" is not mounted`);
+    return readInside(found.path, path);
   }
 
   async remove(podUid: string): Promise<void> {
@@ -184,6 +198,17 @@ class DiskVolumes implements PodVolumes {
     this.#tail = result.catch(() => undefined);
     return result;
   }
+}
+
+/** Engines make a mount read only, not what is mounted below it: each of those is mounted once more. */
+async function innerMounts(outer: ContainerMount): Promise<ContainerMount[]> {
+  const folder = await realpath(outer.source);
+  const points = (await mountsUnder(folder)).filter((point) => point !== folder);
+  return [...new Set(points)].map((point) => ({
+    ...outer,
+    source: point,
+    target: join(outer.target, point.slice(folder.length)),
+  }));
 }
 
 /** What stands against a volume, undefined when it can be had; asked before a pod is admitted. */

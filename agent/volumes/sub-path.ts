@@ -1,4 +1,5 @@
-import { mkdir, realpath, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, readlink, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 
 /**
@@ -18,6 +19,39 @@ export async function resolveSubPath(volume: string, subPath: string): Promise<s
       throw new Error(`subPath ${JSON.stringify(subPath)} leads out of its volume`);
   }
   return path;
+}
+
+const textBytesMax = 1024 * 1024;
+
+/**
+ * The text of a file of a volume, undefined when there is none. A container may exchange what lies in its volume for a
+ * link at any moment: what has been opened is asked where it is.
+ */
+export async function readInside(volume: string, path: string): Promise<string | undefined> {
+  const root = await realpath(volume);
+  const real = await realpath(join(root, path)).catch(missingOrThrow);
+  if (real === undefined) return undefined;
+  const outside = new Error(`${JSON.stringify(path)} leads out of its volume`);
+  if (!real.startsWith(`${root}/`)) throw outside;
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const file = await open(real, flags).catch(missingOrThrow);
+  if (!file) return undefined;
+  try {
+    if (!(await readlink(`/proc/self/fd/${file.fd}`)).startsWith(`${root}/`)) throw outside;
+    const found = await file.stat();
+    if (!found.isFile()) throw new Error(`${JSON.stringify(path)} is not a file`);
+    if (found.size > textBytesMax)
+      throw new Error(`${JSON.stringify(path)} is larger than ${textBytesMax} bytes`);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(found.size), 0, found.size, 0);
+    return buffer.subarray(0, bytesRead).toString();
+  } finally {
+    await file.close();
+  }
+}
+
+function missingOrThrow(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  throw error;
 }
 
 async function makeMissing(folder: string, parent: string, error: unknown): Promise<string> {

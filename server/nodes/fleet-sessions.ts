@@ -10,6 +10,7 @@ import type {
   ResourceResourceClaim,
   ResourceSlice,
   Secret,
+  Service,
   StatefulSet,
 } from '../../protocol/generated/models.ts';
 import { nodeKind } from '../../protocol/kinds/node.ts';
@@ -44,6 +45,7 @@ interface FleetOptions extends NodesOptions {
   volumes: Informer<PersistentVolume>;
   slices: Informer<ResourceSlice>;
   resourceClaims: Informer<ResourceResourceClaim>;
+  services: Informer<Service>;
   deployments: Informer<Deployment>;
   daemonSets: Informer<DaemonSet>;
   statefulSets: Informer<StatefulSet>;

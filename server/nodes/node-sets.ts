@@ -6,6 +6,7 @@ import type {
   Pod,
   ResourceResourceClaim,
   Secret,
+  Service,
 } from '../../protocol/generated/models.ts';
 import type { KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import { isToBeReclaimed, localVolumeNode } from '../../protocol/kinds/local-volumes.ts';
@@ -14,6 +15,7 @@ import type { CacheChange, Informer } from '../cache/informer.ts';
 import { ComingImagesTracker, type Updaters } from './coming-images.ts';
 import { NeighboursTracker } from './neighbours.ts';
 import { createNodeSet, type NodeSet } from './node-set.ts';
+import { ServiceLinks } from './service-links.ts';
 import {
   claimEntry,
   configMapEntry,
@@ -22,6 +24,7 @@ import {
   reclaimEntry,
   resourceClaimEntry,
   secretEntry,
+  serviceEntry,
 } from './set-entries.ts';
 
 /**
@@ -42,6 +45,7 @@ export interface NodeSetsOptions extends Updaters {
   claims: Informer<PersistentVolumeClaim>;
   volumes: Informer<PersistentVolume>;
   resourceClaims: Informer<ResourceResourceClaim>;
+  services: Informer<Service>;
   /** Revision that a set made now begins at. */
   firstRevision: () => number;
   /** The node's set may have changed. */
@@ -63,6 +67,7 @@ class Tracker implements NodeSets {
   readonly #subscriptions = new DisposableStack();
   readonly #coming: ComingImagesTracker;
   readonly #neighbours: NeighboursTracker;
+  readonly #links: ServiceLinks;
 
   constructor(options: NodeSetsOptions) {
     this.#options = options;
@@ -70,17 +75,24 @@ class Tracker implements NodeSets {
       put: (node: string, entry: SetEntry) => this.of(node).put(entry),
       remove: (node: string, key: string) => this.of(node).remove(key),
     };
-    this.#neighbours = new NeighboursTracker({ ...options, ...sets });
-    this.#coming = new ComingImagesTracker({
+    const named = {
       ...options,
+      use: (node: string, key: string) => this.#use(node, key),
+      release: (node: string, key: string) => this.#release(node, key),
+    };
+    this.#neighbours = new NeighboursTracker({ ...options, ...sets });
+    this.#links = new ServiceLinks(named);
+    this.#coming = new ComingImagesTracker({
+      ...named,
       ...sets,
-      use: (node, key) => this.#use(node, key),
-      release: (node, key) => this.#release(node, key),
     });
   }
 
   start(): void {
-    const { pods, configMaps, secrets } = this.#options;
+    const { pods, configMaps, secrets, services } = this.#options;
+    this.#links.start();
+    this.#subscriptions.use(this.#links);
+    this.#subscriptions.use(services.onChange((change) => this.#onNamed('Service', change, serviceEntry)));
     this.#subscriptions.use(pods.onChange((change) => this.#onPod(change)));
     this.#subscriptions.use(
       configMaps.onChange((change) => this.#onNamed('ConfigMap', change, configMapEntry)),
@@ -135,21 +147,23 @@ class Tracker implements NodeSets {
       if (oldNode !== node) this.#options.onDirty(oldNode);
     }
     this.#coming.podChanged(before, after);
+    this.#links.podChanged(before, after);
     if (node) this.#options.onDirty(node);
   }
 
   #onNamed<T extends KubernetesObject>(
-    kind: 'ConfigMap' | 'Secret' | 'PersistentVolumeClaim' | 'ResourceClaim',
+    kind: 'ConfigMap' | 'Secret' | 'PersistentVolumeClaim' | 'ResourceClaim' | 'Service',
     change: CacheChange<T>,
-    toEntry: (object: Readonly<T>) => SetEntry,
+    toEntry: (object: Readonly<T>) => SetEntry | undefined,
   ): void {
     const { namespace, name } = change.object.metadata ?? {};
     const key = `${kind}/${namespace}/${name}`;
     const users = this.#users.get(key);
     if (!users) return;
+    const entry = change.type === 'deleted' ? undefined : toEntry(change.object);
     for (const node of users.keys()) {
-      if (change.type === 'deleted') this.of(node).remove(key);
-      else this.of(node).put(toEntry(change.object));
+      if (entry) this.of(node).put(entry);
+      else this.of(node).remove(key);
       this.#options.onDirty(node);
     }
   }
@@ -207,6 +221,10 @@ class Tracker implements NodeSets {
     if (kind === 'Secret') {
       const secret = secrets.get(namespace, name);
       return secret && secretEntry(secret);
+    }
+    if (kind === 'Service') {
+      const service = this.#options.services.get(namespace, name);
+      return service && serviceEntry(service);
     }
     if (kind === 'PersistentVolumeClaim') {
       const claim = this.#options.claims.get(namespace, name);

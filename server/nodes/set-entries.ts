@@ -7,6 +7,7 @@ import type {
   PodSpec,
   ResourceResourceClaim,
   Secret,
+  Service,
   Volume,
 } from '../../protocol/generated/models.ts';
 import { podClaimNames } from '../../protocol/kinds/pod-claims.ts';
@@ -113,6 +114,33 @@ export function resourceClaimEntry({ metadata, status }: Readonly<ResourceResour
   });
 }
 
+/** What pods find of a service in their environment; undefined for one without an address of its own. */
+export function serviceEntry({ metadata, spec }: Readonly<Service>): SetEntry | undefined {
+  const { namespace, name } = metadata ?? {};
+  const { clusterIP, ports = [], type } = spec ?? {};
+  if (!clusterIP || clusterIP === 'None' || type === 'ExternalName') return undefined;
+  const isApi = `${namespace}/${name}` === apiService;
+  return entry(`Service/${namespace}/${name}`, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace },
+    spec: {
+      clusterIP,
+      ports: ports.map((port) =>
+        present({
+          name: port.name || undefined,
+          port: port.port,
+          protocol: port.protocol === 'TCP' ? undefined : port.protocol,
+          targetPort: isApi ? port.targetPort : undefined,
+        }),
+      ),
+    },
+  });
+}
+
+/** Every pod is told of it. */
+const apiService = 'default/kubernetes';
+
 /** Tells a device that a folder of its own is nobody's any more. */
 export function reclaimEntry({ metadata, spec }: Readonly<PersistentVolume>): SetEntry {
   const { name, uid } = metadata ?? {};
@@ -124,12 +152,16 @@ export function reclaimEntry({ metadata, spec }: Readonly<PersistentVolume>): Se
   });
 }
 
-/** Keys of the ConfigMaps, Secrets and claims (of volumes and of devices) that a pod names, each once. */
+/**
+ * Keys of the ConfigMaps, Secrets and claims (of volumes and of devices) that a pod names, and of the API's service, each
+ * once.
+ */
 export function namedObjects(pod: Readonly<Pod>): ReadonlySet<string> {
   const namespace = pod.metadata?.namespace ?? '';
   const spec: Partial<PodSpec> = pod.spec ?? {};
   const { configMaps, secrets } = namedInSpec(spec);
   return new Set([
+    `Service/${apiService}`,
     ...podClaimNames(pod).map(({ claim }) => `ResourceClaim/${namespace}/${claim}`),
     ...volumeClaimNames(pod).map((name) => `PersistentVolumeClaim/${namespace}/${name}`),
     ...configMaps.filter(isName).map((name) => `ConfigMap/${namespace}/${name}`),

@@ -11,6 +11,7 @@ import { podKind } from '../../protocol/kinds/pod.ts';
 import { resourceClaimKind } from '../../protocol/kinds/resource-claim.ts';
 import { resourceSliceKind } from '../../protocol/kinds/resource-slice.ts';
 import { secretKind } from '../../protocol/kinds/secret.ts';
+import { serviceKind } from '../../protocol/kinds/service.ts';
 import { serviceAccountKind } from '../../protocol/kinds/service-account.ts';
 import { statefulSetKind } from '../../protocol/kinds/stateful-set.ts';
 import type { Bus } from '../bus/bus.ts';
@@ -51,6 +52,7 @@ export async function startNodes(options: NodesOptions): Promise<Nodes> {
     volumes: cache.informer(persistentVolumeKind),
     slices: cache.informer(resourceSliceKind),
     resourceClaims: cache.informer(resourceClaimKind),
+    services: cache.informer(serviceKind),
     deployments: cache.informer(deploymentKind),
     daemonSets: cache.informer(daemonSetKind),
     statefulSets: cache.informer(statefulSetKind),

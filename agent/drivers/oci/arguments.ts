@@ -32,7 +32,6 @@ export const labels = {
 const prefix = 'flotilla';
 const hostPrefix = 'flotilla-host';
 const runDetached = ['run', '--detach', '--pull', 'never', '--name'];
-const hostnameLengthMax = 63;
 const logSize = '10m';
 
 /**
@@ -84,9 +83,7 @@ export function runSandboxArguments(
       [labels.namespace, pod.namespace],
       [labels.pod, pod.name],
     ]),
-    ...(pod.hostNetwork
-      ? ['--network', 'host']
-      : ['--hostname', pod.hostname.slice(0, hostnameLengthMax), ...portArguments(pod)]),
+    ...(pod.hostNetwork ? ['--network', 'host'] : ['--hostname', pod.hostname, ...portArguments(pod)]),
     ...Object.entries(pod.sysctls ?? {}).flatMap(([name, value]) => ['--sysctl', `${name}=${value}`]),
     ...sandboxRest(engine),
     image,

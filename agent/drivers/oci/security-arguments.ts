@@ -15,11 +15,10 @@ export function securityArguments(
   security: ContainerSecurity,
   profileFolder: string,
 ): string[] {
-  const { user, group, groups = [], addCapabilities = [], dropCapabilities = [] } = security;
-  if (group !== undefined && user === undefined) throw refused('runAsGroup is specified without a runAsUser');
+  const { groups = [], addCapabilities = [], dropCapabilities = [] } = security;
   const readOnly = command === 'podman' ? ['--read-only', '--read-only-tmpfs=false'] : ['--read-only'];
   return [
-    ...(user === undefined ? [] : ['--user', group === undefined ? String(user) : `${user}:${group}`]),
+    ...userArguments(security),
     ...groups.flatMap((one) => ['--group-add', String(one)]),
     ...(security.privileged ? ['--privileged'] : []),
     ...dropCapabilities.flatMap((name) => ['--cap-drop', name]),
@@ -30,6 +29,15 @@ export function securityArguments(
     ...appArmor(security.appArmor),
     ...Object.entries(security.seLinux ?? {}).flatMap(([part, value]) => option(`label=${part}:${value}`)),
   ];
+}
+
+/** An engine looks for further groups of a user in the image unless it is told the user's group. */
+function userArguments({ user, group, onlyTheseGroups }: ContainerSecurity): string[] {
+  if (group !== undefined && user === undefined) throw refused('runAsGroup is specified without a runAsUser');
+  if (onlyTheseGroups && group === undefined)
+    throw refused('supplementalGroupsPolicy Strict needs runAsUser and runAsGroup on this node');
+  if (user === undefined) return [];
+  return ['--user', group === undefined ? String(user) : `${user}:${group}`];
 }
 
 /** Localhost profiles are files below the agent's folder `seccomp`. */

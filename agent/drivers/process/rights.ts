@@ -19,8 +19,8 @@ export function withRights(security: ContainerSecurity, command: readonly string
   return [systemProgram('setpriv'), ...words, '--', ...command];
 }
 
-function identityWords({ user, group, groups = [] }: ContainerSecurity): string[] {
-  if (user === undefined && group === undefined && groups.length === 0) return [];
+function identityWords({ user, group, groups = [], onlyTheseGroups }: ContainerSecurity): string[] {
+  if (user === undefined && group === undefined && groups.length === 0 && !onlyTheseGroups) return [];
   if (group !== undefined && user === undefined) throw refused('runAsGroup is specified without a runAsUser');
   return [
     ...(user === undefined ? [] : [`--reuid=${user}`, `--regid=${group ?? primaryGroup(user)}`]),

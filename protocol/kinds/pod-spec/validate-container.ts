@@ -1,4 +1,4 @@
-import type { Container, ContainerPort, PodSpec } from '../../generated/models.ts';
+import type { Container, ContainerPort, PodSpec, VolumeMount } from '../../generated/models.ts';
 import type { StatusCause } from '../../status.ts';
 import {
   duplicate,
@@ -9,8 +9,9 @@ import {
   oneOf,
   optionalOneOf,
   required,
+  tooMany,
 } from '../cause.ts';
-import { dnsLabel, isIpAddress, portName, portNumber } from '../name-rules.ts';
+import { dnsLabel, environmentName, isIpAddress, portName, portNumber } from '../name-rules.ts';
 import { isSidecar } from './resources.ts';
 import { validateEnvironment, validateEnvironmentFrom } from './validate-environment.ts';
 import { validateLifecycle, validateProbe } from './validate-probe.ts';
@@ -53,18 +54,46 @@ function validateContainer(container: Container, spec: PodSpec, field: string): 
     ...validateImage(image, `${field}.image`),
     ...oneOf(`${field}.imagePullPolicy`, container.imagePullPolicy, ['Always', 'IfNotPresent', 'Never']),
     ...optionalOneOf(`${field}.restartPolicy`, container.restartPolicy, restartPolicies),
+    ...validateRestartRules(container, field),
     ...oneOf(`${field}.terminationMessagePolicy`, container.terminationMessagePolicy, [
       'FallbackToLogsOnError',
       'File',
     ]),
     ...validatePorts(container.ports ?? [], spec, `${field}.ports`),
     ...validateEnvironment(container.env ?? [], `${field}.env`),
+    ...validateFileVariables(container, spec, `${field}.env`),
     ...validateEnvironmentFrom(container.envFrom ?? [], `${field}.envFrom`),
     ...validateMounts(container, spec, `${field}.volumeMounts`),
     ...validateResources(container.resources, `${field}.resources`),
     ...validateResizePolicy(container, spec, `${field}.resizePolicy`),
     ...validateContainerSecurity(container.securityContext, `${field}.securityContext`),
   ];
+}
+
+const rulesMax = 20;
+const exitCodesMax = 255;
+
+function validateRestartRules(
+  { restartPolicy, restartPolicyRules: rules = [] }: Container,
+  field: string,
+): StatusCause[] {
+  const path = `${field}.restartPolicyRules`;
+  if (rules.length === 0) return [];
+  const causes = restartPolicy
+    ? []
+    : [required(`${field}.restartPolicy`, 'must specify restartPolicy when restart rules are used')];
+  if (rules.length > rulesMax) causes.push(tooMany(path, rules.length, rulesMax));
+  return rules.reduce((all, { action, exitCodes }, index) => {
+    const at = `${path}[${index}]`;
+    all.push(...oneOf(`${at}.action`, action, ['Restart', 'RestartAllContainers']));
+    if (!exitCodes) return [...all, required(`${at}.exitCodes`, 'must be specified')];
+    const { operator, values = [] } = exitCodes;
+    all.push(...oneOf(`${at}.exitCodes.operator`, operator, ['In', 'NotIn']));
+    if (values.length === 0) all.push(required(`${at}.exitCodes.values`));
+    if (values.length > exitCodesMax)
+      all.push(tooMany(`${at}.exitCodes.values`, values.length, exitCodesMax));
+    return all;
+  }, causes);
 }
 
 function validateResizePolicy(
@@ -165,7 +194,8 @@ function validateMounts(
   field: string,
 ): StatusCause[] {
   const paths = new Set<string>();
-  return mounts.flatMap(({ name, mountPath, subPath, subPathExpr, mountPropagation }, index) => {
+  return mounts.flatMap((mount, index) => {
+    const { name, mountPath, subPath, subPathExpr, mountPropagation } = mount;
     const path = `${field}[${index}]`;
     const causes: StatusCause[] = [];
     if (!name) causes.push(required(`${path}.name`));
@@ -186,6 +216,45 @@ function validateMounts(
       const detail = 'Bidirectional mount propagation is available only to privileged containers';
       causes.push(forbidden(`${path}.mountPropagation`, detail));
     }
-    return causes;
+    return [...causes, ...validateRecursive(mount, path)];
+  });
+}
+
+function validateRecursive(
+  { readOnly, recursiveReadOnly, mountPropagation = 'None' }: VolumeMount,
+  path: string,
+): StatusCause[] {
+  if (recursiveReadOnly === undefined) return [];
+  const field = `${path}.recursiveReadOnly`;
+  const causes = oneOf(field, recursiveReadOnly, ['Disabled', 'Enabled', 'IfPossible']);
+  if (causes.length > 0 || recursiveReadOnly === 'Disabled') return causes;
+  return [
+    ...(readOnly ? [] : [forbidden(field, 'may only be specified when readOnly is true')]),
+    ...(mountPropagation === 'None'
+      ? []
+      : [forbidden(field, 'may only be specified when mountPropagation is None or not specified')]),
+  ];
+}
+
+/** The volume is the pod's own scratch space: what others can write is no place for a container's environment. */
+function validateFileVariables(
+  { env = [] }: Container,
+  { volumes = [] }: PodSpec,
+  field: string,
+): StatusCause[] {
+  return env.flatMap(({ valueFrom }, index) => {
+    const { volumeName, path, key } = valueFrom?.fileKeyRef ?? {};
+    if (!valueFrom?.fileKeyRef) return [];
+    const at = `${field}[${index}].valueFrom.fileKeyRef`;
+    const volume = volumes.find(({ name }) => name === volumeName);
+    return [
+      ...(key ? invalidFor(`${at}.key`, key, environmentName(key)) : [required(`${at}.key`)]),
+      ...validateRelativePath(path, `${at}.path`),
+      ...(volumeName ? [] : [required(`${at}.volumeName`)]),
+      ...(volumeName && !volume ? [notFound(`${at}.volumeName`, volumeName)] : []),
+      ...(volume && !volume.emptyDir
+        ? [invalid(`${at}.volumeName`, volumeName, 'referenced volume must be of type emptyDir')]
+        : []),
+    ];
   });
 }

@@ -5,13 +5,23 @@ import type {
   TopologySpreadConstraint,
 } from '../../generated/models.ts';
 import type { StatusCause } from '../../status.ts';
-import { forbidden, invalid, invalidFor, nonNegative, oneOf, optionalOneOf, required } from '../cause.ts';
+import {
+  forbidden,
+  invalid,
+  invalidFor,
+  nonNegative,
+  oneOf,
+  optionalOneOf,
+  required,
+  tooLong,
+} from '../cause.ts';
 import { validateLabelSelector } from '../label-selector.ts';
 import { dnsLabel, dnsSubdomain, isIpAddress, labelValue, qualifiedName } from '../name-rules.ts';
 import { validateAnnotations, validateLabels } from '../object-meta.ts';
 import { validateAffinity } from './validate-affinity.ts';
 import { restartPolicies, validateContainers } from './validate-container.ts';
 import { validateNodeSelector, validateReference } from './validate-environment.ts';
+import { validateResources } from './validate-resources.ts';
 import { validatePodSecurity } from './validate-security.ts';
 import { validateVolumes } from './validate-volume.ts';
 
@@ -31,6 +41,11 @@ export function validatePodSpec(spec: PodSpec, field: string): StatusCause[] {
     ),
     ...validateAffinity(spec.affinity ?? {}, `${field}.affinity`),
     ...validateNames(spec, field),
+    ...validateHostnameOverride(spec, field),
+    ...validateResources(spec.resources, `${field}.resources`),
+    ...(spec.resources?.claims
+      ? [forbidden(`${field}.resources.claims`, 'may not be set for Resources at pod-level')]
+      : []),
     ...validateTolerations(spec.tolerations ?? [], `${field}.tolerations`),
     ...validateHostAliases(spec, field),
     ...validateSpread(spec.topologySpreadConstraints ?? [], `${field}.topologySpreadConstraints`),
@@ -96,6 +111,18 @@ function validateNames(spec: PodSpec, field: string): StatusCause[] {
     ...labelled('subdomain'),
     ...(scheduler ? invalidFor(`${field}.schedulerName`, scheduler, dnsSubdomain(scheduler)) : []),
   ];
+}
+
+function validateHostnameOverride(spec: PodSpec, field: string): StatusCause[] {
+  const { hostnameOverride: name, setHostnameAsFQDN, hostNetwork } = spec;
+  if (name === undefined) return [];
+  const path = `${field}.hostnameOverride`;
+  const causes = invalidFor(path, name, dnsSubdomain(name));
+  if (name.length > 64) causes.push(tooLong(path, 64));
+  if (setHostnameAsFQDN === true)
+    causes.push(forbidden(path, 'may not be specified when setHostnameAsFQDN is true'));
+  if (hostNetwork === true) causes.push(forbidden(path, 'may not be specified when hostNetwork is true'));
+  return causes;
 }
 
 export const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];

@@ -147,6 +147,7 @@ const noDevices: PodDevices = {
 
 const noVolumes: PodVolumes = {
   hasFile: async () => undefined,
+  readFile: async () => undefined,
   inputs: () => '',
   concerns: () => false,
   prepare: async () => {},

@@ -22,14 +22,17 @@ const sources: EnvironmentSources = {
     namespace === 'ns' && name === 'keys' ? { data: { token: base64('s3cret') } } : undefined,
   nodeName: 'node1',
   apiServer: () => undefined,
+  services: () => [],
   hostIp: '10.0.0.1',
   podIp: '10.1.0.5',
   podIps: ['10.1.0.5', 'fd00::5'],
   allocatable: { cpuMillis: 3500, memoryBytes: 2 ** 30, ephemeralStorageBytes: 2 ** 33 },
 };
 
+const web = { hostname: 'web', sharesHost: false };
+
 function resolve(container: Partial<Container>) {
-  return resolveContainer(pod, { name: 'app', ...container }, 'web', sources);
+  return resolveContainer(pod, { name: 'app', ...container }, web, sources);
 }
 
 function environment(container: Partial<Container>): Record<string, string> {
@@ -48,7 +51,7 @@ test('a pod with a token finds the API by the variables that client libraries re
     ...sources,
     apiServer: (uid: string) => (uid === 'u1' ? { host: 'hub', port: 6443 } : undefined),
   };
-  const resolved = resolveContainer(pod, { name: 'app' }, 'web', found);
+  const resolved = resolveContainer(pod, { name: 'app' }, web, found);
   assert.ok(resolved.error === undefined);
   assert.equal(resolved.environment['KUBERNETES_SERVICE_HOST'], 'hub');
   assert.equal(resolved.environment['KUBERNETES_SERVICE_PORT'], '6443');

@@ -12,6 +12,7 @@ import {
 import { podStatus } from '../../../../agent/pods/pod-status.ts';
 import { newRecord } from '../../../../agent/pods/recovery.ts';
 import { grant } from '../../../../agent/pods/resize.ts';
+import { restarted } from '../../../../agent/pods/restart-all.ts';
 import type { Step } from '../../../../agent/pods/steps.ts';
 import { targetOf } from '../../../../agent/pods/steps.ts';
 import type { Container, Pod, PodSpec, PodStatus } from '../../../../protocol/generated/models.ts';
@@ -46,6 +47,7 @@ export const context: PlanContext = {
     secret: () => undefined,
     nodeName: 'node1',
     apiServer: () => undefined,
+    services: () => [],
     hostIp: '10.0.0.1',
     allocatable: { cpuMillis: 4000, memoryBytes: 2 ** 30, ephemeralStorageBytes: 2 ** 34 },
   },
@@ -93,8 +95,17 @@ export class PodLife {
     }
     if (planned.allocation && this.wanted)
       this.state = { ...this.state, record: grant(this.state.record, this.wanted, planned.allocation) };
+    if (planned.restartAll) {
+      this.state = { ...this.state, record: restarted(this.state.record) };
+      return this.begin();
+    }
     for (const step of planned.steps) this.on({ type: 'begun', target: targetOf(step), step });
     return planned.steps;
+  }
+
+  /** What is under way succeeds. */
+  settleOnce(): void {
+    for (const step of Object.values(this.state.underWay)) this.on(success(step, this.now));
   }
 
   /** Begins what is planned and lets it all succeed, until nothing more is planned. */

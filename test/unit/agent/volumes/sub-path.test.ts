@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { resolveSubPath } from '../../../../agent/volumes/sub-path.ts';
+import { readInside, resolveSubPath } from '../../../../agent/volumes/sub-path.ts';
 
 test('a part of a volume is found through links, made when it is missing, and never outside', async (t) => {
   const base = await realpath(await mkdtemp(join(tmpdir(), 'flotilla-sub-')));
@@ -20,4 +20,18 @@ test('a part of a volume is found through links, made when it is missing, and ne
     await assert.rejects(resolveSubPath(volume, path), /leads out of its volume/);
   for (const path of ['../x', 'a/../../x', '/etc'])
     await assert.rejects(resolveSubPath(volume, path), /must/);
+});
+
+test('a file of a volume is read from inside of it only', async (t) => {
+  const base = await realpath(await mkdtemp(join(tmpdir(), 'flotilla-read-')));
+  t.after(() => rm(base, { recursive: true, force: true }));
+  const volume = join(base, 'volume');
+  await mkdir(join(volume, 'folder'), { recursive: true });
+  await writeFile(join(volume, 'text'), 'A=1\n');
+  await symlink('text', join(volume, 'link'));
+  await symlink('/etc/passwd', join(volume, 'out'));
+  assert.equal(await readInside(volume, 'link'), 'A=1\n');
+  assert.equal(await readInside(volume, 'missing'), undefined);
+  await assert.rejects(readInside(volume, 'out'), /leads out of its volume/);
+  await assert.rejects(readInside(volume, 'folder'), /is not a file/);
 });

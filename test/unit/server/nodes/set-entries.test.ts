@@ -73,6 +73,7 @@ test('every way of naming a ConfigMap or Secret counts', () => {
     'Secret/n/p-secret',
     'Secret/n/pull',
     'Secret/n/volume-secret',
+    'Service/default/kubernetes',
   ]);
 });
 

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { realpathSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Cluster } from './support/cluster.ts';
+import { busyboxImage, containersMissing } from './support/images.ts';
+import { finish, Running, root, until } from './support/programs.ts';
+
+/** What a pod's spec asks for, on real containers. */
+const skip = await containersMissing();
+const reachable = Object.values(networkInterfaces())
+  .flatMap((known) => known ?? [])
+  .some(({ internal, family }) => !internal && family === 'IPv4');
+
+interface PodStatus {
+  phase: string;
+  conditions?: { type: string; status: string }[];
+  containerStatuses?: { name: string; restartCount: number; ready: boolean }[];
+  initContainerStatuses?: { name: string; restartCount: number }[];
+}
+
+describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000 }, () => {
+  let cluster: Cluster;
+  const ending: (() => Promise<void>)[] = [];
+  before(async () => {
+    // Containers do not reach the loopback of their device.
+    cluster = await Cluster.start({ after: (task) => void ending.push(task) }, { bind: '0.0.0.0' });
+    await cluster.addNodes(['spec'], { runtime: 'oci' });
+  });
+  after(async () => {
+    for (const task of ending) await task();
+  });
+
+  const apply = (name: string, spec: Record<string, unknown>) =>
+    cluster.apply(
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name },
+        spec: { terminationGracePeriodSeconds: 1, ...spec },
+      }),
+    );
+  const main = (script: string, more: Record<string, unknown> = {}) => ({
+    name: 'main',
+    image: busyboxImage,
+    imagePullPolicy: 'Never',
+    command: ['sh', '-c', script],
+    ...more,
+  });
+  const ready = async (name: string) => {
+    const waited = await cluster.kubectl(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s']);
+    if (waited.code !== 0) throw new Error(await cluster.ok(['describe', 'pod', name]));
+  };
+  const run = (name: string, script: string) => cluster.ok(['exec', name, '--', 'sh', '-c', script]);
+  const status = async (name: string) =>
+    (await cluster.json<{ status: PodStatus }>(['get', 'pod', name])).status;
+  const ended = (name: string) =>
+    until(`${name} has ended`, async () => /Succeeded|Failed/.test((await status(name)).phase), {
+      describe: () => cluster.ok(['describe', 'pod', name]),
+    });
+
+  test('a container finds the services of its namespace in its environment, unless it wants none', async () => {
+    await cluster.ok(['create', 'service', 'clusterip', 'tea-shop', '--tcp=8080:80']);
+    const { clusterIP } = (
+      await cluster.json<{ spec: { clusterIP: string } }>(['get', 'service', 'tea-shop'])
+    ).spec;
+    await apply('linked', { containers: [main('exec sleep 1000', { args: ['$(TEA_SHOP_SERVICE_HOST)'] })] });
+    await apply('unlinked', { enableServiceLinks: false, containers: [main('exec sleep 1000')] });
+    await ready('linked');
+    await ready('unlinked');
+    const environment = await run('linked', 'env');
+    assert.match(environment, new RegExp(`^TEA_SHOP_SERVICE_HOST=${clusterIP}$`, 'm'));
+    assert.match(environment, /^TEA_SHOP_SERVICE_PORT__8080_80=8080$/m);
+    assert.match(environment, new RegExp(`^TEA_SHOP_PORT=tcp://${clusterIP}:8080$`, 'm'));
+    assert.match(environment, new RegExp(`^TEA_SHOP_PORT_8080_TCP_ADDR=${clusterIP}$`, 'm'));
+    const without = await run('unlinked', 'env');
+    assert.doesNotMatch(without, /TEA_SHOP/);
+    assert.match(without, /^KUBERNETES_SERVICE_HOST=/m);
+  });
+
+  test('a client library in a container reaches the API with the token of its pod', {
+    skip: reachable ? false : 'this machine has no address but loopback',
+  }, async () => {
+    await cluster.ok([
+      'create',
+      'rolebinding',
+      'reads',
+      '--clusterrole=view',
+      '--serviceaccount=default:default',
+    ]);
+    // The programs of this machine, where the image has none.
+    const paths = ['/usr', '/lib', '/lib64', root, realpathSync(join(root, 'node_modules'))];
+    const program = [
+      `const { KubeConfig, CoreV1Api } = await import('${join(realpathSync(join(root, 'node_modules')), '@kubernetes/client-node/dist/index.js')}');`,
+      'const config = new KubeConfig(); config.loadFromCluster();',
+      'const { items } = await config.makeApiClient(CoreV1Api).listNamespacedPod({ namespace: "default" });',
+      'console.log("pods:", items.map(({ metadata }) => metadata.name).sort().join(" "));',
+    ].join('\n');
+    await apply('client', {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: true,
+      containers: [
+        main('', {
+          command: [process.execPath, '--input-type=module', '-e', program],
+          volumeMounts: paths.map((path, index) => ({ name: `v${index}`, mountPath: path, readOnly: true })),
+        }),
+      ],
+      volumes: paths.map((path, index) => ({ name: `v${index}`, hostPath: { path } })),
+    });
+    await ended('client');
+    assert.match(await cluster.ok(['logs', 'client']), /^pods: client linked unlinked$/m);
+  });
+
+  test('a variable comes from a file that an init container has made', async () => {
+    const file = (key: string, optional = false) => ({
+      valueFrom: { fileKeyRef: { volumeName: 'made', path: 'made.env', key, optional } },
+    });
+    await apply('files', {
+      restartPolicy: 'Never',
+      initContainers: [
+        {
+          ...main('echo "NAME = from a file" > /made/made.env'),
+          name: 'maker',
+          volumeMounts: [{ name: 'made', mountPath: '/made' }],
+        },
+      ],
+      containers: [
+        main('echo "[$NAME] [$TWICE] [${NONE-unset}]"', {
+          env: [
+            { name: 'NAME', ...file('NAME') },
+            { name: 'TWICE', value: '$(NAME)!' },
+            { name: 'NONE', ...file('NONE', true) },
+          ],
+        }),
+      ],
+      volumes: [{ name: 'made', emptyDir: {} }],
+    });
+    await ended('files');
+    assert.equal(await cluster.ok(['logs', 'files']), '[from a file] [from a file!] [unset]\n');
+  });
+
+  test('a container is called what hostnameOverride says, and what is mounted below a mount can be read only', async () => {
+    await apply('odd', {
+      hostnameOverride: 'db.example.com',
+      containers: [
+        main('exec sleep 1000', {
+          volumeMounts: [{ name: 'outer', mountPath: '/m', readOnly: true, recursiveReadOnly: 'Enabled' }],
+        }),
+      ],
+      volumes: [{ name: 'outer', hostPath: { path: '/dev' } }],
+    });
+    await ready('odd');
+    assert.equal((await run('odd', 'hostname')).trim(), 'db.example.com');
+    const written = await cluster.kubectl(['exec', 'odd', '--', 'touch', '/m/shm/x']);
+    assert.match(written.stderr, /Read-only file system/);
+    const [mount] = (
+      await cluster.json<{
+        status: { containerStatuses: { volumeMounts?: { recursiveReadOnly: string }[] }[] };
+      }>(['get', 'pod', 'odd'])
+    ).status.containerStatuses.flatMap(({ volumeMounts = [] }) => volumeMounts);
+    assert.equal(mount?.recursiveReadOnly, 'Enabled');
+  });
+
+  test('the groups that an image has its user in count, unless the policy is strict', async () => {
+    const groups = 'mkdir -p /etc; echo "me:x:1000:1000::/:/bin/sh" >> /etc/passwd';
+    await apply('merged', {
+      securityContext: {
+        runAsUser: 1000,
+        runAsGroup: 1000,
+        supplementalGroups: [7],
+        supplementalGroupsPolicy: 'Strict',
+      },
+      containers: [main(`${groups} 2>/dev/null; exec sleep 1000`)],
+    });
+    await ready('merged');
+    assert.equal((await run('merged', 'id -G')).trim(), '1000 7');
+  });
+
+  test('a container can end so that all of its pod begins anew, in the same sandbox', async () => {
+    await apply('again', {
+      restartPolicy: 'Never',
+      initContainers: [
+        {
+          ...main('echo x >> /shared/inits'),
+          name: 'first',
+          volumeMounts: [{ name: 's', mountPath: '/shared' }],
+        },
+      ],
+      containers: [
+        main('exec sleep 1000'),
+        {
+          ...main('n=$(wc -l < /shared/inits); test "$n" -gt 1 && exec sleep 1000; sleep 1; exit 42'),
+          name: 'watch',
+          restartPolicy: 'Never',
+          restartPolicyRules: [
+            { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } },
+          ],
+          volumeMounts: [{ name: 's', mountPath: '/shared' }],
+        },
+      ],
+      volumes: [{ name: 's', emptyDir: {} }],
+    });
+    const counts = async () => {
+      const { containerStatuses = [], initContainerStatuses = [], conditions = [] } = await status('again');
+      const ok = containerStatuses.every((one) => one.ready && one.restartCount === 1);
+      const condition = conditions.find(({ type }) => type === 'AllContainersRestarting');
+      return ok && initContainerStatuses[0]?.restartCount === 1 && condition?.status === 'False';
+    };
+    await until('all have been restarted once', counts, {
+      describe: () => cluster.ok(['describe', 'pod', 'again']),
+    });
+    const pauses = await finish('podman', ['ps', '--all', '--format', '{{.Names}}']);
+    const { uid } = (await cluster.json<{ metadata: { uid: string } }>(['get', 'pod', 'again'])).metadata;
+    assert.equal(pauses.stdout.split('\n').filter((name) => name === `flotilla.${uid}`).length, 1);
+  });
+
+  test('a container’s input stays open from one attach to the next, and ends with the first where stdinOnce says so', async () => {
+    const echo = 'while read line; do echo "got $line"; done; echo over; exec sleep 1000';
+    for (const [name, stdinOnce] of [
+      ['many', false],
+      ['once', true],
+    ] as const) {
+      await apply(name, { containers: [main(echo, { stdin: true, stdinOnce })] });
+      await ready(name);
+    }
+    const say = async (name: string, word: string) => {
+      const attached = new Running('kubectl', ['attach', '-i', name], cluster.environment);
+      await until(
+        `an echo of ${word}`,
+        () => {
+          attached.child.stdin?.write(`${word}\n`);
+          return attached.output.includes(`got ${word}`);
+        },
+        { pollMs: 300, describe: () => attached.output },
+      );
+      attached.child.stdin?.end();
+      await attached.kill('SIGTERM');
+    };
+    await say('many', 'one');
+    await say('many', 'two');
+    await say('once', 'one');
+    await until('the end of the input', async () => /over/.test(await cluster.ok(['logs', 'once'])));
+    assert.doesNotMatch(await cluster.ok(['logs', 'many']), /over/);
+  });
+});
