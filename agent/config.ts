@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { QuantityError, quantityValue } from '../protocol/quantity.ts';
 import { AgentError } from './agent-error.ts';
+import { isAllowablePattern } from './pods/sysctls.ts';
 
 const mqttPortDefault = 8883;
 const name = v.pipe(
@@ -60,6 +61,19 @@ const schema = v.strictObject({
   joinToken: v.optional(v.string()),
   /** Processes and threads that one container may have, so that a fork bomb ends in its own container. */
   podPidsMax: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1, 'must be 1 or more')), 1024),
+  /** Kernel parameters that pods may set beside the safe ones, `net.core.somaxconn` or `kernel.msg*`. */
+  allowedUnsafeSysctls: v.optional(
+    v.array(
+      v.pipe(
+        v.string(),
+        v.check(
+          isAllowablePattern,
+          'is nothing that a pod has of its own: net.*, fs.mqueue.*, kernel.shm*, kernel.msg*, kernel.sem',
+        ),
+      ),
+    ),
+    [],
+  ),
   /** Kept back from pods, `cpu=100m,memory=200Mi,ephemeral-storage=1Gi`. */
   reserve: v.optional(v.string(), ''),
   /** Below which pods are evicted, `memory.available<100Mi,nodefs.available<10%`. */

@@ -230,6 +230,7 @@ interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'device
   stopWorkloads: boolean;
   server: { host: string };
   podPidsMax: number;
+  allowedUnsafeSysctls: readonly string[];
   host: Host;
   link: Link;
   random: Random;
@@ -268,7 +269,8 @@ async function startPods(
   stack.use(reclaimVolumes({ ...parts }));
   const apiServer = findApiServer({ ...parts, tokens, find });
   const memoryInUse = async (pid: number) => (await reader.group(pid))?.workingSetBytes;
-  const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer, memoryInUse };
+  const allowedSysctls = parts.allowedUnsafeSysctls;
+  const own = { name, hostname: host.hostname, bootId, podPidsMax, apiServer, memoryInUse, allowedSysctls };
   const node = {
     ...own,
     allocatable,

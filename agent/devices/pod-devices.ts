@@ -32,6 +32,8 @@ export interface PreparedDevices {
   groups: number[];
   /** Device files by `kind/name`: when these become others, the container must be started anew. */
   bound: Record<string, string>;
+  /** The same devices by what the container asked for: `claim:<name>/<request>` or the resource that they count as. */
+  uses: Record<string, string[]>;
 }
 
 export interface PodDevices {
@@ -83,7 +85,7 @@ export function createPodDevices(options: PodDevicesOptions): PodDevices {
         const found = await Promise.all(
           keys.map((key) => findDevice(options, key, `of resource ${resource}`)),
         );
-        groups.push({ variable: resource, devices: found });
+        groups.push({ variable: resource, devices: found, uses: { [resource]: keys.slice() } });
       }
       return gather(options, groups, how);
     },
@@ -97,6 +99,7 @@ export function createPodDevices(options: PodDevicesOptions): PodDevices {
 interface DeviceGroup {
   variable: string;
   devices: FoundDevice[];
+  uses: Record<string, string[]>;
 }
 
 async function claimed(
@@ -116,15 +119,17 @@ async function claimed(
       request === undefined || result.request === request || result.request.startsWith(`${request}/`),
   );
   const devices: FoundDevice[] = [];
-  for (const { driver, pool, device } of results) {
+  const uses: Record<string, string[]> = {};
+  for (const { driver, pool, device, request: of } of results) {
     const kind = deviceKinds.find((one) => deviceDriver(one) === driver);
     if (kind === undefined || pool !== options.nodeName)
       throw new Error(
         `ResourceClaim ${key} has device ${device} of ${driver} in ${pool}, which is not of this node`,
       );
+    (uses[`claim:${name}/${of}`] ??= []).push(`${kind}/${device}`);
     devices.push(await findDevice(options, `${kind}/${device}`, `of ResourceClaim ${key}`));
   }
-  return { variable: request === undefined ? name : `${name}_${request}`, devices };
+  return { variable: request === undefined ? name : `${name}_${request}`, devices, uses };
 }
 
 /** Looks at the host anew before it says that a device is not there. */
@@ -143,9 +148,10 @@ async function gather(
   groups: readonly DeviceGroup[],
   { security, seesHost }: PrepareOptions,
 ): Promise<PreparedDevices> {
-  const prepared: PreparedDevices = { devices: [], environment: {}, groups: [], bound: {} };
+  const prepared: PreparedDevices = { devices: [], environment: {}, groups: [], bound: {}, uses: {} };
   const seen = new Set<string>();
-  for (const { variable, devices } of groups) {
+  for (const { variable, devices, uses } of groups) {
+    Object.assign(prepared.uses, uses);
     const shown: string[] = [];
     for (const { kind, name, nodes } of devices) {
       prepared.bound[`${kind}/${name}`] = nodes.join(',');

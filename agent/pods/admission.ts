@@ -21,6 +21,8 @@ export interface AdmissionContext {
   runtimes: readonly string[];
   /** By resource: `kind/name` of what counts as one. */
   counted?: ReadonlyMap<string, readonly string[]>;
+  /** Kernel parameters that pods may set beside the safe ones, `kernel.msg*`. */
+  allowedSysctls?: readonly string[];
 }
 
 export interface NodeAllocatable {
@@ -39,7 +41,7 @@ export function admit(pod: Pod, context: AdmissionContext): Admission {
   const runtime = pod.spec?.runtimeClassName ?? context.runtimes[0];
   const refusal =
     refuseRuntime(runtime, context) ??
-    refuseUnsupported(pod, runtime) ??
+    refuseUnsupported(pod, runtime, context.allowedSysctls) ??
     refusePressure(pod, context) ??
     refusePorts(reserved, context) ??
     refuseResources(pod, reserved, context);

@@ -8,6 +8,7 @@ import { timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { ContainerHandle } from '../drivers/driver.ts';
 import { isReady, isStarted, isUp } from './container-health.ts';
 import { isSidecar, viewContainer } from './container-view.ts';
+import { type DeviceHealthOptions, deviceHealth } from './device-health.ts';
 import type { ContainerRole } from './plan-container.ts';
 import type { Reason } from './plan-parts.ts';
 import type { ContainerExit } from './pod-record.ts';
@@ -25,6 +26,7 @@ export interface ContainerStatusOptions {
   messageBytesMax: number;
   /** `podman` in `podman://<id>`. */
   idScheme: string;
+  devices: DeviceHealthOptions;
 }
 
 /** One entry of containerStatuses or initContainerStatuses. */
@@ -46,7 +48,13 @@ export function containerStatus(container: Container, options: ContainerStatusOp
   }
   const { record } = view;
   const containerID = `${idScheme}://${record.engineId ?? record.handle.id}`;
-  const common = { ...base, imageID: record.imageId, containerID, restartCount: record.handle.attempt };
+  const common = {
+    ...base,
+    imageID: record.imageId,
+    containerID,
+    restartCount: record.handle.attempt,
+    ...deviceHealth(record, options.devices),
+  };
   const lastState = record.previous
     ? { terminated: terminatedState(record.previous.exit, record.previous.handle, options) }
     : {};

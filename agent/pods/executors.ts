@@ -80,7 +80,11 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
           throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });
         });
         const spec = withDevices({ ...details.spec, mounts }, prepared);
-        return { ...(await runContainer(driver, { ...details, spec })), bound: prepared.bound };
+        return {
+          ...(await runContainer(driver, { ...details, spec })),
+          bound: prepared.bound,
+          uses: prepared.uses,
+        };
       }),
     async postStart({ handle, hook }, signal) {
       const problem = await takeHook(hook, handle, { driver, clock, signal });

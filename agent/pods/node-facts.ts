@@ -14,6 +14,8 @@ export interface NodeFacts {
   apiServer: EnvironmentSources['apiServer'];
   /** Processes and threads that one container may have; absent: no limit. */
   podPidsMax?: number;
+  /** As AdmissionContext has it. */
+  allowedSysctls?: readonly string[];
   /** As ExecutorOptions has it; absent where nothing can be measured. */
   memoryInUse?: ExecutorOptions['memoryInUse'];
   /** Conditions that are True for want of something. */

@@ -64,6 +64,8 @@ const containerRecord = v.object({
   unwell: v.optional(v.boolean()),
   /** By `kind/name`: the device files that it was given. */
   devices: v.optional(v.record(text, text)),
+  /** By resource or claim: those devices. */
+  uses: v.optional(v.record(text, v.array(text))),
   exit: v.optional(containerExit),
   /** The attempt before; kept for `logs --previous` and as `lastState`. */
   previous: v.optional(v.object({ handle: containerHandle, exit: containerExit })),

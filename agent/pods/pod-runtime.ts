@@ -240,6 +240,7 @@ export class PodRuntime {
       allocatable: this.#options.node.allocatable(),
       ...this.#taken(),
       pressures: this.#options.node.pressures?.() ?? new Set(),
+      allowedSysctls: this.#options.node.allowedSysctls ?? [],
       runtimes: [...this.#slots.keys()],
       ...(this.#options.node.counted ? { counted: this.#options.node.counted() } : {}),
     });

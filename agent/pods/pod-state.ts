@@ -82,6 +82,8 @@ export type PodEvent =
       state: ContainerState | undefined;
       /** The devices it was given, and the files that they had. */
       bound?: Readonly<Record<string, string>>;
+      /** The devices by what it asked for. */
+      uses?: Readonly<Record<string, readonly string[]>>;
     }
   | { type: 'containerResized'; handle: ContainerHandle; resources: Resources }
   /** Something was plugged in or out: what failed for want of a device is tried at once. */
@@ -297,8 +299,14 @@ function onContainerStarted(
   const sized = withResources(begun, event.handle, event.granted);
   const container = sized.record.containers[name];
   const next =
-    container && event.bound ? withContainer(sized, name, { ...container, devices: event.bound }) : sized;
+    container && event.bound
+      ? withContainer(sized, name, { ...container, devices: event.bound, uses: copied(event.uses) })
+      : sized;
   return event.state ? withObserved(next, name, event.state, now) : next;
+}
+
+function copied(uses: Readonly<Record<string, readonly string[]>> = {}): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(uses).map(([resource, keys]) => [resource, [...keys]]));
 }
 
 function onContainerResized(

@@ -5,7 +5,7 @@ import { containerStatus } from './container-status.ts';
 import { containersOf, initFailed, isFinished, isOver, isSidecar, viewContainer } from './container-view.ts';
 import type { ContainerRole } from './plan-container.ts';
 import { isEvicted } from './plan-eviction.ts';
-import type { Plan, Reason } from './plan-parts.ts';
+import type { Plan, PlanContext, Reason } from './plan-parts.ts';
 import { podConditions } from './pod-conditions.ts';
 import type { PodRecord } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
@@ -20,6 +20,7 @@ export interface PodStatusOptions {
   wallMs: number;
   idScheme: string;
   hostIps: readonly string[];
+  deviceNodes?: PlanContext['deviceNodes'];
   /** What the app says of being updated, where it was asked. */
   lock?: PodCondition | undefined;
 }
@@ -38,6 +39,7 @@ export function podStatus(options: PodStatusOptions): {
         state,
         role,
         idScheme: options.idScheme,
+        devices: { nodeName: pod.spec?.nodeName ?? '', deviceNodes: options.deviceNodes },
         messageBytesMax: messageShare(pod),
         waiting: plan.waiting[container.name] ?? sandboxProblem(plan, containers.init.length > 0),
         waitingByDefault: containers.init.length > 0 ? 'PodInitializing' : 'ContainerCreating',

@@ -284,9 +284,10 @@ export class PodWorker {
   async #planDurably(): Promise<{ planned: Plan; pod: Pod | undefined; status: object | undefined }> {
     for (;;) {
       const pod = this.#options.desired();
-      const planned = plan({ pod, state: this.#state, now: this.#now(), context: this.#options.context() });
+      const context = this.#options.context();
+      const planned = plan({ pod, state: this.#state, now: this.#now(), context });
       if (planned.failed) this.#fail(planned.failed);
-      const status = this.#note(pod, planned);
+      const status = this.#note(pod, planned, context);
       const version = this.#version;
       await this.#write();
       const settled = version === this.#version && !planned.restartAll;
@@ -301,7 +302,7 @@ export class PodWorker {
   }
 
   /** Takes into the record what the plan decided, and makes the status to report. */
-  #note(pod: Pod | undefined, planned: Plan): object | undefined {
+  #note(pod: Pod | undefined, planned: Plan, context: PlanContext): object | undefined {
     const { record } = this.#state;
     const terminating = isTerminating(pod, record);
     const containers = { ...record.containers };
@@ -328,6 +329,7 @@ export class PodWorker {
       wallMs: this.#options.clock.now(),
       idScheme: this.#options.idScheme,
       hostIps: this.#options.hostIps(),
+      deviceNodes: context.deviceNodes,
       lock: this.#lock.condition,
     });
     this.#state = { ...this.#state, record: { ...next, transitions } };

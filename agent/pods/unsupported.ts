@@ -13,11 +13,16 @@ export interface Refusal {
 }
 
 /** The first thing that stands against the pod; undefined when nothing does. */
-export function refuseUnsupported(pod: Pod, runtime: string | undefined): Refusal | undefined {
+export function refuseUnsupported(
+  pod: Pod,
+  runtime: string | undefined,
+  allowedSysctls: readonly string[] = [],
+): Refusal | undefined {
   const { spec = { containers: [] } } = pod;
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   return (
     refuseVolumes(spec, containers) ??
+    refuseSysctls(spec, runtime, allowedSysctls) ??
     refuseSecurity(spec, containers, runtime) ??
     refuseFields(spec, runtime) ??
     refuseName(pod)
@@ -49,14 +54,21 @@ function unknownSource(source: VolumeProjection): string | undefined {
   return (['clusterTrustBundle', 'podCertificate'] as const).find((kind) => source[kind] !== undefined);
 }
 
+function refuseSysctls(
+  spec: PodSpec,
+  runtime: string | undefined,
+  allowed: readonly string[],
+): Refusal | undefined {
+  const problem = forbiddenSysctl(spec, runtime, allowed);
+  return problem === undefined ? undefined : refusal('SysctlForbidden', problem);
+}
+
 /** To run something with more rights than its author allowed is worse than not to run it. */
 function refuseSecurity(
   spec: PodSpec,
   containers: readonly Container[],
   runtime: string | undefined,
 ): Refusal | undefined {
-  const sysctl = forbiddenSysctl(spec, runtime);
-  if (sysctl !== undefined) return refusal('SysctlForbidden', sysctl);
   const problem = unenforced(spec, containers, runtime);
   return problem === undefined ? undefined : refusal('UnsupportedSecurityContext', problem);
 }

@@ -44,6 +44,11 @@ export const command = defineCommand({
       placeholder: 'NUMBER',
       description: 'processes and threads that one container may have (1024)',
     },
+    'allowed-unsafe-sysctls': {
+      type: 'string',
+      placeholder: 'NAME,PREFIX*,…',
+      description: 'kernel parameters that pods may set beside the safe ones',
+    },
     devices: {
       type: 'string',
       placeholder: 'RESOURCE=/dev/…,…',
@@ -94,6 +99,7 @@ export const command = defineCommand({
         ...(options.reserve === undefined ? {} : { reserve: options.reserve }),
         ...(options['eviction-hard'] === undefined ? {} : { evictionHard: options['eviction-hard'] }),
         ...(options['pod-pids-max'] === undefined ? {} : { podPidsMax: Number(options['pod-pids-max']) }),
+        allowedUnsafeSysctls: (options['allowed-unsafe-sysctls'] ?? '').split(',').filter(Boolean),
         devices: parseDevices(options.devices),
         ...(hostRoot === undefined ? {} : { hostRoot }),
         ...percentOf('imageGcHighThreshold', options['image-gc-high-threshold']),

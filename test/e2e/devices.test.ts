@@ -131,11 +131,25 @@ describe('devices', { timeout: 300_000 }, () => {
     await until('the news of the unplugged device', async () =>
       /DeviceUnplugged/.test(await cluster.ok(['describe', 'pod', 'mover'])),
     );
+    const health = () =>
+      cluster.ok([
+        'get',
+        'pod',
+        'mover',
+        '-o',
+        'jsonpath={.status.containerStatuses[0].allocatedResourcesStatus}',
+      ]);
+    await until('the status to call it unhealthy', async () =>
+      /"name":"claim:port\/serial".*"health":"Unhealthy".*"resourceID":"serial\.flotilla\.dev\/pi\//.test(
+        await health(),
+      ),
+    );
     await until('the claim to show it', async () =>
       /DeviceGone/.test(await cluster.ok(['get', 'resourceclaim', 'moving', '-o', 'yaml'])),
     );
     await plug({ ...other, port: '1-1.4', number: 7, device: 9 });
     await hasPort('mover', 'ttyUSB7');
+    await until('the status to call it healthy', async () => /"health":"Healthy"/.test(await health()));
 
     await cluster.agents.get('pi')?.kill('SIGKILL');
     await tree.remove(...adapterPaths({ ...other, port: '1-1.4', number: 7 }));

@@ -26,7 +26,10 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
   before(async () => {
     // Containers do not reach the loopback of their device.
     cluster = await Cluster.start({ after: (task) => void ending.push(task) }, { bind: '0.0.0.0' });
-    await cluster.addNodes(['spec'], { runtime: 'oci' });
+    await cluster.addNodes(['spec'], {
+      runtime: 'oci',
+      flags: ['--allowed-unsafe-sysctls', 'net.core.*,kernel.msgmax'],
+    });
   });
   after(async () => {
     for (const task of ending) await task();
@@ -160,6 +163,24 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
       }>(['get', 'pod', 'odd'])
     ).status.containerStatuses.flatMap(({ volumeMounts = [] }) => volumeMounts);
     assert.equal(mount?.recursiveReadOnly, 'Enabled');
+  });
+
+  test('kernel parameters that are not safe are set where the node allows them', async () => {
+    const sysctls = [
+      { name: 'net.core.somaxconn', value: '99' },
+      { name: 'kernel.msgmax', value: '4096' },
+    ];
+    await apply('tuned', { securityContext: { sysctls }, containers: [main('exec sleep 1000')] });
+    await ready('tuned');
+    assert.equal(
+      await run('tuned', 'cat /proc/sys/net/core/somaxconn /proc/sys/kernel/msgmax'),
+      '99\n4096\n',
+    );
+    const other = [{ name: 'kernel.sem', value: '1 1 1 1' }];
+    await apply('wild', { securityContext: { sysctls: other }, containers: [main('exec sleep 1000')] });
+    await until('the refusal', async () =>
+      /forbidden sysctl: "kernel\.sem" not allowlisted/.test(await cluster.ok(['describe', 'pod', 'wild'])),
+    );
   });
 
   test('the groups that an image has its user in count, unless the policy is strict', async () => {

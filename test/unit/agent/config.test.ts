@@ -8,6 +8,7 @@ suite('agent configuration', () => {
   test('what is not said gets its usual value', () => {
     assert.deepEqual(parseAgentConfig(good), {
       ...good,
+      allowedUnsafeSysctls: [],
       devices: {},
       hostRoot: '/',
       labels: {},
@@ -31,6 +32,15 @@ suite('agent configuration', () => {
       });
     });
   }
+
+  test('only parameters that pods have of their own can be allowed', () => {
+    const allowed = (...allowedUnsafeSysctls: string[]) =>
+      parseAgentConfig({ ...good, allowedUnsafeSysctls });
+    const good3 = ['net.core.somaxconn', 'kernel.msg*', 'net/ipv4/*', 'fs.mqueue.msg_max'];
+    assert.deepEqual(allowed(...good3).allowedUnsafeSysctls, good3);
+    for (const bad of ['vm.swappiness', '*', 'kernel.*', 'net.*x', 'kernel.panic', ''])
+      assert.throws(() => allowed(bad), { code: 'BadConfig', message: /nothing that a pod has of its own/ });
+  });
 
   test('every bad setting is named at once', () => {
     const bad = { ...good, name: 'X', server: { host: '', port: 70_000 }, colour: 'red' };

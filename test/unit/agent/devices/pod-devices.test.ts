@@ -60,6 +60,7 @@ suite('what a container is given', () => {
       environment: { FLOTILLA_DEVICE_PORT: '/dev/ttyUSB0' },
       groups: [],
       bound: { 'serial/adapter': '/dev/ttyUSB0' },
+      uses: { 'claim:port/serial': ['serial/adapter'] },
     });
   });
 

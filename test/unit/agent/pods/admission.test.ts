@@ -114,6 +114,10 @@ suite('admission', () => {
     assert.equal(named({ securityContext: { runAsUser: 1000 } }), undefined);
     const sysctl = (name: string) => ({ securityContext: { sysctls: [{ name, value: '1' }] } });
     assert.equal(named(sysctl('kernel.msgmax')), 'SysctlForbidden');
+    const allowedSysctls = ['kernel.msg*', 'net/core/somaxconn'];
+    for (const name of ['kernel.msgmax', 'net.core.somaxconn'])
+      assert.equal(refusal(sysctl(name), { allowedSysctls }), undefined);
+    assert.equal(refusal(sysctl('net.core.rmem_max'), { allowedSysctls })?.[0], 'SysctlForbidden');
     assert.equal(named(sysctl('net/ipv4/tcp_syncookies')), undefined);
     assert.equal(named({ ...sysctl('net.ipv4.tcp_syncookies'), hostNetwork: true }), 'SysctlForbidden');
     assert.equal(

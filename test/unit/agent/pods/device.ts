@@ -141,7 +141,7 @@ export class Device {
 }
 
 const noDevices: PodDevices = {
-  prepare: async () => ({ devices: [], environment: {}, groups: [], bound: {} }),
+  prepare: async () => ({ devices: [], environment: {}, groups: [], bound: {}, uses: {} }),
   nodesOf: () => undefined,
 };
 
