@@ -1,5 +1,4 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /**
@@ -16,7 +15,8 @@ export class HostTree implements AsyncDisposable {
   }
 
   static async make(...parts: readonly TreeEntries[]): Promise<HostTree> {
-    const tree = new HostTree(await mkdtemp(join(tmpdir(), 'flotilla-host-')));
+    // Host processes have a /tmp of their own and are to see this.
+    const tree = new HostTree(await mkdtemp('/var/tmp/flotilla-host-'));
     for (const part of parts) await tree.add(part);
     return tree;
   }
