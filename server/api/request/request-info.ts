@@ -35,7 +35,11 @@ export function readRequestInfo(method: string, path: string, query: URLSearchPa
   const proxied = proxiedPath.exec(path);
   const located = locate(segmentsOf(proxied?.[1] ?? path));
   if (!located) return { type: 'path', path, verb: method.toLowerCase() };
-  if (proxied) located.rest = proxied[2] ?? '';
+  if (proxied) {
+    located.rest = proxied[2] ?? '';
+    // What the other server offers may be asked by whoever may read there.
+    if (method === 'OPTIONS') return { type: 'resource', path, verb: 'get', ...located };
+  }
   const watches = located.subresource === undefined && isTrue(query.get('watch'));
   return { type: 'resource', path, verb: verbOf(method, located.name, watches), ...located };
 }

@@ -27,6 +27,7 @@ describe('what a request asks for', () => {
     ['GET', '/api/v1/namespaces/a', 'get core v1 namespaces a a -'],
     ['PUT', '/api/v1/namespaces/a/finalize', 'update core v1 namespaces a a finalize'],
     ['GET', '/api/v1/namespaces/a/status', 'get core v1 namespaces a a status'],
+    ['OPTIONS', '/api/v1/namespaces/a/pods/b/proxy/x', 'get core v1 pods a b proxy'],
     ['GET', '/api/v1', 'get /api/v1'],
     ['GET', '/apis/apps', 'get /apis/apps'],
     ['GET', '/api/', 'get /api/'],
