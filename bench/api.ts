@@ -76,12 +76,13 @@ async function measure(target: Target, pid: number | undefined): Promise<void> {
     await printRate('pod creates, 20 connections', pid, () => createPods(target, 20, seconds));
   if (chosen('list')) await measureLists(target);
   if (chosen('watchers')) {
-    const { eventsPerSecond, p99Ms } = await watchOneObject(target, 500, 2 * seconds);
-    const ratio = against(eventsPerSecond, 21_053);
+    const serverCpuMs = () => cpuMs(pid);
+    const fan = await watchOneObject(target, 500, { seconds: 2 * seconds, serverCpuMs });
+    const cpu = pid === undefined ? '' : `, ${fan.serverUs.toFixed(1)} µs CPU each`;
     print(
       '500 watchers of one object',
-      `${count(eventsPerSecond)} events/s${ratio}`,
-      `p99 ${ms(p99Ms)} (kube 63 ms)`,
+      `${count(fan.eventsPerSecond)} events/s${against(fan.eventsPerSecond, 21_053)}`,
+      `p99 ${ms(fan.p99Ms)} (kube 63 ms)${cpu}, the load's ${fan.clientUs.toFixed(1)}`,
     );
   }
   if (chosen('beside')) {

@@ -103,31 +103,41 @@ export async function listPods(target: Target, rounds: number, query: string) {
 export interface Fan {
   eventsPerSecond: number;
   p99Ms: number;
+  /** CPU time of an event for one watcher, in microseconds, of the server and of this process. */
+  serverUs: number;
+  clientUs: number;
 }
 
 /**
  * `watchers` connections watch one object, which is replaced again as soon as the last of them has heard of the change: the
  * backlog is one event a watcher, and a latency runs from the sending of the change to its arrival.
  */
-export async function watchOneObject(target: Target, watchers: number, seconds: number): Promise<Fan> {
+export async function watchOneObject(
+  target: Target,
+  watchers: number,
+  { seconds, serverCpuMs }: { seconds: number; serverCpuMs: () => Promise<number> },
+): Promise<Fan> {
   const name = 'watched';
   const path = `${configMaps}?watch=1&fieldSelector=metadata.name%3D${name}`;
   const writer = connect(target, 1);
-  const listeners = connect(target, watchers);
+  const listeners = connect(target, 1);
   await writer.send('POST', configMaps, { body: configMap(name, 0) });
   const latencies: number[] = [];
   let sent = 0;
   let heard = 0;
   let wake = () => {};
-  const onData = (bytes: Buffer) => {
-    const events = newlines(bytes);
+  const hear = (events: number) => {
     for (let event = 0; event < events; event += 1) latencies.push(performance.now() - sent);
     heard += events;
     if (heard >= watchers) wake();
   };
-  await eachWithin(20, watchers, () => listeners.watch(path, onData));
+  await eachWithin(20, watchers, () => {
+    const frames = frameCounter();
+    return listeners.watch(path, (bytes) => hear(frames(bytes)));
+  });
   await delay(500);
   latencies.length = 0;
+  const cpuBefore = [await serverCpuMs(), ownCpuMs()] as const;
   const began = performance.now();
   for (let round = 1; performance.now() < began + seconds * 1_000; round += 1) {
     heard = 0;
@@ -139,9 +149,21 @@ export async function watchOneObject(target: Target, watchers: number, seconds: 
     await everybody;
   }
   const elapsed = (performance.now() - began) / 1_000;
+  const cpuAfter = [await serverCpuMs(), ownCpuMs()] as const;
   writer.close();
   listeners.close();
-  return { eventsPerSecond: latencies.length / elapsed, p99Ms: percentiles(latencies).p99Ms };
+  const events = latencies.length;
+  return {
+    eventsPerSecond: events / elapsed,
+    p99Ms: percentiles(latencies).p99Ms,
+    serverUs: ((cpuAfter[0] - cpuBefore[0]) * 1_000) / events,
+    clientUs: ((cpuAfter[1] - cpuBefore[1]) * 1_000) / events,
+  };
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }
 
 /** Reads and writes at fixed rates, whatever the server's pace; a latency counts from when the request was due. */
@@ -191,10 +213,17 @@ async function eachWithin(limit: number, count: number, work: () => Promise<void
   await Promise.all(Array.from({ length: limit }, worker));
 }
 
-function newlines(bytes: Buffer): number {
-  let count = 0;
-  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count += 1;
-  return count;
+/** Counts the frames of one watch: a frame ends in a bare line feed, the lines of HTTP's framing in CR LF. */
+function frameCounter(): (bytes: Buffer) => number {
+  const [lineFeed, carriageReturn] = [0x0a, 0x0d];
+  let last: number | undefined;
+  return (bytes) => {
+    let count = 0;
+    for (let at = bytes.indexOf(lineFeed); at >= 0; at = bytes.indexOf(lineFeed, at + 1))
+      if ((at > 0 ? bytes[at - 1] : last) !== carriageReturn) count += 1;
+    last = bytes.at(-1);
+    return count;
+  };
 }
 
 function configMap(name: string, sequence: number): string {

@@ -7,6 +7,7 @@ import type { Entry, Store } from '../store/store.ts';
 import type { Admission } from './admission.ts';
 import type { Allocator } from './allocation.ts';
 import type { DecodeCache } from './codec.ts';
+import type { DecodedEvents } from './decoded-events.ts';
 import type { ItemEncoder } from './encoded-items.ts';
 import { conflict, isStoreError, notFound } from './failures.ts';
 import { keyOf } from './keys.ts';
@@ -20,6 +21,7 @@ export interface RegistryContext {
   readonly random: Random;
   readonly log: Logger;
   readonly decoded: DecodeCache;
+  readonly events: DecodedEvents;
   readonly items: ItemEncoder;
   readonly converting: SharedConversions;
   /** Absent where nobody keeps metadata.managedFields. */

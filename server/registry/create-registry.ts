@@ -9,6 +9,7 @@ import { type Allocator, keyOfKind } from './allocation.ts';
 import { DecodeCache } from './codec.ts';
 import { type RegistryContext, readEntry } from './context.ts';
 import { createObject } from './create-object.ts';
+import { DecodedEvents } from './decoded-events.ts';
 import { deleteObject } from './delete-object.ts';
 import { ItemEncoder } from './encoded-items.ts';
 import { asStatusError } from './failures.ts';
@@ -47,6 +48,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     random,
     log,
     decoded,
+    events: new DecodedEvents(decoded),
     items: new ItemEncoder(),
     converting: createSharedConversions(decoded),
     fieldSchemaOf,

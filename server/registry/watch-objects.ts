@@ -1,7 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { KindDefinition, KubernetesObject } from '../../protocol/kinds/define-kind.ts';
 import type { Entry, WatchEvent } from '../store/store.ts';
-import { atRevision } from './codec.ts';
 import type { RegistryContext } from './context.ts';
 import { asStatusError, expired, isStoreError, tooLargeVersion } from './failures.ts';
 import { pages } from './list-objects.ts';
@@ -98,22 +97,19 @@ function entriesOf({ key, revision, value, previous }: WatchEvent): Entry[] {
 
 /** What a store event means to a watcher that sees only what its selection matches. */
 function changeOf<T extends KubernetesObject>(
-  { decoded }: RegistryContext,
+  { events }: RegistryContext,
   { kind, selection: { matches } }: Watch<T>,
-  { type, key, revision, value, previous }: WatchEvent,
+  event: WatchEvent,
 ): WatchChange<T> | undefined {
-  const before = () => (previous ? decoded.decode(kind, previous) : undefined);
-  if (type === 'delete' || value === undefined) {
-    const last = before();
-    if (!last || (matches && !matches(last))) return undefined;
-    return { type: 'DELETED', object: atRevision(last, revision) };
+  const decoded = events.of(kind, event);
+  const { next } = decoded;
+  if (!matches) {
+    if (next) return { type: event.previous ? 'MODIFIED' : 'ADDED', object: next };
+    return decoded.gone && { type: 'DELETED', object: decoded.gone };
   }
-  const object = decoded.decode(kind, { key, value, revision });
-  if (!matches) return { type: previous ? 'MODIFIED' : 'ADDED', object };
-  const last = before();
-  const matched = last !== undefined && matches(last);
-  if (matches(object)) return { type: matched ? 'MODIFIED' : 'ADDED', object };
-  return matched ? { type: 'DELETED', object: atRevision(last, revision) } : undefined;
+  const matched = decoded.last !== undefined && matches(decoded.last);
+  if (next && matches(next)) return { type: matched ? 'MODIFIED' : 'ADDED', object: next };
+  return matched && decoded.gone ? { type: 'DELETED', object: decoded.gone } : undefined;
 }
 
 /** Says whether a bookmark is wanted now; never twice within the interval. */

@@ -37,8 +37,9 @@ export async function watchKind(exchange: ResourceExchange): Promise<void> {
   );
   try {
     if (first) await writeInitial(exchange, options, { first, encoder, writer });
+    const { signal } = exchange.abort;
     for await (const change of changes) {
-      if (exchange.abort.signal.aborted) break;
+      if (signal.aborted) break;
       await writer.send(encoder.encode(change));
       sent.add();
     }
@@ -136,14 +137,18 @@ class FrameEncoder {
 
   encode(change: Change): Chunk {
     if (change.type === 'BOOKMARK') return this.#bookmark(change.resourceVersion, undefined);
-    const { uid, resourceVersion } = change.object.metadata ?? {};
-    if (uid === undefined || resourceVersion === undefined) return chunkOf(this.lineOf(change));
-    const { clock, encodedEvents } = this.#exchange.services;
-    const seconds = this.#as?.kind === 'Table' ? Math.floor(clock.now() / 1000) : '';
-    const key = `${this.#representation} ${this.#headless} ${seconds} ${change.type} ${uid} ${resourceVersion}`;
-    const frame = encodedEvents.frame(key, () => chunkOf(this.lineOf(change)));
+    const { encodedEvents } = this.#exchange.services;
+    const event = { representation: this.#nextRepresentation(), type: change.type, object: change.object };
+    const frame = encodedEvents.frame(event, () => chunkOf(this.lineOf(change)));
     this.#headless = true;
     return frame;
+  }
+
+  /** A table has ages, and its first frame the columns. */
+  #nextRepresentation(): string {
+    if (this.#as?.kind !== 'Table') return this.#representation;
+    const seconds = Math.floor(this.#exchange.services.clock.now() / 1000);
+    return `${this.#representation} ${this.#headless} ${seconds}`;
   }
 
   lineOf({ type, object }: Exclude<Change, { type: 'BOOKMARK' }>): string {
