@@ -6,6 +6,7 @@ import type { Random } from '../lib/random.ts';
 import type { KindSet } from '../protocol/kinds/kind-set.ts';
 import type { QuotaLedger } from './admission/quota/quota-ledger.ts';
 import type { AggregatedApis } from './aggregation/aggregated-apis.ts';
+import { createEverywhere } from './aggregation/everywhere.ts';
 import { createMetricsServers } from './aggregation/metrics-servers.ts';
 import type { ApiAccess } from './api/access/access.ts';
 import type { Bus } from './bus/bus.ts';
@@ -106,7 +107,9 @@ export async function startWork(
     }),
   ];
   const queueMetrics = createQueueMetrics(metrics);
-  parts.use(await runControllers(all, { registry, cache, kinds, clock, log, events, queueMetrics }));
+  const everywhere = parts.use(createEverywhere({ registry, cache, kinds }, aggregated, { clock, log }));
+  const running = { registry, cache, kinds, everywhere, clock, log, events, queueMetrics };
+  parts.use(await runControllers(all, running));
   const plugins = schedulerPlugins;
   const profiles = profilesOf(settings.schedulerProfiles);
   parts.use(await startScheduler({ registry, cache, clock, log, events, plugins, profiles, metrics }));

@@ -23,8 +23,8 @@ export interface AggregatedApi extends GroupVersionName {
   readonly openApi: AggregatedOpenApi;
   /** A request to that server as whoever the headers name. Throws ServiceAddressError. */
   open(request: PassedRequest): ClientRequest;
-  /** A whole answer for this server itself, asked as `user`. Throws ServiceAddressError, rejects with HttpsCallError. */
-  read(path: string, user: AskingUser): Promise<HttpsAnswer>;
+  /** A whole answer for this server itself. Rejects with ServiceAddressError or HttpsCallError. */
+  ask(question: OwnQuestion): Promise<HttpsAnswer>;
   /** Says that it did not answer, so that its condition is looked at now. */
   suspect(): void;
 }
@@ -32,6 +32,21 @@ export interface AggregatedApi extends GroupVersionName {
 export interface AskingUser {
   name: string;
   groups: readonly string[];
+}
+
+/** How other servers are told who asks. */
+export function userHeaders({ name, groups }: AskingUser): Record<string, string | string[]> {
+  return { 'X-Remote-User': name, 'X-Remote-Group': [...groups] };
+}
+
+/** What this server itself wants to know or to have done. */
+export interface OwnQuestion {
+  method: 'GET' | 'DELETE' | 'PATCH';
+  path: string;
+  user: AskingUser;
+  accept?: string;
+  /** Sent as JSON; of a PATCH as a merge patch. */
+  body?: object;
 }
 
 export interface PassedRequest {

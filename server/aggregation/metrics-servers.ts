@@ -23,7 +23,7 @@ export function createMetricsServers(apis: AggregatedApis) {
       const api = apis.find(group, version);
       if (!api?.available) throw new Error('the server is currently unable to handle the request');
       try {
-        const { status, body } = await api.read(path, autoscaler);
+        const { status, body } = await api.ask({ method: 'GET', path, user: autoscaler });
         return { status, body: parse(body) };
       } catch (error) {
         if (error instanceof HttpsCallError || error instanceof ServiceAddressError) api.suspect();

@@ -3,13 +3,15 @@ import type { APIService } from '../../protocol/generated/models.ts';
 import { type HttpsAnswer, HttpsCallError, type HttpsTarget } from '../outgoing/https-client.ts';
 import type { Outgoing } from '../outgoing/outgoing.ts';
 import { ServiceAddressError } from '../outgoing/service-address.ts';
-import type {
-  AggregatedApi,
-  AggregatedOpenApi,
-  AskingUser,
-  ListedResource,
-  OpenApiPart,
-  PassedRequest,
+import {
+  type AggregatedApi,
+  type AggregatedOpenApi,
+  type AskingUser,
+  type ListedResource,
+  type OpenApiPart,
+  type OwnQuestion,
+  type PassedRequest,
+  userHeaders,
 } from './aggregated-apis.ts';
 
 export interface RemoteApiContext {
@@ -31,7 +33,7 @@ const discoveryBytesMax = 4 * 1024 * 1024;
 const openApiTimeoutMs = 20_000;
 const openApiBytesMax = 16 * 1024 * 1024;
 const openApiEveryMs = 60_000;
-const readBounds = { timeoutMs: 10_000, answerBytesMax: 4 * 1024 * 1024 };
+const askBounds = { timeoutMs: 10_000, answerBytesMax: 16 * 1024 * 1024 };
 
 /** One group version that another server answers for, and what that server last said of it. */
 export class RemoteApi implements AggregatedApi {
@@ -70,8 +72,17 @@ export class RemoteApi implements AggregatedApi {
     return this.#context.outgoing.client.open(this.#target(), request);
   }
 
-  read(path: string, user: AskingUser): Promise<HttpsAnswer> {
-    return this.#get(this.#target(), path, { ...readBounds, headers: userHeaders(user) });
+  async ask({ method, path, user, accept = 'application/json', body }: OwnQuestion): Promise<HttpsAnswer> {
+    const target = this.#target();
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    return this.#context.outgoing.client.call({
+      target,
+      method,
+      url: urlOf(target, path),
+      headers: { Accept: accept, ...userHeaders(user), ...(body ? { 'Content-Type': type } : {}) },
+      ...(body ? { body: Buffer.from(JSON.stringify(body)) } : {}),
+      ...askBounds,
+    });
   }
 
   suspect(): void {
@@ -172,10 +183,6 @@ const openApiBounds = { timeoutMs: openApiTimeoutMs, answerBytesMax: openApiByte
 const aggregator: AskingUser = { name: 'system:kube-aggregator', groups: ['system:masters'] };
 
 type HttpsHeaders = Record<string, string | readonly string[]>;
-
-function userHeaders({ name, groups }: AskingUser): HttpsHeaders {
-  return { 'X-Remote-User': name, 'X-Remote-Group': groups };
-}
 
 function urlOf({ host, port }: HttpsTarget, path: string): string {
   return `https://${host.includes(':') ? `[${host}]` : host}:${port}${path}`;

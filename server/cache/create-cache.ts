@@ -10,7 +10,7 @@ import type { Cache, Informer } from './informer.ts';
 import { LiveInformer } from './live-informer.ts';
 
 export interface CacheOptions {
-  registry: Registry;
+  registry: Pick<Registry, 'list' | 'watch'>;
   clock: Clock;
   log: Logger;
 }
@@ -42,9 +42,11 @@ export function createCache({ registry, clock, log }: CacheOptions): Cache {
       return informer;
     },
     release({ group, plural }) {
-      const place = `${group}/${plural}`;
-      informers.get(place)?.stop.abort();
-      informers.delete(place);
+      for (const [place, { informer, stop }] of informers) {
+        if (informer.kind.group !== group || informer.kind.plural !== plural) continue;
+        stop.abort();
+        informers.delete(place);
+      }
     },
     async synced() {
       const waiting = [...informers.values()].map(({ informer, stop }) =>

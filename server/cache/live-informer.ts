@@ -9,7 +9,7 @@ import { keyOfName, keyOfObject, ObjectIndex } from './object-index.ts';
 
 export interface InformerOptions<T extends KubernetesObject> {
   kind: KindDefinition<T>;
-  registry: Registry;
+  registry: Pick<Registry, 'list' | 'watch'>;
   clock: Clock;
   log: Logger;
   signal: AbortSignal;

@@ -15,6 +15,8 @@ export interface ControllerDefinition {
   name: string;
   /** Keys worked side by side. */
   workers: number;
+  /** Its context reaches the objects of other servers, too, those behind APIServices. */
+  everywhere?: true;
   setup(context: ControllerContext, enqueue: (key: string) => void): Reconcile;
 }
 
@@ -26,6 +28,8 @@ export interface ControllerContext {
   cache: Cache;
   /** Those that are stored: no views of others, so that each object is seen once. */
   kinds: KindSet;
+  /** Group versions of other servers that do not answer now; nobody's where the controller does not reach them. */
+  silent: () => readonly string[];
   /** Hears how the set of kinds changes, until the controllers stop. */
   followKinds: (handler: (change: KindChange) => void) => void;
   clock: Clock;

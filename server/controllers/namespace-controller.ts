@@ -8,7 +8,7 @@ import { storedMeta, timestamp } from '../../protocol/kinds/stored-object.ts';
 import type { Informer } from '../cache/informer.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type ControllerContext, defineController } from './define-controller.ts';
-import { ignoreGone } from './expected-failures.ts';
+import { ignoreGone, messageOf } from './expected-failures.ts';
 import { nameOf } from './object-name.ts';
 
 const finalizer = 'kubernetes';
@@ -18,6 +18,8 @@ const deletesAtOnce = 16;
 const lookAgainMs = 60_000;
 /** Everything that was left went while it was looked at, or is too new for the cache. */
 const lookAgainSoonMs = 100;
+/** A server that does not answer may keep something in the namespace. */
+const askAgainMs = 5_000;
 
 /**
  * Empties a namespace that is being deleted, then lets it go. The registry takes nothing new into such a namespace,
@@ -26,9 +28,10 @@ const lookAgainSoonMs = 100;
  */
 export const namespaceController = defineController({
   name: 'namespace',
+  everywhere: true,
   workers: 2,
   setup(context, enqueue) {
-    const { cache, kinds, registry, follow, followKinds } = context;
+    const { cache, kinds, follow, followKinds } = context;
     const namespaces = cache.informer(namespaceKind);
     const informers = new Map<string, Informer<KubernetesObject>>();
     const awaited = new Map<string, Set<string>>();
@@ -39,7 +42,7 @@ export const namespaceController = defineController({
     });
     const watch = (kind: KindDefinition) => {
       // Events hold nothing up, and nobody else needs a copy of them.
-      if (!kind.namespaced || isEventKind(kind)) return;
+      if (!kind.namespaced || isEventKind(kind) || !kind.verbs.includes('watch')) return;
       const informer = cache.informer(kind);
       if (informers.get(resourceOf(kind)) === informer) return;
       informers.set(resourceOf(kind), informer);
@@ -58,11 +61,11 @@ export const namespaceController = defineController({
     return async (name) => {
       const namespace = namespaces.get(undefined, name);
       if (!namespace || !isWaiting(namespace)) return undefined;
-      const left: Leftover[] = [];
-      const namespaced = resourcesOf(kinds).filter((kind) => kind.namespaced);
-      for (const kind of namespaced) left.push(...(await emptyOf(registry, kind, name)));
-      if (left.length === 0) return release(registry, namespace);
-      await tellLeftovers(context, namespace, left);
+      const emptied = await empty(context, name);
+      const { left } = emptied;
+      if (isNothingLeft(emptied)) return release(context.registry, namespace);
+      await tellLeftovers(context, namespace, emptied);
+      if (left.length === 0) return { requeueAfterMs: askAgainMs };
       const present = left
         .map(({ kind, object }) => informers.get(resourceOf(kind))?.getByUid(storedMeta(object).uid))
         .filter((object) => object !== undefined);
@@ -83,6 +86,35 @@ function isEventKind({ group, plural }: KindDefinition): boolean {
 interface Leftover {
   kind: KindDefinition;
   object: KubernetesObject;
+}
+
+/** What came of emptying a namespace. */
+interface Emptied {
+  left: readonly Leftover[];
+  /** Group versions of which nobody can say now what they hold. */
+  silent: readonly string[];
+  /** What could not be deleted, in words. */
+  failures: readonly string[];
+}
+
+function isNothingLeft({ left, silent, failures }: Emptied): boolean {
+  return left.length + silent.length + failures.length === 0;
+}
+
+/** One kind that fails keeps no other from being emptied. */
+async function empty({ registry, kinds, silent, log }: ControllerContext, name: string): Promise<Emptied> {
+  const left: Leftover[] = [];
+  const failures: string[] = [];
+  for (const kind of resourcesOf(kinds).filter(({ namespaced }) => namespaced)) {
+    if (silent().includes(`${kind.group}/${kind.version}`)) continue;
+    try {
+      left.push(...(await emptyOf(registry, kind, name)));
+    } catch (error) {
+      log.warn('kind not emptied', { namespace: name, kind: resourceOf(kind), error });
+      failures.push(messageOf(error));
+    }
+  }
+  return { left, failures, silent: silent() };
 }
 
 function isWaiting(namespace: Readonly<Namespace>): boolean {
@@ -143,31 +175,10 @@ async function release(registry: Registry, namespace: Readonly<Namespace>): Prom
 async function tellLeftovers(
   { registry, clock }: ControllerContext,
   namespace: Readonly<Namespace>,
-  left: readonly Leftover[],
+  emptied: Emptied,
 ): Promise<void> {
-  const resources = countBy(
-    left.map(({ kind }) => (kind.group ? `${kind.plural}.${kind.group}` : kind.plural)),
-  );
-  const finalizers = countBy(left.flatMap(({ object }) => object.metadata?.finalizers ?? []));
   const now = timestamp(clock.now());
-  const conditions: NamespaceCondition[] = [
-    {
-      type: 'NamespaceContentRemaining',
-      status: 'True',
-      reason: 'SomeResourcesRemain',
-      message: `Some resources are remaining: ${listed(resources, (name, count) => `${name} has ${count} resource instances`)}`,
-      lastTransitionTime: now,
-    },
-  ];
-  if (finalizers.size > 0) {
-    conditions.push({
-      type: 'NamespaceFinalizersRemaining',
-      status: 'True',
-      reason: 'SomeFinalizersRemain',
-      message: `Some content in the namespace has finalizers remaining: ${listed(finalizers, (name, count) => `${name} in ${count} resource instances`)}`,
-      lastTransitionTime: now,
-    });
-  }
+  const conditions = conditionsOf(emptied).map((condition) => ({ ...condition, lastTransitionTime: now }));
   const before = namespace.status?.conditions ?? [];
   const told = conditions.map((condition) => {
     const old = before.find(({ type }) => type === condition.type);
@@ -179,6 +190,34 @@ async function tellLeftovers(
   await registry
     .mutate(namespaceKind, nameOf(namespace), change, { subresource: 'status' })
     .catch(ignoreGone);
+}
+
+/** Source: k8s.io/kubernetes/pkg/controller/namespace/deletion, the types, reasons and messages. */
+function conditionsOf({ left, silent, failures }: Emptied): NamespaceCondition[] {
+  const conditions: NamespaceCondition[] = [];
+  const add = (type: string, reason: string, message: string) =>
+    void conditions.push({ type, status: 'True', reason, message });
+  if (silent.length > 0) {
+    const list = silent.map((version) => `${version}: stale GroupVersion discovery: ${version}`).join(', ');
+    const message = `Discovery failed for some groups, ${silent.length} failing: unable to retrieve the complete list of server APIs: ${list}`;
+    add('NamespaceDeletionDiscoveryFailure', 'DiscoveryFailed', message);
+  }
+  if (failures.length > 0) {
+    const message = `Failed to delete all resource types, ${failures.length} remaining: ${failures.join(', ')}`;
+    add('NamespaceDeletionContentFailure', 'ContentDeletionFailed', message);
+  }
+  if (left.length === 0) return conditions;
+  const resources = countBy(
+    left.map(({ kind }) => (kind.group ? `${kind.plural}.${kind.group}` : kind.plural)),
+  );
+  const remaining = listed(resources, (name, count) => `${name} has ${count} resource instances`);
+  add('NamespaceContentRemaining', 'SomeResourcesRemain', `Some resources are remaining: ${remaining}`);
+  const finalizers = countBy(left.flatMap(({ object }) => object.metadata?.finalizers ?? []));
+  if (finalizers.size === 0) return conditions;
+  const holding = listed(finalizers, (name, count) => `${name} in ${count} resource instances`);
+  const message = `Some content in the namespace has finalizers remaining: ${holding}`;
+  add('NamespaceFinalizersRemaining', 'SomeFinalizersRemain', message);
+  return conditions;
 }
 
 function countBy(names: readonly string[]): Map<string, number> {

@@ -7,7 +7,13 @@ import type { ControllerContext, ControllerDefinition, Follow } from './define-c
 const backoff = { baseMs: 20, capMs: 60_000 };
 
 /** What controllers are run with. */
-type RunContext = Omit<ControllerContext, 'follow' | 'followKinds'> & { queueMetrics?: QueueMetrics };
+type RunContext = Omit<ControllerContext, 'follow' | 'followKinds' | 'silent'> & {
+  queueMetrics?: QueueMetrics;
+  /** What controllers see that concern the objects of other servers, too. */
+  everywhere?: Reach;
+};
+
+type Reach = Pick<ControllerContext, 'registry' | 'cache' | 'kinds' | 'silent'>;
 
 export interface RunningControllers extends AsyncDisposable {
   /** Resolves when no key is waiting or being worked. */
@@ -23,8 +29,15 @@ export async function runControllers(
   context: RunContext,
 ): Promise<RunningControllers> {
   const subscriptions = new DisposableStack();
-  const kinds = withoutViews(context.kinds);
-  const prepared = definitions.map((definition) => prepare(definition, { ...context, kinds }, subscriptions));
+  const { registry, cache, kinds } = context;
+  const here: Reach = { registry, cache, kinds: withoutViews(kinds), silent: () => [] };
+  const everywhere = context.everywhere
+    ? { ...context.everywhere, kinds: withoutViews(context.everywhere.kinds) }
+    : here;
+  const prepared = definitions.map((definition) => {
+    const reach = definition.everywhere ? everywhere : here;
+    return prepare(definition, { ...context, ...reach }, subscriptions);
+  });
   try {
     await context.cache.synced();
   } catch (error) {
@@ -46,7 +59,7 @@ export async function runControllers(
 /** Sets one controller up; what it returns starts its work. */
 function prepare(
   definition: ControllerDefinition,
-  context: RunContext,
+  context: RunContext & Reach,
   subscriptions: DisposableStack,
 ): () => WorkQueue {
   const log = context.log.child({ controller: definition.name });

@@ -19,7 +19,7 @@ export interface HttpsTarget {
 
 export interface HttpsCall {
   target: HttpsTarget;
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** As it is told in errors; its path and query are asked for. */
   url: string;
   headers?: Readonly<Record<string, string | readonly string[]>>;
@@ -160,5 +160,6 @@ function startRequest({ target, method, url, headers, body }: HttpsCall, agent: 
 }
 
 function describe(method: HttpsCall['method'], url: string, why: string): string {
-  return `${method === 'GET' ? 'Get' : 'Post'} ${JSON.stringify(url)}: ${why}`;
+  const verb = method.charAt(0) + method.slice(1).toLowerCase();
+  return `${verb} ${JSON.stringify(url)}: ${why}`;
 }

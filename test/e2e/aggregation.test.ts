@@ -106,7 +106,7 @@ describe('API aggregation', () => {
     assert.match(resources, /^berries +bry +berries\.example\.com\/v1 +true +Berry$/m);
     const watching = cluster.background(['get', 'bry', '-w', '-o', 'name']);
     ending.push(async () => void (await watching.kill('SIGKILL')));
-    await extension?.saying(/somebody watches/);
+    await extension?.saying(/kubernetes-admin watches/);
     await cluster.ok(['create', '--validate=false', '-f', '-'], {
       input: JSON.stringify({
         apiVersion: 'berries.example.com/v1',
@@ -206,6 +206,55 @@ describe('API aggregation', () => {
       request.end();
     });
     assert.equal(heard, 'hello änna\nover and out\n');
+  });
+
+  const createBerry = (name: string, metadata: object = {}) =>
+    cluster.ok(['create', '--validate=false', '-f', '-'], {
+      input: JSON.stringify({
+        apiVersion: 'berries.example.com/v1',
+        kind: 'Berry',
+        metadata: { name, ...metadata },
+      }),
+    });
+  const ownedBy = async (apiVersion: string, kind: string, name: string) => {
+    const uid = await cluster.ok(['get', kind.toLowerCase(), name, '-o', 'jsonpath={.metadata.uid}']);
+    return { ownerReferences: [{ apiVersion, kind, name, uid }] };
+  };
+  const isGone = async (kind: string, name: string, namespace = 'default') =>
+    (await cluster.kubectl(['get', kind, name, '-n', namespace])).code !== 0;
+
+  test('what is owned across servers goes with its owner, both ways', async () => {
+    await cluster.ok(['create', 'configmap', 'bush']);
+    await createBerry('owned', await ownedBy('v1', 'ConfigMap', 'bush'));
+    await createBerry('owner');
+    const metadata = { name: 'leaf', ...(await ownedBy('berries.example.com/v1', 'Berry', 'owner')) };
+    await cluster.apply(JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata }));
+    await cluster.ok(['delete', 'configmap', 'bush']);
+    await until('the berry is collected', () => isGone('berry', 'owned'));
+    assert.equal(await isGone('configmap', 'leaf'), false);
+    await cluster.ok(['delete', 'berry', 'owner']);
+    await until('the config map is collected', () => isGone('configmap', 'leaf'));
+    assert.equal(await isGone('berry', 'sloe'), false);
+  });
+
+  test('a namespace is emptied on other servers, too, and waits for one that is away', async () => {
+    for (const name of ['orchard', 'heath']) {
+      await cluster.ok(['create', 'namespace', name]);
+      await createBerry('wild', { namespace: name });
+    }
+    await cluster.ok(['delete', 'namespace', 'orchard', '--timeout=60s']);
+    const { stdout } = await cluster.kubectl(['get', 'berries', '-A', '-o', 'name']);
+    assert.equal(stdout.split('\n').filter((line) => line.endsWith('/wild')).length, 1);
+    await extension?.kill('SIGKILL');
+    await saying(/default\/berries +False/);
+    await cluster.ok(['delete', 'namespace', 'heath', '--wait=false']);
+    const told = await until('the namespace says what it waits for', async () => {
+      const conditions = await cluster.ok(['get', 'ns', 'heath', '-o', 'jsonpath={.status.conditions}']);
+      return conditions.includes('NamespaceDeletionDiscoveryFailure') && conditions;
+    });
+    assert.match(told, /Discovery failed for some groups, 1 failing: .*berries\.example\.com\/v1/);
+    await startExtension();
+    await until('the namespace is gone', () => isGone('namespace', 'heath'));
   });
 
   test('when its server goes, the API is unavailable at the next request, and it returns with the server', async () => {

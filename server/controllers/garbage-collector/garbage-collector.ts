@@ -32,6 +32,7 @@ const orphansAtOnce = 16;
  */
 export const garbageCollector = defineController({
   name: 'garbage-collector',
+  everywhere: true,
   workers: 16,
   setup({ kinds, cache, registry, follow, followKinds }, enqueue) {
     const graph = new DependencyGraph(registry);
@@ -39,6 +40,7 @@ export const garbageCollector = defineController({
     const watch = (kind: KindDefinition) => {
       // Events end by age, and own nothing.
       if (kind.group === eventKind.group && kind.plural === eventKind.plural) return;
+      if (!kind.verbs.includes('watch')) return;
       const informer = cache.informer(kind);
       if (!graph.add(kind, informer)) return;
       addOnce(informer, byOwnerUid);
@@ -163,15 +165,29 @@ async function orphanDependents(world: World, owner: Found): Promise<void> {
   const within = namespace === undefined ? {} : { namespace };
   for (const kind of world.graph.kinds) {
     if (owner.kind.namespaced && !kind.namespaced) continue;
-    const { items } = await world.registry.list(kind, within);
-    const dependents = items.filter(({ metadata }) =>
-      metadata?.ownerReferences?.some((reference) => reference.uid === uid),
-    );
+    const dependents = await dependentsNow(world, { kind, uid, within });
     await forEachLimited(dependents, orphansAtOnce, (object) =>
       dropReferences(world, { kind, object }, [uid]),
     );
   }
   await dropFinalizer(world, owner, orphanFinalizer);
+}
+
+/** Of a server that is away, what was last seen of it: an owner here need not wait for it to come back. */
+async function dependentsNow(
+  { registry, graph }: World,
+  { kind, uid, within }: { kind: KindDefinition; uid: string; within: { namespace?: string } },
+): Promise<readonly Readonly<KubernetesObject>[]> {
+  try {
+    const { items } = await registry.list(kind, within);
+    return items.filter(({ metadata }) =>
+      metadata?.ownerReferences?.some((reference) => reference.uid === uid),
+    );
+  } catch (error) {
+    if (!isStatus(error, 'ServiceUnavailable')) throw error;
+    const seen = graph.dependentsOf(uid).filter((found) => found.kind === kind);
+    return seen.map(({ object }) => object);
+  }
 }
 
 async function dropReferences(

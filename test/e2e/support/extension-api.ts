@@ -18,7 +18,7 @@ const resources = [
     singularName: 'berry',
     namespaced: true,
     kind: 'Berry',
-    verbs: ['create', 'delete', 'get', 'list', 'watch'],
+    verbs: ['create', 'delete', 'get', 'list', 'patch', 'watch'],
     shortNames: ['bry'],
     categories: ['all'],
   },
@@ -36,18 +36,39 @@ const berries = new Map<string, Berry>();
 const watchers = new Set<ServerResponse>();
 let revision = 1;
 
-function put(namespace: string, name: string, rest: object = {}): Berry {
+function put(namespace: string, name: string, rest: object = {}, owners?: unknown): Berry {
   revision += 1;
   const metadata = {
     name,
     namespace,
-    uid: createHash('sha1').update(`${namespace}/${name}`).digest('hex'),
+    ...(owners === undefined ? {} : { ownerReferences: owners }),
+    uid: createHash('sha1').update(`${namespace}/${name}/${revision}`).digest('hex'),
     resourceVersion: String(revision),
     creationTimestamp: '2026-01-01T00:00:00Z',
   };
   const berry = { apiVersion: `${group}/v1`, kind: 'Berry', ...rest, metadata };
   berries.set(`${namespace}/${name}`, berry);
-  for (const watcher of watchers) watcher.write(`${JSON.stringify({ type: 'ADDED', object: berry })}\n`);
+  tell('ADDED', berry);
+  return berry;
+}
+
+function tell(type: string, object: Berry): void {
+  for (const watcher of watchers) watcher.write(`${JSON.stringify({ type, object })}\n`);
+}
+
+/** A merge patch of its metadata, which is all that anybody changes. */
+function patch(berry: Berry, { metadata }: Berry): Berry {
+  revision += 1;
+  Object.assign(berry.metadata, metadata, { resourceVersion: String(revision) });
+  tell('MODIFIED', berry);
+  return berry;
+}
+
+function remove(place: string, berry: Berry): Berry {
+  revision += 1;
+  berries.delete(place);
+  berry.metadata.resourceVersion = String(revision);
+  tell('DELETED', berry);
   return berry;
 }
 
@@ -142,12 +163,14 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     /^\/apis\/[^/]+\/v1(?:\/namespaces\/([^/]+))?\/berries(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
   if (request.method === 'POST' && namespace !== undefined) {
     const { spec, metadata } = await bodyOf(request);
-    return send(response, 201, put(namespace, String(metadata.name), { spec }));
+    return send(response, 201, put(namespace, String(metadata.name), { spec }, metadata.ownerReferences));
   }
-  if (request.method === 'DELETE') {
-    const found = berries.get(`${namespace}/${name}`);
-    berries.delete(`${namespace}/${name}`);
-    return found ? send(response, 200, found) : notFound(response);
+  if (request.method === 'DELETE' || request.method === 'PATCH') {
+    const place = `${namespace}/${name}`;
+    const found = berries.get(place);
+    if (!found) return notFound(response);
+    const changed = request.method === 'DELETE' ? remove(place, found) : patch(found, await bodyOf(request));
+    return send(response, 200, changed);
   }
   if (name === 'whoami') return send(response, 200, put(namespace ?? '', 'whoami', { spec: user }));
   if (name !== undefined) {
@@ -158,7 +181,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(200, { 'Content-Type': 'application/json' });
     response.flushHeaders();
     watchers.add(response);
-    console.log('somebody watches');
+    console.log(`${user.name} watches`);
     response.once('close', () => watchers.delete(response));
     return;
   }

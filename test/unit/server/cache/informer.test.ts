@@ -267,3 +267,13 @@ function breakableRegistry(inner: Registry) {
   });
   return control;
 }
+
+test('the informer of a kind that is served no more is stopped, and the next one starts anew', async () => {
+  await using fixture = await openRegistry();
+  await using cache = open(fixture);
+  const first = cache.informer(widgetKind);
+  await cache.synced();
+  assert.equal(cache.informer(widgetKind), first);
+  cache.release(widgetKind);
+  assert.notEqual(cache.informer(widgetKind), first);
+});
