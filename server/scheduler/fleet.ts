@@ -1,7 +1,7 @@
 import type { Node, Pod } from '../../protocol/generated/models.ts';
 import { sameValue } from '../../protocol/kinds/cause.ts';
 import { heldSpec } from '../../protocol/kinds/pod-spec/held-resources.ts';
-import { storedMeta } from '../../protocol/kinds/stored-object.ts';
+import { controllerOf, storedMeta } from '../../protocol/kinds/stored-object.ts';
 import type { CacheChange } from '../cache/informer.ts';
 import {
   createNodeState,
@@ -235,11 +235,12 @@ function isOutdated(placed: TrackedPod['placed'], seen: number): boolean {
   return placed?.revision !== undefined && placed.revision <= seen;
 }
 
-/** Of what is bound only its resources (in-place resize), its labels and whether it is being deleted may change. */
+/** Of what is bound only its resources (in-place resize), labels, owner and whether it is being deleted may change. */
 function isSameRequest({ pod, isTerminating }: PodRequest, object: Readonly<Pod>): boolean {
   return (
     isTerminating === (object.metadata?.deletionTimestamp !== undefined) &&
     sameValue(pod.metadata?.labels, object.metadata?.labels) &&
+    controllerOf(pod)?.uid === controllerOf(object)?.uid &&
     (pod.metadata?.generation ?? 0) === (object.metadata?.generation ?? 0) &&
     !isResizing(pod) &&
     !isResizing(object)

@@ -1,21 +1,14 @@
-import type {
-  Pod,
-  PodDisruptionBudget,
-  PodDisruptionBudgetStatus,
-} from '../../../protocol/generated/models.ts';
+import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from '../../../protocol/generated/models.ts';
 import { sameValue } from '../../../protocol/kinds/cause.ts';
 import { podKind } from '../../../protocol/kinds/pod.ts';
 import { podDisruptionBudgetKind } from '../../../protocol/kinds/pod-disruption-budget.ts';
-import { controllerOf, objectKey, splitKey, storedMeta } from '../../../protocol/kinds/stored-object.ts';
-import { compileLabelSelector, selectorText } from '../../../protocol/selectors.ts';
-import type { CacheChange } from '../../cache/informer.ts';
+import { splitKey, storedMeta } from '../../../protocol/kinds/stored-object.ts';
+import { selectorText } from '../../../protocol/selectors.ts';
 import { type ControllerContext, defineController } from '../define-controller.ts';
 import { ignoreGone } from '../expected-failures.ts';
-import { addOnce, byNamespace } from '../indexes.ts';
 import { nameOf } from '../object-name.ts';
-import { Pacing } from '../pacing.ts';
-import { isPodReady } from '../pod-state.ts';
 import { WriteFence } from '../write-fence.ts';
+import { BudgetTallies, type Tally } from './budget-tallies.ts';
 import { expectedScale } from './expected-scale.ts';
 import { type BudgetFacts, type BudgetPlan, needsScale, planBudget } from './plan.ts';
 
@@ -28,34 +21,18 @@ export const disruptionController = defineController({
     const budgets = cache.informer(podDisruptionBudgetKind);
     const pods = cache.informer(podKind);
     const fence = new WriteFence(budgets);
-    const pacing = new Pacing(clock);
-    addOnce(budgets, byNamespace);
-    addOnce(pods, byNamespace);
-    context.follow(budgets, ({ object }) => enqueue(objectKey(object)));
-    context.follow(pods, (change) => {
-      if (!isNews(change)) return;
-      const { metadata } = change.object;
-      for (const budget of budgets.byIndex(byNamespace.name, metadata?.namespace ?? '')) {
-        const matches = compileLabelSelector(budget.spec?.selector);
-        const before = change.type === 'updated' ? change.old.metadata?.labels : undefined;
-        if (matches(metadata?.labels) || (before && matches(before))) enqueue(objectKey(budget));
-      }
-    });
+    const tallies = new BudgetTallies(context, enqueue);
 
     return async (key) => {
       const { namespace = '', name } = splitKey(key);
       const budget = budgets.get(namespace, name);
-      if (!budget) return [fence, pacing].forEach((part) => part.forget(key));
+      if (!budget) return fence.forget(key);
       if (!fence.isOpen(key)) return WriteFence.retry;
-      const restMs = pacing.restMs(key);
-      if (restMs > 0) return { requeueAfterMs: restMs };
-      const matches = compileLabelSelector(budget.spec?.selector);
-      const selected = pacing.run(key, () =>
-        pods.byIndex(byNamespace.name, namespace).filter(({ metadata }) => matches(metadata?.labels)),
-      );
-      const scale = needsScale(budget) ? await expectedScale(context, selected) : noScale;
-      const plan = planBudget(budget, { pods: selected, scale, nowMs: clock.now() });
-      tellAbout(context, budget, { selected, scale, plan });
+      const tally = tallies.of(key);
+      const scale = needsScale(budget) ? await expectedScale(context, namespace, tally) : noScale;
+      const podNamed = (pod: string) => (tally.has(pod) ? pods.get(namespace, pod) : undefined);
+      const plan = planBudget(budget, { tally, podNamed, scale, nowMs: clock.now() });
+      tellAbout(context, budget, { tally, scale, plan });
       const written = await writeStatus(context, budget, plan.status);
       if (written) fence.wrote(key, written);
       return plan.wakeAfterMs === undefined ? undefined : { requeueAfterMs: plan.wakeAfterMs };
@@ -65,30 +42,14 @@ export const disruptionController = defineController({
 
 const noScale = { expected: 0, unmanaged: 0 };
 
-/** Whether a budget may count the pod differently. */
-function isNews(change: CacheChange<Pod>): boolean {
-  if (change.type !== 'updated') return true;
-  const facts = (pod: Readonly<Pod>) => [
-    pod.metadata?.labels,
-    pod.metadata?.deletionTimestamp !== undefined,
-    controllerOf(pod)?.uid,
-    isPodReady(pod),
-  ];
-  return !sameValue(facts(change.old), facts(change.object));
-}
-
 function tellAbout(
   { events }: ControllerContext,
   budget: Readonly<PodDisruptionBudget>,
-  {
-    selected,
-    scale,
-    plan,
-  }: { selected: readonly Readonly<Pod>[]; scale: BudgetFacts['scale']; plan: BudgetPlan },
+  { tally, scale, plan }: { tally: Tally; scale: BudgetFacts['scale']; plan: BudgetPlan },
 ): void {
   const tell = (type: 'Normal' | 'Warning', reason: string, message: string) =>
     events.record(podDisruptionBudgetKind, budget, { type, reason, message });
-  if (selected.length === 0) tell('Normal', 'NoPods', 'No matching pods found');
+  if (tally.total === 0) tell('Normal', 'NoPods', 'No matching pods found');
   if ('failure' in scale) {
     const message = `Failed to calculate the number of expected pods: ${scale.failure}`;
     tell('Warning', 'CalculateExpectedPodCountFailed', message);

@@ -1,30 +1,26 @@
-import type { Pod } from '../../../protocol/generated/models.ts';
 import type {
   KindDefinition,
   KubernetesObject,
   OwnerReference,
 } from '../../../protocol/kinds/define-kind.ts';
 import type { KindSet } from '../../../protocol/kinds/kind-set.ts';
-import { controllerOf, storedMeta } from '../../../protocol/kinds/stored-object.ts';
+import { controllerOf } from '../../../protocol/kinds/stored-object.ts';
 import { isStatus } from '../../../protocol/status.ts';
 import type { Registry } from '../../registry/registry.ts';
+import type { Tally } from './budget-tallies.ts';
 import type { BudgetFacts } from './plan.ts';
 
-/** How many pods the controllers of these want together: a Deployment is asked rather than its ReplicaSets. */
+/** How many pods the controllers of the counted ones want together: a Deployment is asked rather than its ReplicaSets. */
 export async function expectedScale(
   { registry, kinds }: { registry: Registry; kinds: KindSet },
-  pods: readonly Readonly<Pod>[],
+  namespace: string,
+  tally: Tally,
 ): Promise<BudgetFacts['scale']> {
-  const asked = new Set<string>();
   const counted = new Map<string, number>();
-  let unmanaged = 0;
-  for (const pod of pods) {
-    const owner = controllerOf(pod);
-    if (!owner) unmanaged += 1;
-    if (!owner || asked.has(owner.uid)) continue;
-    asked.add(owner.uid);
-    const found = await findScale({ registry, kinds }, storedMeta(pod).namespace ?? '', owner);
-    if (!found) return { failure: `found no controllers for pod ${JSON.stringify(storedMeta(pod).name)}` };
+  const { unmanaged } = tally;
+  for (const { reference, pod } of tally.owners()) {
+    const found = await findScale({ registry, kinds }, namespace, reference);
+    if (!found) return { failure: `found no controllers for pod ${JSON.stringify(pod)}` };
     if ('failure' in found) return found;
     counted.set(found.uid, found.replicas);
   }

@@ -5,8 +5,9 @@ import type {
   PodDisruptionBudgetStatus,
 } from '../../../protocol/generated/models.ts';
 import { resolveIntOrPercent } from '../../../protocol/kinds/int-or-percent.ts';
-import { storedMeta, timestamp } from '../../../protocol/kinds/stored-object.ts';
+import { timestamp } from '../../../protocol/kinds/stored-object.ts';
 import { isPodReady } from '../pod-state.ts';
+import type { Tally } from './budget-tallies.ts';
 
 /**
  * How many of a budget's pods may be evicted now. Pure (source: pkg/controller/disruption). Rules: a pod that was granted
@@ -14,8 +15,9 @@ import { isPodReady } from '../pod-state.ts';
  * none; one that matched no pods yet allows none either.
  */
 export interface BudgetFacts {
-  /** That the budget selects. */
-  pods: readonly Readonly<Pod>[];
+  tally: Pick<Tally, 'total' | 'healthy'>;
+  /** One of those that the budget selects. */
+  podNamed: (name: string) => Readonly<Pod> | undefined;
   /** How many its controllers want, and how many pods have none; or why that cannot be said. */
   scale: { expected: number; unmanaged: number } | { failure: string };
   nowMs: number;
@@ -37,25 +39,20 @@ export function needsScale({ spec }: Readonly<PodDisruptionBudget>): boolean {
 }
 
 export function planBudget(budget: Readonly<PodDisruptionBudget>, facts: BudgetFacts): BudgetPlan {
-  const { scale, pods, nowMs } = facts;
+  const { scale, tally, nowMs } = facts;
   if ('failure' in scale) {
     const condition = { status: 'False', reason: 'SyncFailed', message: scale.failure };
     const status = withCondition(budget, { ...budget.status, disruptionsAllowed: 0 }, { condition, nowMs });
     return { status, notDeleted: [], wakeAfterMs: undefined };
   }
-  const { expectedPods, desiredHealthy } = wanted(budget, scale.expected, pods.length);
-  const { disrupted, notDeleted, wakeAfterMs } = disruptedPods(budget, pods, nowMs);
-  const healthy = pods.filter(
-    (pod) =>
-      pod.metadata?.deletionTimestamp === undefined &&
-      !disrupted.has(storedMeta(pod).name) &&
-      isPodReady(pod),
-  );
-  const spare = healthy.length - desiredHealthy;
+  const { expectedPods, desiredHealthy } = wanted(budget, scale.expected, tally.total);
+  const { disrupted, leaving, notDeleted, wakeAfterMs } = disruptedPods(budget, facts);
+  const healthy = tally.healthy - leaving;
+  const spare = healthy - desiredHealthy;
   const disruptionsAllowed = expectedPods <= 0 ? 0 : Math.max(0, spare);
   const status: PodDisruptionBudgetStatus = {
     ...(disrupted.size > 0 ? { disruptedPods: Object.fromEntries(disrupted) } : {}),
-    currentHealthy: healthy.length,
+    currentHealthy: healthy,
     desiredHealthy,
     expectedPods,
     disruptionsAllowed,
@@ -84,26 +81,28 @@ function wanted(
   return { expectedPods: scale, desiredHealthy: resolveIntOrPercent(minAvailable, scale, Math.ceil) };
 }
 
+/** `leaving`: so many of the healthy ones were granted an eviction. */
 function disruptedPods(
   { status }: Readonly<PodDisruptionBudget>,
-  pods: readonly Readonly<Pod>[],
-  nowMs: number,
+  { podNamed, nowMs }: Pick<BudgetFacts, 'podNamed' | 'nowMs'>,
 ) {
   const disrupted = new Map<string, string>();
   const notDeleted: Readonly<Pod>[] = [];
+  let leaving = 0;
   let wakeAfterMs: number | undefined;
-  for (const pod of pods) {
-    const since = status?.disruptedPods?.[storedMeta(pod).name];
-    if (since === undefined || pod.metadata?.deletionTimestamp !== undefined) continue;
+  for (const [name, since] of Object.entries(status?.disruptedPods ?? {})) {
+    const pod = podNamed(name);
+    if (!pod || pod.metadata?.deletionTimestamp !== undefined) continue;
     const left = Date.parse(since) + deletionTimeoutMs - nowMs;
     if (left < 0) {
       notDeleted.push(pod);
       continue;
     }
-    disrupted.set(storedMeta(pod).name, since);
+    disrupted.set(name, since);
+    if (isPodReady(pod)) leaving += 1;
     wakeAfterMs = Math.min(wakeAfterMs ?? left + 1, left + 1);
   }
-  return { disrupted, notDeleted, wakeAfterMs };
+  return { disrupted, leaving, notDeleted, wakeAfterMs };
 }
 
 function withCondition(

@@ -11,6 +11,7 @@ import { followControlled } from '../follow-controlled.ts';
 import { byControllerUid, orphansByNamespace } from '../indexes.ts';
 import { nameOf } from '../object-name.ts';
 import { OwnEchoes } from '../own-echoes.ts';
+import { Pacing } from '../pacing.ts';
 import { createPods, type PodWork, podFromTemplate, removePods } from '../pod-control.ts';
 import { onNodes, readBatchNodes, requireNodes } from '../rollout-policy/batch-nodes.ts';
 import { WriteFence } from '../write-fence.ts';
@@ -38,6 +39,7 @@ export function defineReplicaController<O extends KubernetesObject & Replicated>
       const pods = cache.informer(podKind);
       const nodes = cache.informer(nodeKind);
       const fence = new WriteFence(pods);
+      const pacing = new Pacing(clock);
       const echoes = new OwnEchoes<O>();
       const isEcho = echoes.isEcho.bind(echoes);
       followControlled(context, { owners, controlled: pods, selectorOf, enqueue, isEcho });
@@ -45,8 +47,10 @@ export function defineReplicaController<O extends KubernetesObject & Replicated>
       return async (key) => {
         const { namespace = '', name } = splitKey(key);
         const owner = owners.get(namespace, name);
-        if (!owner) return [fence, echoes].forEach((part) => part.forget(key));
+        if (!owner) return [fence, pacing, echoes].forEach((part) => part.forget(key));
         if (!fence.isOpen(key)) return WriteFence.retry;
+        const restMs = pacing.restMs(key);
+        if (restMs > 0) return { requeueAfterMs: restMs };
         const owned = await adoptAndRelease(context, {
           kind,
           owner,
@@ -58,7 +62,7 @@ export function defineReplicaController<O extends KubernetesObject & Replicated>
         });
         const places = readBatchNodes(owner.metadata?.annotations);
         const goesFirst = places && onNodes(places, (node) => nodes.get(undefined, node));
-        const plan = planReplicaSet(owner, owned, clock.now(), goesFirst);
+        const plan = pacing.run(key, () => planReplicaSet(owner, owned, clock.now(), goesFirst));
         const work: PodWork<O> = { context, kind, owner, fence, key };
         const wanted = Array.from({ length: plan.create }, () => {
           const pod = podFromTemplate(kind, owner, owner.spec?.template);

@@ -3,6 +3,7 @@ import { selectsNode } from '../../../protocol/node-selection.ts';
 import { compileLabelSelector } from '../../../protocol/selectors.ts';
 import { bucketOf } from '../label-buckets.ts';
 import type { NodeState } from '../node-state.ts';
+import { OwnerSpread, ownerOf, type Spread } from '../owner-spread.ts';
 import { definePlugin } from '../plugin.ts';
 import { type Counts, PodCounts, type Question } from '../pod-counts.ts';
 import type { PodRequest } from '../pod-request.ts';
@@ -21,10 +22,11 @@ export const podTopologySpread = definePlugin({
   weight: 2,
   open({ fleet }) {
     const counts = new PodCounts(fleet);
+    const owners = new OwnerSpread(fleet, ['kubernetes.io/hostname', 'topology.kubernetes.io/zone']);
     return {
       judge(pod) {
         const constraints = pod.pod.spec?.topologySpreadConstraints ?? [];
-        if (constraints.length === 0) return judgeByOwner(pod, counts);
+        if (constraints.length === 0) return judgeByOwner(pod, owners);
         const keys = constraints.map(({ topologyKey }) => topologyKey);
         const asked = constraints.map((constraint) => {
           const question = questionOf(constraint, pod, keys);
@@ -77,7 +79,7 @@ function firstViolation(asked: readonly Asked[], node: NodeState): string | unde
 }
 
 /** 100 where there are fewest, 0 where there are most or no domain is. */
-function evenness(counts: readonly Counts[], node: NodeState): number {
+function evenness(counts: readonly Spread[], node: NodeState): number {
   let sum = 0;
   for (const count of counts) {
     const here = count.at(node);
@@ -87,32 +89,11 @@ function evenness(counts: readonly Counts[], node: NodeState): number {
 }
 
 /** As a namespace's worth of neighbours is many, the owner tells which pods are replicas of each other. */
-function judgeByOwner(pod: PodRequest, counts: PodCounts) {
+function judgeByOwner(pod: PodRequest, owners: OwnerSpread) {
   const uid = ownerOf(pod);
   if (uid === undefined) return undefined;
-  const asked = ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map((topologyKey) =>
-    counts.ask({
-      key: `${topologyKey} of ${uid}`,
-      topologyKey,
-      matches: (other) => ownerOf(other) === uid,
-      bucket: ownLabelBucket(pod),
-    }),
-  );
-  return { score: (node: NodeState) => evenness(asked, node) };
-}
-
-function ownerOf({ pod }: PodRequest): string | undefined {
-  return pod.metadata?.ownerReferences?.find(({ controller }) => controller)?.uid;
-}
-
-/** Replicas share the labels of their template; any one of them finds them. */
-function ownLabelBucket({ namespace, labels }: PodRequest): string | undefined {
-  const hash = ['pod-template-hash', 'controller-revision-hash', 'batch.kubernetes.io/controller-uid'].find(
-    (name) => labels[name] !== undefined,
-  );
-  return hash === undefined
-    ? undefined
-    : bucketOf([namespace], { matchLabels: { [hash]: labels[hash] ?? '' } });
+  const spread = owners.of(uid);
+  return { score: (node: NodeState) => evenness(spread, node) };
 }
 
 function questionOf(

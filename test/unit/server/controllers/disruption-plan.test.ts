@@ -27,8 +27,17 @@ function pod(name: string, { ready = true, deleting = false } = {}): Pod {
 
 const pods = (count: number, unready = 0) =>
   Array.from({ length: count }, (_, index) => pod(`p${index}`, { ready: index >= unready }));
+const factsOf = (selected: Pod[]) => ({
+  tally: {
+    total: selected.length,
+    healthy: selected.filter(
+      ({ metadata, status }) => !metadata?.deletionTimestamp && status?.conditions?.[0]?.status === 'True',
+    ).length,
+  },
+  podNamed: (name: string) => selected.find(({ metadata }) => metadata?.name === name),
+});
 const numbers = (of: PodDisruptionBudget, selected: Pod[], expected = selected.length) => {
-  const { status } = planBudget(of, { pods: selected, scale: { expected, unmanaged: 0 }, nowMs: now });
+  const { status } = planBudget(of, { ...factsOf(selected), scale: { expected, unmanaged: 0 }, nowMs: now });
   return [status.expectedPods, status.currentHealthy, status.desiredHealthy, status.disruptionsAllowed];
 };
 
@@ -45,7 +54,7 @@ suite('a disruption budget', () => {
   test('counts a granted eviction as gone until it is, or until two minutes have passed', () => {
     const granted = budget({ minAvailable: 1 }, { p0: at(30), p1: at(150), gone: at(10) });
     const { status, notDeleted, wakeAfterMs } = planBudget(granted, {
-      pods: pods(3),
+      ...factsOf(pods(3)),
       scale: { expected: 3, unmanaged: 0 },
       nowMs: now,
     });
@@ -60,7 +69,7 @@ suite('a disruption budget', () => {
 
   test('that cannot be worked out allows nothing, and says why', () => {
     const { status } = planBudget(budget({ maxUnavailable: 1 }), {
-      pods: pods(3),
+      ...factsOf(pods(3)),
       scale: { failure: 'jobs.batch does not implement the scale subresource' },
       nowMs: now,
     });
