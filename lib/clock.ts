@@ -17,7 +17,11 @@ export interface Timer {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic() {
+    // Not `performance`, whose module would be loaded for it: 0.4 MB of an agent's memory.
+    const [seconds, nanoseconds] = process.hrtime();
+    return seconds * 1_000 + nanoseconds / 1e6;
+  },
   after(delayMs, task, options) {
     const handle = setTimeout(task, Math.min(delayMs, delayMsMax));
     if (options?.unref) handle.unref();

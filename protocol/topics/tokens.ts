@@ -2,6 +2,12 @@ import * as v from 'valibot';
 import { defineTopic } from './define-topic.ts';
 
 /**
+ * What admission asks for every pod that may reach the API: an hour and a little, because clients take a token of less than an hour
+ * for one of the old kind. As with Kubernetes, the number stands for "nobody chose".
+ */
+export const tokenSecondsUnchosen = 3607;
+
+/**
  * Tokens of service accounts for the pods of a device. The device asks, and asks again in good time before one runs
  * out, so that a server that starts anew owes nobody anything; docs/decisions/0196-tokens-for-pods-on-devices.md.
  */

@@ -1,10 +1,9 @@
 import { nameSuffix, type Random } from '../../lib/random.ts';
 import type { Container, PodSpec, ServiceAccount, Volume } from '../../protocol/generated/models.ts';
+import { tokenSecondsUnchosen } from '../../protocol/topics/tokens.ts';
 
 const mountPath = '/var/run/secrets/kubernetes.io/serviceaccount';
 const namePrefix = 'kube-api-access-';
-/** An hour and a little: clients take a token of less than an hour for one of the old kind. */
-const tokenSeconds = 3607;
 
 /**
  * Puts the account's token, the authority and the namespace where every client library looks for them, unless pod or
@@ -30,7 +29,7 @@ function tokenVolume(name: string): Volume {
     projected: {
       defaultMode: 0o644,
       sources: [
-        { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
+        { serviceAccountToken: { expirationSeconds: tokenSecondsUnchosen, path: 'token' } },
         { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
         { downwardAPI: { items: [namespace] } },
       ],

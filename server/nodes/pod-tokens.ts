@@ -3,7 +3,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Pod, ServiceAccount } from '../../protocol/generated/models.ts';
 import { storedMeta } from '../../protocol/kinds/stored-object.ts';
 import type { Message } from '../../protocol/topics/define-topic.ts';
-import { tokenGrant, tokenRequest } from '../../protocol/topics/tokens.ts';
+import { tokenGrant, tokenRequest, tokenSecondsUnchosen } from '../../protocol/topics/tokens.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Informer } from '../cache/informer.ts';
 import { createNodeBudget } from './node-budget.ts';
@@ -32,6 +32,8 @@ export interface PodTokenOptions {
 
 const secondsMin = 600;
 const secondsDefault = 3600;
+/** As kube-apiserver: the token is worth nothing anyway once its pod is gone (docs/decisions/0267). */
+const secondsUnchosen = 365 * 24 * 3600;
 /** A signature costs a millisecond: a device that restarts gets all it needs at once, one gone mad does not get more. */
 const budget = { burst: 512, refillMs: 250 };
 
@@ -67,9 +69,15 @@ function answerTo(
     pod: { name: podName, uid: podUid },
     node: uid === undefined ? undefined : { name: node, uid },
     audience: audience === '' ? undefined : audience,
-    expirationSeconds: Math.max(secondsMin, expirationSeconds),
+    expirationSeconds: lifeSeconds(audience, expirationSeconds),
   });
   return { type: 'token', token, issuedAtMs: clock.now(), expiresAtMs: expiresAt, apiPort };
+}
+
+/** A life that nobody chose is long: each renewal costs a metered link 1.5 kB and a memory card two pages. */
+function lifeSeconds(audience: string, asked: number): number {
+  if (audience === '' && asked === tokenSecondsUnchosen) return secondsUnchosen;
+  return Math.max(secondsMin, asked);
 }
 
 function asksFor({ spec }: Readonly<Pod>, audience: string, seconds: number): boolean {

@@ -59,7 +59,11 @@ export class SimServer {
     running.use(bus);
     const clock = this.#clock;
     const events = createEventRecorder({ registry, clock, log, component: 'flotilla-server' });
-    const issuePodToken = () => ({ token: 'simulated', expiresAt: clock.now() + 3_600_000, apiPort: 6443 });
+    const issuePodToken = ({ expirationSeconds }: { expirationSeconds: number }) => ({
+      token: 'simulated',
+      expiresAt: clock.now() + expirationSeconds * 1_000,
+      apiPort: 6443,
+    });
     const options = { registry, cache, bus, clock, random: this.#random, log, events, issuePodToken };
     this.nodes = running.use(await startNodes(options));
   }

@@ -92,6 +92,14 @@ describe('codec', () => {
     assert.notEqual(encodeMessage(anything, { text: 'short' })[0]?.[0], 1);
   });
 
+  it('does not try to deflate what is compressed by the look of it', () => {
+    const archive = deflateRawSync(Array.from({ length: 5_000 }, (_, index) => index * index).join());
+    // Twice the same, which deflating again would make half as long.
+    const data = Buffer.concat([archive, archive]);
+    assert.notEqual(encodeMessage(anything, { data })[0]?.[0], 1);
+    assert.equal(encodeMessage(anything, { data: Buffer.from(archive.toString('hex')) })[0]?.[0], 1);
+  });
+
   it('answers arbitrary bytes with a CodecError or a message, nothing else', () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 300 }),

@@ -112,3 +112,29 @@ test('a device gets tokens for its own pods and what their volumes ask for, noth
   assert.equal(await asking('nobody'), 'refused');
   assert.equal(answers.length, 5);
 });
+
+test('a token lives as long as its volume says, and a year where nobody chose', async () => {
+  const hand = await openHand();
+  const device = hand.device('n1');
+  await device.hello();
+  const lives: number[] = [];
+  device.link.on(tokenGrant, ({ answer }) => {
+    if (answer.type === 'token') lives.push((answer.expiresAtMs - answer.issuedAtMs) / 3_600_000);
+  });
+  await hand.registry.create(serviceAccountKind, { metadata: { namespace: 'default', name: 'default' } });
+  const wanted = [
+    { audience: '', expirationSeconds: 3607 },
+    { audience: '', expirationSeconds: 7200 },
+    { audience: 'vault', expirationSeconds: 3607 },
+  ];
+  const sources = wanted.map((token) => ({ serviceAccountToken: { path: 'token', ...token } }));
+  const volumes = [{ name: 'access', projected: { sources } }];
+  const pod = await hand.bindPod('own', 'n1', {
+    spec: { containers: [{ name: 'main', image: 'i' }], volumes },
+  });
+  for (const request of wanted) {
+    device.link.send(tokenRequest, { podUid: pod.metadata?.uid ?? '', ...request });
+    await hand.clock.advance(20);
+  }
+  assert.deepEqual(lives, [365 * 24, 2, 3607 / 3600]);
+});
