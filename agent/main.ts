@@ -145,10 +145,11 @@ interface LayersParts extends Pick<AgentDependencies, 'clock' | 'random' | 'log'
 }
 
 function openOwnLayers(
-  { dataDir, layersBytesMax, layersPort }: AgentConfig,
+  { name, dataDir, layersBytesMax, layersPort }: AgentConfig,
   { clock, random, log, credentials, desired, announce }: LayersParts,
 ): LayersWhenNeeded {
   const neighbourhood = createNeighbourhood({
+    name,
     clock,
     random,
     log,

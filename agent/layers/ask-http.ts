@@ -20,6 +20,8 @@ export interface HttpOptions {
   clock: Clock;
   /** Certificates are not checked. */
   insecure: boolean;
+  /** With the host's proxies. */
+  environment: NodeJS.ProcessEnv;
   /** PEM, beside those that the host trusts. */
   authorities: readonly string[];
 }
@@ -30,7 +32,7 @@ const answerMs = 30_000;
 
 /** Goes by the host's trusted certificates and by its HTTPS_PROXY and NO_PROXY, as an engine does. */
 export function createAskHttp(options: HttpOptions): AskHttp {
-  const common = { keepAlive: true, proxyEnv: process.env };
+  const common = { keepAlive: true, proxyEnv: proxies(options.environment) };
   const context = once(() => trusting(options.authorities));
   const plain = once(() => new PlainAgent(common));
   const secure = once(() =>
@@ -107,6 +109,17 @@ function trusting(authorities: readonly string[]): SecureContext {
   const ofHost = getCACertificates('system');
   const trusted = ofHost.length > 0 ? ofHost : getCACertificates('default');
   return createSecureContext({ ca: [...trusted, ...authorities] });
+}
+
+/** As engines see them: never for this device itself. */
+function proxies(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const given = (name: string) => environment[name.toLowerCase()] ?? environment[name];
+  const found = ['HTTP_PROXY', 'HTTPS_PROXY'].flatMap((name): [string, string][] => {
+    const value = given(name);
+    return value ? [[name, value]] : [];
+  });
+  const own = ['localhost', '127.0.0.1', '::1'];
+  return { ...Object.fromEntries(found), NO_PROXY: [given('NO_PROXY'), ...own].filter(Boolean).join(',') };
 }
 
 function withoutLogIn(headers: HttpAsk['headers']): HttpAsk['headers'] {

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { backoffMs } from '../../lib/backoff.ts';
-import { type Clock, sleep } from '../../lib/clock.ts';
+import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Blob } from './image-manifest.ts';
 import { LayerError } from './layer-error.ts';
@@ -13,7 +13,7 @@ export interface BlobSource {
   readonly isPeer: boolean;
   /**
    * The blob from `offset` on. `from` is where the answer really begins: 0 from one that knows no ranges. The body ends, or
-   * throws, when the connection does.
+   * throws, when the connection does. Until it opens a source has time limits of its own.
    * @throws LayerError
    */
   open(blob: Blob, options: { offset: number; signal: AbortSignal }): Promise<BlobAnswer>;
@@ -155,6 +155,7 @@ async function once(
   const within = { offset: transfer.offset, signal: stalled.signal };
   try {
     const { from, body } = await source.open(blob, within);
+    stalled.begin();
     if (from !== 0 && from !== transfer.offset)
       throw new LayerError('Unreachable', `${source.name} answered with another part than was asked for`);
     if (from !== transfer.offset) await startOver(file, transfer);
@@ -193,17 +194,18 @@ function abortWhenStalled(
   clock: Clock,
   outer: AbortSignal,
   progress: () => number,
-): Disposable & { signal: AbortSignal } {
+): Disposable & { signal: AbortSignal; begin(): void } {
   const stalled = new AbortController();
   let seen = progress();
+  let timer: Timer | undefined;
   const look = () => {
     if (progress() === seen) return stalled.abort(new Error('stalled'));
     seen = progress();
     timer = clock.after(stallMs, look, { unref: true });
   };
-  let timer = clock.after(stallMs, look, { unref: true });
   return {
     signal: AbortSignal.any([outer, stalled.signal]),
-    [Symbol.dispose]: () => timer.cancel(),
+    begin: () => (timer = clock.after(stallMs, look, { unref: true })),
+    [Symbol.dispose]: () => timer?.cancel(),
   };
 }

@@ -19,6 +19,8 @@ export interface LayerStore extends Disposable {
   /** Undefined when it is not here as a whole. */
   hold(digest: string): HeldLayer | undefined;
   has(digest: string): boolean;
+  /** It is coming from a registry now: who waits for it here spares the way there. */
+  isArriving(digest: string): boolean;
   /** Whether it could be fetched at all within the limit and the room on the disk. */
   takes(bytes: number): Promise<boolean>;
   /**
@@ -56,8 +58,9 @@ export interface LayerStoreOptions {
 
 /** Of the disk: more than where pods are evicted for want of it, since layers can be had again. */
 const diskLeftPercent = 12;
-/** What has come of a blob that nobody asked for again for so long goes. */
-const partialAgeMsMax = 7 * 24 * 60 * 60_000;
+const dayMs = 24 * 60 * 60_000;
+/** What nobody has asked for in this time goes at the next start. */
+const unusedMsMax = { partial: 7 * dayMs, blobs: 30 * dayMs } as const;
 
 export async function openLayerStore(options: LayerStoreOptions): Promise<LayerStore> {
   const store = new FolderStore(options);
@@ -80,6 +83,8 @@ interface Flight {
   /** When it is whole. */
   bytes: number;
   waiting: number;
+  /** What came last came from a registry. */
+  fromAfar: boolean;
 }
 
 class FolderStore implements LayerStore {
@@ -104,17 +109,21 @@ class FolderStore implements LayerStore {
       for (const name of await readdir(folder)) {
         const found = await stat(join(folder, name)).catch(() => undefined);
         if (!found?.isFile() || !isDigest(`sha256:${name}`)) continue;
-        known.set(`sha256:${name}`, stored(found.size, found.mtimeMs));
+        const digest = `sha256:${name}`;
+        known.set(digest, stored(found.size, found.mtimeMs));
+        if (clock.now() - found.mtimeMs > unusedMsMax[kind]) await this.#remove(kind, digest);
       }
     }
-    for (const [digest, { usedAt }] of this.#partial)
-      if (clock.now() - usedAt > partialAgeMsMax) await this.#remove('partial', digest);
     await this.#makeRoom(0);
     if (this.#whole.size > 0) log.debug('layers found', { layers: this.#whole.size, bytes: this.bytes });
   }
 
   get bytes(): number {
     return [...this.#whole.values(), ...this.#partial.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  isArriving(digest: string): boolean {
+    return this.#flights.get(digest)?.fromAfar ?? false;
   }
 
   has(digest: string): boolean {
@@ -200,9 +209,11 @@ class FolderStore implements LayerStore {
     const abort = new AbortController();
     const signal = AbortSignal.any([abort.signal, this.#ended.signal]);
     const listeners: Flight['listeners'] = new Set();
-    const flight: Flight = { abort, listeners, bytes: blob.size, waiting: 0, ended: Promise.resolve() };
+    const ended = Promise.resolve();
+    const flight: Flight = { abort, listeners, bytes: blob.size, waiting: 0, ended, fromAfar: false };
     this.#flights.set(blob.digest, flight);
     flight.ended = this.#transfer(blob, sources, signal, (arrival) => {
+      flight.fromAfar = !arrival.from.isPeer;
       for (const listener of listeners) listener(arrival);
     }).finally(() => this.#flights.delete(blob.digest));
     flight.ended.catch(() => {});
@@ -247,7 +258,10 @@ class FolderStore implements LayerStore {
       diskBytes += bytes;
     }
     if (more > 0 && this.#promised > bytesMax)
-      throw new LayerError('NoRoom', `layers may take ${bytesMax} bytes on this device, which is not enough`);
+      throw new LayerError(
+        'NoRoom',
+        `layers may take ${bytesMax} bytes on this device (--layers-max), which is not enough`,
+      );
     if (diskBytes < more) throw new LayerError('NoRoom', 'the disk has no room for more layers');
   }
 

@@ -79,7 +79,7 @@ export async function openLayers(options: LayersOptions): Promise<Layers> {
     const endpoints = await registries.endpoints(`${registry}/${path}`);
     if (endpoints.length === 0)
       throw new LayerError('Refused', `${registry}/${path} is blocked by this device's registries.conf`);
-    return createRepository({ endpoints, credential, clock });
+    return createRepository({ endpoints, credential, clock, environment });
   };
   const startMirror = once(async () => {
     const { openMirror } = await import('./mirror.ts');
@@ -113,7 +113,7 @@ export async function openLayers(options: LayersOptions): Promise<Layers> {
       throw failure ?? new LayerError('NotFound', `${image} is nowhere`);
     },
     async fetch(repository, blob, fetching) {
-      const peers = store.has(blob.digest) ? [] : await neighbourhood.peers();
+      const peers = store.has(blob.digest) ? [] : await neighbourhood.peers(blob);
       return store.fetch(blob, [...peers, ...repository.sources], fetching);
     },
     async finished(digests) {

@@ -175,10 +175,11 @@ async function giveBlob({ request, response, one, layers, signal }: Exchange, bl
   }
 }
 
+/** In the one form that an engine takes for final: all there was to try again has been tried. */
 function refuse(response: ServerResponse, error: unknown): void {
-  const code = error instanceof LayerError ? error.code : undefined;
-  const status = code === 'NotFound' || code === 'Refused' ? 404 : 502;
   const message = error instanceof Error ? error.message : String(error);
-  response.writeHead(status, { 'Content-Type': 'application/json' });
-  response.end(JSON.stringify({ errors: [{ code: 'UNKNOWN', message }] }));
+  response.writeHead(error instanceof LayerError && error.code === 'NotFound' ? 404 : 403, {
+    'Content-Type': 'application/json',
+  });
+  response.end(JSON.stringify({ errors: [{ code: 'DENIED', message }] }));
 }

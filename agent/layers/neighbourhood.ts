@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, sleep } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
 import { type Neighbours, neighboursKey, neighboursSchema } from '../../protocol/kinds/neighbours.ts';
 import type { DesiredSet } from '../desired/desired-set.ts';
 import type { BlobSource } from './fetch-blob.ts';
+import type { Blob } from './image-manifest.ts';
+import { LayerError } from './layer-error.ts';
 import type { LayerStore } from './layer-store.ts';
 import type { PeerServer } from './peer-server.ts';
 import type { PeerSources } from './peer-sources.ts';
@@ -13,13 +16,15 @@ import type { PeerSources } from './peer-sources.ts';
 export interface Neighbourhood extends Disposable {
   /** Layers are of use to others when an image is complete. */
   keeps(): boolean;
-  /** Who may have one. */
-  peers(): Promise<readonly BlobSource[]>;
+  /** Who may have it, in the order to be asked. */
+  peers(blob: Blob): Promise<readonly BlobSource[]>;
   /** From now on layers are kept and given to neighbours while this device is at a site; opened when it is. Once is enough. */
   share(open: () => Promise<LayerStore>): void;
 }
 
 export interface NeighbourhoodOptions {
+  /** Of this device. */
+  name: string;
   desired: Pick<DesiredSet, 'entries' | 'onChange'>;
   /** PEM; undefined: nothing is shared. */
   credentials: { key: string; cert: string; ca: string } | undefined;
@@ -32,6 +37,13 @@ export interface NeighbourhoodOptions {
   random: Random;
   log: Logger;
 }
+
+/**
+ * When all devices of a site want something new at once, one of them fetches it and the others have it from there: of those that
+ * know each other it is the same one for all. It gets a head start where that is worth the wait.
+ */
+const headStartMs = 1_500;
+const largeBytesMin = 2_000_000;
 
 export function createNeighbourhood(options: NeighbourhoodOptions): Neighbourhood {
   return new SiteNeighbourhood(options);
@@ -55,14 +67,17 @@ class SiteNeighbourhood implements Neighbourhood {
     return this.#sharing && this.#neighbours !== undefined;
   }
 
-  async peers(): Promise<readonly BlobSource[]> {
+  async peers({ digest, size }: Blob): Promise<readonly BlobSource[]> {
     const { credentials } = this.#options;
     const devices = this.#neighbours?.devices ?? [];
     if (!credentials || devices.length === 0) return [];
     this.#sources ??= import('./peer-sources.ts').then(({ createPeerSources }) =>
       createPeerSources({ ...this.#options, credentials }),
     );
-    return (await this.#sources).of(devices);
+    const sources = await this.#sources;
+    const names = [this.#options.name, ...devices.map(({ name }) => name)];
+    if (size < largeBytesMin || firstFor(digest, names) === this.#options.name) return sources.of(devices);
+    return [...sources.of(devices), this.#pause, ...sources.of(devices)];
   }
 
   share(open: () => Promise<LayerStore>): void {
@@ -81,6 +96,19 @@ class SiteNeighbourhood implements Neighbourhood {
   [Symbol.dispose](): void {
     this.#subscriptions.dispose();
     this.#server?.[Symbol.dispose]();
+  }
+
+  /** Has nothing, and takes its time to say so. */
+  get #pause(): BlobSource {
+    const { clock } = this.#options;
+    return {
+      name: 'nobody',
+      isPeer: true,
+      async open({ digest }, { signal }) {
+        await sleep(clock, headStartMs, signal);
+        throw new LayerError('NotFound', `nobody here has ${digest}`);
+      },
+    };
   }
 
   get #neighbours(): Neighbours | undefined {
@@ -111,4 +139,10 @@ class SiteNeighbourhood implements Neighbourhood {
     }
     announce(this.#server?.port);
   }
+}
+
+/** Equal for all who choose among the same names, and another one for each blob. */
+function firstFor(digest: string, names: readonly string[]): string {
+  const place = (name: string) => createHash('sha256').update(`${digest} ${name}`).digest('hex');
+  return names.reduce((best, name) => (place(name) < place(best) ? name : best));
 }

@@ -23,9 +23,11 @@ export interface PeerServer extends Disposable {
   readonly port: number;
 }
 
-/** `GET /layers/<64 hex digits>`. */
+/** `GET /layers/<64 hex digits>`; 202 for one that is coming from a registry and will be here. */
 export const layerPath = '/layers/';
 const connectionsMax = 16;
+/** For whoever holds a place and says or takes nothing. */
+const idleMs = 10_000;
 const transfersMax = 3;
 /** For all transfers together: a device's own work goes before its neighbours'. */
 const bytesPerSecondMax = 8 * 1024 * 1024;
@@ -46,6 +48,8 @@ export async function openPeerServer(options: PeerServerOptions): Promise<PeerSe
       // `deviceOf` decides. A resumed session would show no certificate.
       rejectUnauthorized: false,
       sessionTimeout: 0,
+      handshakeTimeout: idleMs,
+      requestTimeout: idleMs,
       minVersion: 'TLSv1.3',
     },
     (request, response) => {
@@ -66,6 +70,7 @@ export async function openPeerServer(options: PeerServerOptions): Promise<PeerSe
     },
   );
   server.maxConnections = connectionsMax;
+  server.setTimeout(idleMs);
   server.on('tlsClientError', (error) => log.debug('a neighbour could not connect', { error }));
   await listen(server, options.port);
   server.unref();
@@ -87,7 +92,8 @@ interface Giving extends Pick<PeerServerOptions, 'store'> {
 
 async function give(response: ServerResponse, { store, digest, offset, pace }: Giving): Promise<void> {
   using layer = store.hold(digest);
-  if (!layer || offset > layer.sizeBytes) return end(response, 404);
+  if (!layer) return end(response, store.isArriving(digest) ? 202 : 404);
+  if (offset > layer.sizeBytes) return end(response, 404);
   const { sizeBytes } = layer;
   response.writeHead(offset > 0 ? 206 : 200, {
     'Content-Type': 'application/octet-stream',

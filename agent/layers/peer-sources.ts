@@ -1,6 +1,6 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, sleep } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Neighbours } from '../../protocol/kinds/neighbours.ts';
 import { dial } from '../link/dial.ts';
@@ -32,6 +32,9 @@ const answerMs = 10_000;
 /** One that did not answer is left alone for this long. */
 const restMs = 60_000;
 const rememberedMax = 256;
+/** One that is fetching it from afar is asked again after this, and waited for so long at most. */
+const comingLookMs = 3_000;
+const comingWaitMs = 5 * 60_000;
 
 export function createPeerSources(options: PeerSourcesOptions): PeerSources {
   const { clock, random } = options;
@@ -42,7 +45,7 @@ export function createPeerSources(options: PeerSourcesOptions): PeerSources {
     isPeer: true,
     async open(blob, { offset, signal }) {
       try {
-        const answer = await askPeer(device, blob, { ...options, offset, signal });
+        const answer = await awaitPeer(device, blob, { ...options, offset, signal });
         lastGiver = device.name;
         return answer;
       } catch (error) {
@@ -71,7 +74,17 @@ interface PeerAsk extends PeerSourcesOptions {
   signal: AbortSignal;
 }
 
-async function askPeer(device: Device, { digest }: Blob, ask: PeerAsk): Promise<BlobAnswer> {
+async function awaitPeer(device: Device, blob: Blob, ask: PeerAsk): Promise<BlobAnswer> {
+  const begunAtMs = ask.clock.monotonic();
+  while (ask.clock.monotonic() - begunAtMs < comingWaitMs) {
+    const answer = await askPeer(device, blob, ask);
+    if (answer !== 'coming') return answer;
+    await sleep(ask.clock, comingLookMs, ask.signal);
+  }
+  throw new LayerError('NotFound', `${device.name} is long about ${blob.digest}`);
+}
+
+async function askPeer(device: Device, { digest }: Blob, ask: PeerAsk): Promise<BlobAnswer | 'coming'> {
   const socket = await connectTo(device, ask);
   const path = layerPath + digest.slice('sha256:'.length);
   const range = ask.offset > 0 ? { Range: `bytes=${ask.offset}-` } : {};
@@ -81,6 +94,7 @@ async function askPeer(device: Device, { digest }: Blob, ask: PeerAsk): Promise<
   if (statusCode === 200) return { from: 0, body: answer };
   if (statusCode === 206) return { from: ask.offset, body: answer };
   answer.destroy();
+  if (statusCode === 202) return 'coming';
   // Whoever is busy or has not got it may have the next one.
   throw new LayerError('NotFound', `${device.name} answered ${statusCode} for ${digest}`);
 }

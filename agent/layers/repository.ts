@@ -46,13 +46,14 @@ export interface RepositoryOptions {
   endpoints: readonly Endpoint[];
   /** Said to the registry that it is of, and to no other. */
   credential: RegistryCredential | undefined;
+  environment: NodeJS.ProcessEnv;
   clock: Clock;
 }
 
-export function createRepository({ endpoints, credential, clock }: RepositoryOptions): Repository {
+export function createRepository({ endpoints, credential, ...host }: RepositoryOptions): Repository {
   const places = endpoints.map((endpoint) => {
     const own = credential?.registry === endpoint.host ? credential : undefined;
-    return createPlace(endpoint, own, clock);
+    return createPlace(endpoint, own, host);
   });
   return {
     sources: places.filter(({ endpoint }) => endpoint.answers !== 'tags'),
@@ -79,8 +80,12 @@ interface Place extends BlobSource {
   manifest(reference: string, options: ManifestOptions): Promise<RawManifest>;
 }
 
-function createPlace(endpoint: Endpoint, credential: RegistryCredential | undefined, clock: Clock): Place {
-  const ask = createAskHttp({ ...endpoint, clock });
+function createPlace(
+  endpoint: Endpoint,
+  credential: RegistryCredential | undefined,
+  { clock, environment }: Pick<RepositoryOptions, 'clock' | 'environment'>,
+): Place {
+  const ask = createAskHttp({ ...endpoint, clock, environment });
   const logIn = createLogIn({ ask, clock, credential, scope: `repository:${endpoint.path}:pull` });
   const get = createGet(endpoint, ask, logIn);
   return {

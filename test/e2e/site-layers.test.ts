@@ -147,6 +147,15 @@ describe('layers at a site', { skip: missing ?? false, timeout: 200_000 }, () =>
     );
   });
 
+  test('when both want something new at once, it comes from far away once', async () => {
+    await registry.push('site/both:1', { layerBytes: [8 * megabyte] });
+    Object.assign(link, { receivedBytes: 0, bytesPerSecond: 3 * megabyte });
+    for (const board of boards) await run(`both-${board}`, board, `${link.host}/site/both:1`);
+    for (const board of boards) await running(`both-${board}`);
+    link.bytesPerSecond = Number.POSITIVE_INFINITY;
+    assert.ok(link.receivedBytes < 12 * megabyte, `${link.receivedBytes} for twice 9 MB`);
+  });
+
   test('what has come of a layer is not fetched again when the agent starts anew', async () => {
     await registry.push('site/other:1', { layerBytes: [12 * megabyte] });
     Object.assign(link, { receivedBytes: 0, bytesPerSecond: 3 * megabyte });

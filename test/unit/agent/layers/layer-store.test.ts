@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, suite, test } from 'node:test';
@@ -192,6 +192,18 @@ suite('the layer store', () => {
       code: 'NoRoom',
     });
     assert.equal(await store.takes(60_000), false);
+  });
+
+  test('what nobody has asked for in a month is gone at the next start', async () => {
+    const other = randomBytes(10);
+    const source = [new FakeSource('far', content)];
+    (await (await open()).fetch(blob, source, { signal }))[Symbol.dispose]();
+    const fetched = await (await open()).fetch(describe(other), [new FakeSource('far', other)], { signal });
+    fetched[Symbol.dispose]();
+    const monthAgo = Date.now() / 1000 - 31 * 24 * 60 * 60;
+    await utimes(join(folder, 'blobs', blob.digest.slice(7)), monthAgo, monthAgo);
+    const store = await open();
+    assert.deepEqual([store.has(blob.digest), store.has(describe(other).digest)], [false, true]);
   });
 
   test('a limit that is lower than before is kept at once', async () => {

@@ -16,16 +16,18 @@ suite('images from a registry without an engine', () => {
   let folder: string;
   let registry: SmallRegistry;
   let layers: Layers;
+  let environment: Record<string, string>;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'flotilla-layers-'));
     registry = await new SmallRegistry().start();
     await settings(`[[registry]]\nlocation = "${registry.host}"\ninsecure = true\n`);
+    environment = { CONTAINERS_REGISTRIES_CONF: join(folder, 'registries.conf') };
     layers = await openLayers({
       folder,
       bytesMax: 10_000_000,
       neighbourhood: { peers: async () => [], keeps: () => false },
-      environment: { CONTAINERS_REGISTRIES_CONF: join(folder, 'registries.conf') },
+      environment,
       clock: hurriedClock(),
       random: seededRandom(1),
       log: silentLogger,
@@ -146,6 +148,21 @@ suite('images from a registry without an engine', () => {
       await assert.rejects(resolve('images.example/team/app:1'), { code: 'Refused', message: /blocked/ });
     } finally {
       mirror.stop();
+    }
+  });
+
+  test('a proxy of the host is used, and never for the device itself', async () => {
+    const proxy = await new SmallRegistry().start();
+    try {
+      environment['HTTP_PROXY'] = `http://${proxy.host}`;
+      registry.addImage('1', [10]);
+      await resolve(`${registry.host}/team/app:1`);
+      await settings('[[registry]]\nlocation = "images.example"\ninsecure = true\n');
+      proxy.manifests.set('1', { type: ociManifest, content: Buffer.from('{}') });
+      await assert.rejects(resolve('images.example/team/app:1'), { code: 'WrongContent' });
+      assert.match(proxy.asked.at(-1)?.path ?? '', /\/team\/app\/manifests\/1$/);
+    } finally {
+      proxy.stop();
     }
   });
 

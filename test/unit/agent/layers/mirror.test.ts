@@ -85,10 +85,10 @@ suite('the mirror that an engine pulls through', () => {
   test('what it cannot do is left to the engine before the first blob', async () => {
     registry.addImage('large', [300_000]);
     registry.addImage('1', [10]);
-    assert.equal((await ask('manifests/large')).status, 502);
+    assert.equal((await ask('manifests/large')).status, 403);
     assert.equal((await ask('manifests/none')).status, 404);
     registry.account = 'anna:right';
-    assert.equal((await ask('manifests/1')).status, 404);
+    assert.equal((await ask('manifests/1')).status, 403);
     assert.equal(mirror.failure, undefined);
     const { location } = mirror;
     mirror[Symbol.dispose]();

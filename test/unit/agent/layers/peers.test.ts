@@ -126,19 +126,29 @@ suite('layers from devices nearby', () => {
     assert.deepEqual(await read(sources[0]), content);
   });
 
-  test('a device gives and keeps layers while it is told of a site, and no longer', async () => {
-    const entries = new Map<string, SetEntry>();
-    let changed: (keys: ReadonlySet<string>) => void = () => {};
-    const announced: (number | undefined)[] = [];
-    using neighbourhood = createNeighbourhood({
-      desired: {
-        entries,
-        onChange: (handler) => {
-          changed = handler;
-          return { [Symbol.dispose]: () => {} };
-        },
-      },
-      credentials: home.device('board-1'),
+  /** What a server may have told the device. */
+  class Desired {
+    readonly entries = new Map<string, SetEntry>();
+    #changed: (keys: ReadonlySet<string>) => void = () => {};
+
+    onChange(handler: (keys: ReadonlySet<string>) => void): Disposable {
+      this.#changed = handler;
+      return { [Symbol.dispose]: () => {} };
+    }
+
+    tell(devices: readonly object[] | undefined, digest: string): void {
+      const object = { site: 'hall', devices };
+      if (devices) this.entries.set(neighboursKey, { key: neighboursKey, digest, object });
+      else this.entries.delete(neighboursKey);
+      this.#changed(new Set([neighboursKey]));
+    }
+  }
+
+  const neighbourhoodOf = (name: string, desired: Desired, announced: (number | undefined)[] = []) =>
+    createNeighbourhood({
+      name,
+      desired,
+      credentials: home.device(name),
       clockTrusted: () => true,
       port: server.port,
       announce: (port) => void announced.push(port),
@@ -146,25 +156,22 @@ suite('layers from devices nearby', () => {
       random,
       log,
     });
+
+  test('a device gives and keeps layers while it is told of a site, and no longer', async () => {
+    const desired = new Desired();
+    const announced: (number | undefined)[] = [];
+    using neighbourhood = neighbourhoodOf('board-1', desired, announced);
     neighbourhood.share(async () => store);
     assert.equal(neighbourhood.keeps(), false);
-    const tell = (devices: object[] | undefined, digest: string) => {
-      if (devices)
-        entries.set(neighboursKey, { key: neighboursKey, digest, object: { site: 'hall', devices } });
-      else entries.delete(neighboursKey);
-      changed(new Set([neighboursKey]));
-    };
-    tell([], '1');
+    desired.tell([], '1');
     await eventually(() => announced.length === 1, 'a port');
     assert.equal(neighbourhood.keeps(), true);
     assert.notEqual(announced[0], server.port, 'that one is taken');
-    assert.deepEqual(await neighbourhood.peers(), []);
-    tell([{ name: 'board-2', addresses: ['127.0.0.1'], port: server.port }], '2');
-    assert.deepEqual(
-      (await neighbourhood.peers()).map(({ name }) => name),
-      ['board-2'],
-    );
-    tell(undefined, '3');
+    assert.deepEqual(await neighbourhood.peers(blob), []);
+    desired.tell([{ name: 'board-2', addresses: ['127.0.0.1'], port: server.port }], '2');
+    const names = (await neighbourhood.peers(blob)).map(({ name }) => name);
+    assert.deepEqual(names, ['board-2']);
+    desired.tell(undefined, '3');
     await eventually(() => announced.length === 2, 'no port');
     assert.equal(announced[1], undefined);
     assert.equal(neighbourhood.keeps(), false);
@@ -172,6 +179,78 @@ suite('layers from devices nearby', () => {
     await assert.rejects(rawAnswer(announced[0] ?? 0, blob.digest, home.device('board-2')), {
       code: 'ECONNREFUSED',
     });
+  });
+
+  test('what a neighbour is fetching from afar is waited for; what it waits for itself is not', async () => {
+    const fresh = randomBytes(100_000);
+    const wanted = { digest: sha256(fresh), size: fresh.length, mediaType: '' };
+    const gate = Promise.withResolvers<void>();
+    const slowly = (isPeer: boolean): BlobSource => ({
+      name: 'slow',
+      isPeer,
+      async open() {
+        const body = async function* () {
+          yield fresh.subarray(0, 10);
+          await gate.promise;
+          yield fresh.subarray(10);
+        };
+        return { from: 0, body: body() };
+      },
+    });
+    const sources = createPeerSources({
+      credentials: home.device('board-2'),
+      clockTrusted: () => true,
+      // The one time that is waited for here.
+      clock: {
+        ...clock,
+        after: (delayMs, task) => clock.after(delayMs === 3_000 ? 20 : delayMs, task),
+      },
+      random,
+    });
+    const [board] = sources.of([{ name: 'board-1', addresses: ['127.0.0.1'], port: server.port }]);
+    const other = { ...wanted, digest: sha256(Buffer.from('other')) };
+    const leaves = new AbortController();
+    const nearby = store.fetch(other, [slowly(true)], { signal: leaves.signal });
+    const arrived = Promise.withResolvers<void>();
+    const fetched = store.fetch(wanted, [slowly(false)], { signal, onArrival: () => arrived.resolve() });
+    await arrived.promise;
+    await assert.rejects(read(board, 0, other), { code: 'NotFound' });
+    const waiting = read(board, 0, wanted);
+    leaves.abort(new Error('enough'));
+    await assert.rejects(nearby, /enough/);
+    gate.resolve();
+    assert.deepEqual(await waiting, fresh);
+    (await fetched)[Symbol.dispose]();
+  });
+
+  test('of several who want something large at once, one goes first and the others give it a head start', async () => {
+    const names = ['board-1', 'board-2', 'board-3'];
+    const firsts = new Set<string>();
+    for (let at = 0; at < 30; at += 1) {
+      const large = { digest: sha256(Buffer.from([at])), size: 5_000_000, mediaType: '' };
+      const first: string[] = [];
+      for (const name of names) {
+        const desired = new Desired();
+        const others = names.filter((other) => other !== name);
+        using neighbourhood = neighbourhoodOf(name, desired);
+        neighbourhood.share(async () => store);
+        desired.entries.set(neighboursKey, {
+          key: neighboursKey,
+          digest: '1',
+          object: {
+            site: 'hall',
+            devices: others.map((other) => ({ name: other, addresses: [], port: 1 })),
+          },
+        });
+        const asked = await neighbourhood.peers(large);
+        if (asked.length === 2) first.push(name);
+        else assert.equal(asked.length, 5);
+        assert.equal((await neighbourhood.peers({ ...large, size: 1_000 })).length, 2);
+      }
+      assert.equal(first.length, 1, first.join());
+      firsts.add(first[0] ?? '');
+    }
+    assert.equal(firsts.size, 3);
   });
 });
 
