@@ -6,8 +6,8 @@
 export interface RuntimeDriver extends Partial<Disposable> {
   /** `oci`, `process`, … ; also the runtimeClassName that selects it. */
   readonly name: string;
-  /** Its containers see the host's own files, devices among them. */
-  readonly seesHost?: boolean;
+  /** Whether a container of this image sees the host's own files, devices among them; absent: none does. */
+  seesHost?(image: string): boolean;
   /** Images come by way of the device's layers, so that it is worth keeping some for its neighbours; known after `probe`. */
   readonly usesLayers?: boolean;
   /** Whether it works on this host, and what it found, in words for a person. */

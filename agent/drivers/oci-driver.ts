@@ -56,7 +56,7 @@ import {
 } from './oci/engine.ts';
 import { pullByEngine } from './oci/engine-pull.ts';
 import { execCommand } from './oci/exec-command.ts';
-import { isImageReference, isLocalOnly, qualifiedReference } from './oci/image-reference.ts';
+import { isImageReference, qualifiedReference } from './oci/image-reference.ts';
 import { createImageStore } from './oci/image-store.ts';
 import { parseContainerState, parseImage, parseLogPath, parseSandboxState } from './oci/inspect-output.ts';
 import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
@@ -65,6 +65,7 @@ import { removePullFiles } from './oci/pull-files.ts';
 import { takesMirror } from './oci/pull-way.ts';
 import { createPidWatch, type PidWatch } from './pid-watch.ts';
 import { readProcessStat } from './process-identity.ts';
+import { invalidName, pullImage } from './pull-image.ts';
 
 /**
  * Drives podman, docker or nerdctl by the command line they share; the first that works. A call costs 25 to 150 ms,
@@ -304,23 +305,9 @@ class OciDriver implements RuntimeDriver {
   }
 
   async pull(image: string, options: PullOptions): Promise<PulledImage> {
-    const { policy, signal } = options;
-    if (!isImageReference(image)) throw invalidName(image);
-    const asksAlways = policy === 'Always' && !isLocalOnly(image);
-    const present = asksAlways ? undefined : await this.#image(image, signal);
-    if (present) return present;
-    if (policy === 'Never')
-      throw new DriverError(
-        'ErrImageNeverPull',
-        `Container image "${image}" is not present with pull policy of Never`,
-      );
-    if (isLocalOnly(image))
-      throw new DriverError('ErrImagePull', `${image} is not on this device, and localhost/ is no registry`);
-    const fetching = options.fetching ?? ((fetch) => fetch());
-    return fetching(async () => {
-      // Another pod may have fetched it while this one waited for its turn.
-      const fetched = asksAlways ? undefined : await this.#image(image, signal);
-      return fetched ?? this.#fetch(image, options);
+    return pullImage(image, options, {
+      find: (name, signal) => this.#image(name, signal),
+      fetch: (name, how) => this.#fetch(name, how),
     });
   }
 
@@ -467,14 +454,6 @@ class OciDriver implements RuntimeDriver {
       if (await this.#exists(name))
         throw new DriverError('RuntimeUnavailable', `${name} cannot be removed: ${answer.message}`);
   }
-}
-
-function invalidName(image: string): DriverError {
-  const name = JSON.stringify(image);
-  return new DriverError(
-    'InvalidImageName',
-    `Failed to apply default image tag ${name}: couldn't parse image name ${name}: invalid reference format`,
-  );
 }
 
 function sandboxHandle(pod: Pick<SandboxSpec, 'podUid' | 'hostNetwork'>): SandboxHandle {

@@ -6,6 +6,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { ExecError } from '../../lib/exec.ts';
 import type { Logger } from '../../lib/log.ts';
 import { once } from '../../lib/once.ts';
+import type { OpenLayers } from '../layers/layers-when-needed.ts';
 import type {
   ContainerHandle,
   ContainerSpec,
@@ -13,7 +14,10 @@ import type {
   DriverProbe,
   ExecOptions,
   ExecProcess,
+  ImageStore,
   LogOptions,
+  PulledImage,
+  PullOptions,
   ResourceLimits,
   RuntimeDriver,
   SandboxHandle,
@@ -24,7 +28,8 @@ import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
 import { requireNonRoot } from './non-root.ts';
-import { readEnd } from './oci/container-files.ts';
+import { readEnd, readTerminationMessage, removeContainerFiles } from './oci/container-files.ts';
+import { isImageReference } from './oci/image-reference.ts';
 import { attachToLog } from './process/attach-to-log.ts';
 import { type Cgroup, type CgroupTree, openCgroups } from './process/cgroups.ts';
 import {
@@ -32,6 +37,7 @@ import {
   cgroupPath,
   containerFolder,
   containerHandle,
+  imageOf,
   listFolders,
   makePrivate,
   podFolder,
@@ -50,10 +56,13 @@ import {
   makeTmp,
   terminationLog,
 } from './process/host-process.ts';
+import { isHostImage, type LocalImages, localImages } from './process/local-images.ts';
 import { mayMount } from './process/private-mounts.ts';
 import { readLog } from './process/read-log.ts';
 import { RunningContainers } from './process/running-containers.ts';
+import type { RuntimeProgram } from './process/runtime-program.ts';
 import { startShim } from './process/shim.ts';
+import { invalidName } from './pull-image.ts';
 
 /**
  * Runs containers as plain processes of the host: no image (manifests say `image: host`), the host's network and
@@ -72,6 +81,10 @@ export interface ProcessDriverOptions {
   /** `none` tracks by session and environment even where control groups are writable. */
   cgroups?: 'auto' | 'none';
   logLimits?: LogLimits;
+  /** Where images come from beside archives. */
+  layers?: OpenLayers;
+  /** The only program that is to run images; absent: the best that is there. */
+  imageProgram?: RuntimeProgram['kind'];
   /** What every process gets before its own variables; `baseEnvironment()` unless given. */
   environment?: Readonly<Record<string, string>>;
 }
@@ -84,11 +97,19 @@ export function createProcessDriver(options: ProcessDriverOptions): RuntimeDrive
 
 class ProcessDriver implements RuntimeDriver {
   readonly name = 'process';
-  readonly seesHost = true;
+  readonly images: ImageStore;
   readonly #root: string;
   readonly #options: ProcessDriverOptions;
   readonly #containers: RunningContainers;
+  readonly #local: LocalImages;
   readonly #mayMount = once(mayMount);
+  readonly #sweep = once(() => this.#local.sweep());
+  /** Loaded for the first container with an image. */
+  readonly #imageContainers = once(async () => {
+    const { ImageContainers } = await import('./process/image-containers.ts');
+    const { clock, imageProgram } = this.#options;
+    return new ImageContainers({ clock, root: this.#root, images: this.#local.open, program: imageProgram });
+  });
   readonly #hints = new Set<(podUid: string) => void>();
   #cgroupTree: CgroupTree | undefined;
   #cgroupsOpened = false;
@@ -96,6 +117,8 @@ class ProcessDriver implements RuntimeDriver {
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
     this.#root = join(options.stateDir, 'process');
+    this.#local = localImages({ ...options, root: this.#root });
+    this.images = this.#local.store;
     this.#containers = new RunningContainers({
       logLimits: logLimitsDefault,
       ...options,
@@ -106,11 +129,17 @@ class ProcessDriver implements RuntimeDriver {
     });
   }
 
+  /** With an image it has files of its own. */
+  seesHost(image: string): boolean {
+    return isHostImage(image);
+  }
+
   async probe(): Promise<DriverProbe> {
     const version = `process://${release()}`;
     if (process.platform !== 'linux')
       return { available: false, version, message: `host processes need Linux, not ${process.platform}` };
     await makePrivate(this.#root);
+    await this.#sweep();
     const limits = this.#cgroups?.description ?? 'no writable cgroup: cpu and memory limits are not enforced';
     return { available: true, version, message: `host processes on Linux ${release()} (${limits})` };
   }
@@ -148,7 +177,8 @@ class ProcessDriver implements RuntimeDriver {
 
   async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {
     const folder = containerFolder(this.#root, { ...spec, podUid: sandbox.podUid });
-    await requireNonRoot(spec.security, () => Promise.resolve(String(process.getuid?.() ?? 0)));
+    if (!isHostImage(spec.image) && !isImageReference(spec.image)) throw invalidName(spec.image);
+    await requireNonRoot(spec.security, () => this.#userOf(spec.image));
     await makePrivate(folder.path);
     // Nobody else gets through the folders above.
     if (spec.security.user !== undefined) await chmod(this.#workFolder(folder), 0o777);
@@ -163,7 +193,9 @@ class ProcessDriver implements RuntimeDriver {
     if (!spec) throw new DriverError('NotFound', `${handle.id} was never created or is removed`);
     if (this.#containers.stateOf(folder).state !== 'created') return;
     const cgroup = this.#cgroups?.create(cgroupPath(folder), spec.resources);
-    const { start, exit } = await this.#launch(folder, spec, cgroup);
+    const { start, exit } = isHostImage(spec.image)
+      ? await this.#launch(folder, spec, cgroup)
+      : await this.#launchImage(folder, spec, cgroup);
     this.#containers.track(folder, start, exit === undefined);
     void exit?.then(() => this.#containers.lookWhetherEnded(folder));
   }
@@ -183,6 +215,14 @@ class ProcessDriver implements RuntimeDriver {
       if (cause instanceof ExecError) throw new DriverError('RunContainerError', cause.message, { cause });
       throw cause;
     }
+  }
+
+  async #launchImage(folder: ContainerFolder, spec: ContainerSpec, cgroup: Cgroup | undefined) {
+    const containers = await this.#imageContainers();
+    const words = await containers.prepare(folder, spec, cgroup);
+    const shim = await startShim({ folder, ...words, tells: false, clock: this.#options.clock });
+    await containers.started(folder);
+    return shim;
   }
 
   async stop(handle: ContainerHandle, { graceMs }: { graceMs: number }): Promise<void> {
@@ -215,6 +255,7 @@ class ProcessDriver implements RuntimeDriver {
     const folder = containerFolder(this.#root, handle);
     await this.stop(handle, { graceMs: 0 });
     await this.#cgroups?.open(cgroupPath(folder)).remove(this.#options.clock);
+    await removeContainerFiles(this.#root, folder);
     await rm(folder.path, { recursive: true, force: true });
     this.#containers.forget(folder);
   }
@@ -227,7 +268,8 @@ class ProcessDriver implements RuntimeDriver {
   }
 
   async terminationMessage(handle: ContainerHandle): Promise<string> {
-    return readEnd(terminationLog(containerFolder(this.#root, handle)));
+    const ofProcess = await readEnd(terminationLog(containerFolder(this.#root, handle)));
+    return ofProcess === '' ? readTerminationMessage(this.#root, handle) : ofProcess;
   }
 
   watch(onHint: (podUid: string) => void): Disposable {
@@ -249,12 +291,24 @@ class ProcessDriver implements RuntimeDriver {
     });
   }
 
-  async exec(handle: ContainerHandle, { command, stdin, tty }: ExecOptions): Promise<ExecProcess> {
+  async pull(image: string, options: PullOptions): Promise<PulledImage> {
+    if (isHostImage(image)) return { imageId: '', reference: '', sizeBytes: 0 };
+    // Nothing is fetched that could not be run.
+    if (isImageReference(image))
+      (await this.#imageContainers()).requireProgram(image, this.#cgroups !== undefined);
+    return this.#local.pull(image, options);
+  }
+
+  async exec(handle: ContainerHandle, options: ExecOptions): Promise<ExecProcess> {
+    const { command, stdin, tty } = options;
     const folder = containerFolder(this.#root, handle);
     const spec = await readSpec(folder);
     if (!spec || !this.#containers.isRunning(folder))
       throw new DriverError('NotFound', `${handle.id} is not running`);
-    const joinFiles = this.#cgroups?.open(cgroupPath(folder)).joinFiles ?? [];
+    const cgroup = this.#cgroups?.open(cgroupPath(folder));
+    if (imageOf(folder).imageId !== '')
+      return (await this.#imageContainers()).exec(folder, options, { spec, cgroup, joinScript });
+    const joinFiles = cgroup?.joinFiles ?? [];
     const words = execWords(this.#hostProcess(folder, spec), { command, start: readStart(folder) });
     return openExecProcess({
       command: '/bin/sh',
@@ -289,6 +343,12 @@ class ProcessDriver implements RuntimeDriver {
       this.#cgroupTree = openCgroups(this.#options.stateDir);
     this.#cgroupsOpened = true;
     return this.#cgroupTree;
+  }
+
+  /** '' when the image names none, or is not here: then it counts as root's. */
+  async #userOf(image: string): Promise<string> {
+    if (isHostImage(image)) return String(process.getuid?.() ?? 0);
+    return (await this.#local.open()).find(image)?.config.user ?? '';
   }
 
   #hostProcess(folder: ContainerFolder, spec: ContainerSpec): HostProcess {

@@ -73,9 +73,9 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
         const mounts = await volumes.mounts(podUid, details.mounts).catch((cause: unknown) => {
           throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });
         });
-        const { security } = details.spec;
+        const { security, image } = details.spec;
         if (!details.devices) return runContainer(driver, { ...details, spec: { ...details.spec, mounts } });
-        const how = { security, seesHost: driver.seesHost ?? false };
+        const how = { security, seesHost: driver.seesHost?.(image) ?? false };
         const prepared = await devices.prepare(podUid, details.devices, how).catch((cause: unknown) => {
           throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });
         });

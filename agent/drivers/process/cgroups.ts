@@ -31,6 +31,8 @@ export interface CgroupTree {
 export interface Cgroup {
   /** A process that writes 0 into each of these is in the group, with all its later children. */
   readonly joinFiles: readonly string[];
+  /** Below the mounts, for a runtime program that joins by itself. */
+  readonly runtimePath: string;
   /** Writing 1 here kills everything in the group (Linux 5.14); '' when there is no such file. */
   readonly killFile: string;
   members(): number[];
@@ -57,6 +59,7 @@ export function openCgroups(stateDir: string): CgroupTree | undefined {
   const mounts = parseCgroupMounts(readText('/proc/self/mounts'));
   const unified = mounts.unified === undefined ? undefined : openUnified(mounts.unified, key);
   const version1 = new Map<string, string>();
+  const others = [...new Set(mounts.controllers.values())].map((root) => join(root, 'flotilla', key));
   for (const controller of trackingControllers) {
     const root = mounts.controllers.get(controller);
     const folder = root === undefined ? undefined : makeFolder(join(root, 'flotilla', key));
@@ -64,7 +67,9 @@ export function openCgroups(stateDir: string): CgroupTree | undefined {
   }
   const tracking = unified?.folder ?? trackingControllers.map((name) => version1.get(name)).find(Boolean);
   if (tracking === undefined) return undefined;
-  return describeTree({ tracking, version1, unified });
+  const own =
+    unified && version1.size === 0 ? unified.folder.slice(mounts.unified?.length) : `/flotilla/${key}`;
+  return describeTree({ tracking, version1, unified, others, own });
 }
 
 interface Hierarchies {
@@ -72,6 +77,10 @@ interface Hierarchies {
   tracking: string;
   version1: ReadonlyMap<string, string>;
   unified: { folder: string; controllers: readonly string[] } | undefined;
+  /** Of version 1, also those where a runtime program makes groups and we do not. */
+  others: readonly string[];
+  /** Of all of them, below their mounts. */
+  own: string;
 }
 
 /** From the text of /proc/self/mounts. */
@@ -208,11 +217,13 @@ function openGroup(hierarchies: Hierarchies, folders: readonly string[], path: s
       : join(memory, path, 'memory.oom_control');
   return {
     joinFiles: folders.map((folder) => join(folder, path, 'cgroup.procs')),
+    runtimePath: join(hierarchies.own, path),
     killFile: killFile !== '' && existsSync(killFile) ? killFile : '',
     members: () => parseNumbers(readText(join(hierarchies.tracking, path, 'cgroup.procs'))),
     outOfMemoryKills: () => Number(/^oom_kill (\d+)$/m.exec(readText(memoryEvents))?.[1] ?? 0),
     remove: async (clock) => {
-      for (const folder of folders) await removeGroup(join(folder, path), clock);
+      for (const folder of new Set([...folders, ...hierarchies.others]))
+        await removeGroup(join(folder, path), clock);
     },
   };
 }

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerHandle, ContainerSpec, SandboxHandle } from '../driver.ts';
 import { DriverError } from '../errors.ts';
-import type { ProcessIdentity } from '../process-identity.ts';
+import { type ProcessIdentity, readProcessStat } from '../process-identity.ts';
 
 /**
  * What is on disk about a host process. All of it must make sense after the agent was killed at any instant; after
@@ -123,6 +123,24 @@ export function readStart(folder: ContainerFolder): StartRecord | undefined {
     shimPid: Number(shimPid),
     startedAtMs: line.writtenAtMs,
   };
+}
+
+/** Id of the image that the container has its files from, '' for one of the host; and how it wants to be ended. */
+export function imageOf(folder: ContainerFolder): { imageId: string; stopSignal: string } {
+  const [imageId = '', stopSignal = ''] = readLine(join(folder.path, 'image'))?.text.split(' ') ?? [];
+  return { imageId, stopSignal };
+}
+
+/** The first process of a container with an image: a child of the runtime program, which told its number. */
+export function firstProcess(folder: ContainerFolder, start: StartRecord): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(folder.path, 'first'), 'utf8');
+  } catch {
+    return undefined;
+  }
+  const pid = Number(/(?:^|"child-pid":\s*)(\d+)/.exec(text)?.[1] ?? Number.NaN);
+  return readProcessStat(pid)?.parentPid === start.pid ? pid : undefined;
 }
 
 export function readExit(folder: ContainerFolder): ExitRecord | undefined {

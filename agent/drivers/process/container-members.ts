@@ -28,13 +28,19 @@ export function shimAlive(start: StartRecord, bootId: string): boolean {
  * SIGTERM to the whole process group; the shim, its leader, shrugs it off. A process that left the group is asked
  * by itself.
  */
-export function askToEnd(start: StartRecord, bootId: string, stopSignal = 'SIGTERM'): void {
-  const known = Object.keys(constants.signals).includes(stopSignal);
-  const signal = known ? (stopSignal as NodeJS.Signals) : 'SIGTERM';
+export function askToEnd(start: StartRecord, bootId: string, stopSignal: string | undefined): void {
+  const signal = signalOf(stopSignal);
   const grouped = shimAlive(start, bootId);
   if (grouped) sendSignal(-start.shimPid, signal);
   if (!isAlive(start, bootId)) return;
   if (!grouped || readProcessStat(start.pid)?.group !== start.shimPid) sendSignal(start.pid, signal);
+}
+
+/** SIGTERM for what this kernel does not know; images may say a number. */
+export function signalOf(stopSignal: string | undefined): NodeJS.Signals {
+  const byNumber = Object.entries(constants.signals).find(([, number]) => String(number) === stopSignal)?.[0];
+  const name = byNumber ?? stopSignal ?? '';
+  return Object.keys(constants.signals).includes(name) ? (name as NodeJS.Signals) : 'SIGTERM';
 }
 
 /**

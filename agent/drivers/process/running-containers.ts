@@ -7,13 +7,15 @@ import {
   type ContainerFolder,
   cgroupPath,
   type ExitRecord,
+  firstProcess,
+  imageOf,
   readExit,
   readStart,
   recordUnknownExit,
   type StartRecord,
 } from './container-folder.ts';
 import { ContainerLog, type LogLimits } from './container-log.ts';
-import { askToEnd, membersBySession, shimAlive } from './container-members.ts';
+import { askToEnd, membersBySession, shimAlive, signalOf } from './container-members.ts';
 
 export interface RunningContainersOptions {
   clock: Clock;
@@ -46,6 +48,8 @@ export class RunningContainers implements Disposable {
   readonly #running = new Map<string, Running>();
   /** Ended containers of which nothing is left over, by folder. */
   readonly #cleared = new Set<string>();
+  /** Of those that have been started, by folder. */
+  readonly #images = new Map<string, ReturnType<typeof imageOf>>();
   #lookTimer: Timer | undefined;
 
   constructor(options: RunningContainersOptions) {
@@ -61,7 +65,9 @@ export class RunningContainers implements Disposable {
       readExit(folder) ?? (alive ? undefined : recordUnknownExit(folder, this.#options.clock.now()));
     if (exit) return this.#exitedState(folder, start, exit);
     if (!this.#running.has(folder.path)) this.track(folder, start, true);
-    return { state: 'running', pid: start.pid, startedAtMs: start.startedAtMs, imageId: '' };
+    const { imageId } = this.#imageOf(folder);
+    const pid = (imageId === '' ? undefined : firstProcess(folder, start)) ?? start.pid;
+    return { state: 'running', pid, startedAtMs: start.startedAtMs, imageId };
   }
 
   isRunning(folder: ContainerFolder): boolean {
@@ -116,7 +122,12 @@ export class RunningContainers implements Disposable {
   /** Asks it to end, and waits as long for that. */
   async ask({ folder, start }: Running, graceMs: number, stopSignal: string | undefined): Promise<void> {
     const { clock } = this.#options;
-    askToEnd(start, this.#bootId, stopSignal);
+    const image = this.#imageOf(folder);
+    if (image.imageId === '') askToEnd(start, this.#bootId, stopSignal);
+    else {
+      const first = firstProcess(folder, start);
+      if (first !== undefined) sendSignal(first, signalOf(stopSignal || image.stopSignal));
+    }
     const deadline = clock.monotonic() + graceMs;
     while (this.isRunning(folder) && clock.monotonic() < deadline)
       await sleep(clock, Math.min(stopLookMs, deadline - clock.monotonic()));
@@ -136,12 +147,21 @@ export class RunningContainers implements Disposable {
   /** Its folder is gone. */
   forget(folder: ContainerFolder): void {
     this.#cleared.delete(folder.path);
+    this.#images.delete(folder.path);
   }
 
   [Symbol.dispose](): void {
     this.#lookTimer?.cancel();
     for (const { log } of this.#running.values()) log.conclude();
     this.#running.clear();
+  }
+
+  #imageOf(folder: ContainerFolder): ReturnType<typeof imageOf> {
+    const known = this.#images.get(folder.path);
+    if (known) return known;
+    const found = imageOf(folder);
+    this.#images.set(folder.path, found);
+    return found;
   }
 
   #exitedState(folder: ContainerFolder, start: StartRecord, exit: ExitRecord): ContainerState {
@@ -154,7 +174,7 @@ export class RunningContainers implements Disposable {
       outOfMemory: (cgroup?.outOfMemoryKills() ?? 0) > 0,
       startedAtMs: start.startedAtMs,
       finishedAtMs: exit.finishedAtMs,
-      imageId: '',
+      imageId: this.#imageOf(folder).imageId,
     };
   }
 

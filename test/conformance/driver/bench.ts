@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -15,11 +15,14 @@ import type {
 import { createHollowDriver, createHollowHost } from '../../../agent/drivers/hollow-driver.ts';
 import { describeEngine, type EngineCommand, findEngine } from '../../../agent/drivers/oci/engine.ts';
 import { createOciDriver } from '../../../agent/drivers/oci-driver.ts';
+import { findRuntimeProgram } from '../../../agent/drivers/process/runtime-program.ts';
 import { createProcessDriver } from '../../../agent/drivers/process-driver.ts';
+import { type Layers, openLayers } from '../../../agent/layers/layers.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
+import { systemRandom } from '../../../lib/random.ts';
 import { hollowBehaviour } from './scripts.ts';
-import { testImage } from './test-image.ts';
+import { testImage, testImageArchive } from './test-image.ts';
 
 /** One implementation on this host, in a corner of its own, with everything it made removed at the end. */
 export interface DriverBench extends AsyncDisposable {
@@ -34,8 +37,12 @@ export interface DriverBench extends AsyncDisposable {
 export interface BenchTraits {
   /** Runs real programs, so that exec, groups and environments can be looked at. */
   real: boolean;
-  /** Containers have images, and namespaces of their own. */
+  /** Pods have namespaces of their own, network among them. */
   isolates: boolean;
+  /** Containers have images, and files of their own. */
+  ownFiles: boolean;
+  /** Containers run as whom they ask, with the rights that they ask for. */
+  givesRights: boolean;
   pulls: boolean;
   limitsMemory: boolean;
   /** Podman tells so with control groups of version 2 only. */
@@ -56,6 +63,9 @@ export async function driverBenches(): Promise<BenchDefinition[]> {
     hollowDefinition(),
     await processDefinition('auto'),
     await processDefinition('none'),
+    await imageProcessDefinition('crun'),
+    await imageProcessDefinition('runc'),
+    await imageProcessDefinition('bwrap'),
     ...(await Promise.all(engines.map(engineDefinition))),
   ];
 }
@@ -72,7 +82,15 @@ function hollowDefinition(): BenchDefinition {
   const images = new Set(['localhost/there:1']);
   return {
     name: 'hollow',
-    traits: { real: false, isolates: false, pulls: true, limitsMemory: false, tellsOutOfMemory: false },
+    traits: {
+      real: false,
+      isolates: false,
+      ownFiles: false,
+      givesRights: false,
+      pulls: true,
+      limitsMemory: false,
+      tellsOutOfMemory: false,
+    },
     make: () =>
       Promise.resolve({
         open: () => createHollowDriver({ clock: systemClock, host, behave: hollowBehaviour, images }),
@@ -89,7 +107,15 @@ async function processDefinition(cgroups: 'auto' | 'none'): Promise<BenchDefinit
   const limitsMemory = /enforced: .*memory/.test(message);
   return {
     name: `process, ${message.replace(/^[^(]*/, '')}`,
-    traits: { real: true, isolates: false, pulls: false, limitsMemory, tellsOutOfMemory: limitsMemory },
+    traits: {
+      real: true,
+      isolates: false,
+      ownFiles: false,
+      givesRights: process.getuid?.() === 0,
+      pulls: false,
+      limitsMemory,
+      tellsOutOfMemory: limitsMemory,
+    },
     make: () =>
       Promise.resolve({
         open,
@@ -103,6 +129,58 @@ async function processDefinition(cgroups: 'auto' | 'none'): Promise<BenchDefinit
   };
 }
 
+/** Images without an engine: the third shape of processes. */
+async function imageProcessDefinition(imageProgram: 'crun' | 'runc' | 'bwrap'): Promise<BenchDefinition> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'flotilla-driver-'));
+  const shared = { stateDir, clock: systemClock, log: silentLogger, imageProgram };
+  const open = () => createProcessDriver({ ...shared, layers: () => openTestLayers(stateDir) });
+  const { message } = await open().probe();
+  const limitsMemory = /enforced: .*memory/.test(message);
+  const usable = findRuntimeProgram({ cgroups: limitsMemory, only: imageProgram }) !== undefined;
+  if (!usable) await rm(stateDir, { recursive: true, force: true });
+  return {
+    name: `process with an image, by ${imageProgram}`,
+    ...(usable ? {} : { skip: `${imageProgram} cannot be used here` }),
+    traits: {
+      real: true,
+      isolates: false,
+      ownFiles: true,
+      givesRights: imageProgram !== 'bwrap',
+      pulls: true,
+      limitsMemory,
+      tellsOutOfMemory: limitsMemory,
+    },
+    make: async () => {
+      const { name, archive } = await testImageArchive();
+      const file = join(stateDir, 'image.tar');
+      await writeFile(file, archive);
+      await open().images?.load(file, new AbortController().signal);
+      return {
+        open,
+        stateDir,
+        image: name,
+        [Symbol.asyncDispose]: async () => {
+          await removeEverything(open());
+          await rm(stateDir, { recursive: true, force: true });
+        },
+      };
+    },
+  };
+}
+
+function openTestLayers(stateDir: string): Promise<Layers> {
+  return openLayers({
+    folder: join(stateDir, 'fetched'),
+    bytesMax: 2 ** 30,
+    peers: () => [],
+    keeps: () => false,
+    environment: {},
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLogger,
+  });
+}
+
 async function engineDefinition(command: EngineCommand): Promise<BenchDefinition> {
   const finding = await findEngine(command);
   const limitsMemory = finding.engine?.limitsMemory === true;
@@ -113,6 +191,8 @@ async function engineDefinition(command: EngineCommand): Promise<BenchDefinition
     traits: {
       real: true,
       isolates: true,
+      ownFiles: true,
+      givesRights: true,
       pulls: true,
       limitsMemory,
       tellsOutOfMemory: limitsMemory && (command !== 'podman' || cgroupsVersion2),

@@ -15,7 +15,7 @@ import { scripts } from './scripts.ts';
 
 /** What is left when containers and pods end, and what they say. */
 export function endingRules(use: () => DriverBench, traits: BenchTraits): void {
-  const { real, isolates } = traits;
+  const { real, isolates, ownFiles } = traits;
 
   test('a stopped sandbox is not ready, keeps what its containers said, and may be stopped again', async () => {
     const bench = use();
@@ -35,7 +35,7 @@ export function endingRules(use: () => DriverBench, traits: BenchTraits): void {
     'the last word of a container is read by a later agent, and gone with the container',
     async () => {
       const bench = use();
-      const file = isolates ? '/said/here' : '"$FLOTILLA_TERMINATION_LOG"';
+      const file = ownFiles ? '/said/here' : '"$FLOTILLA_TERMINATION_LOG"';
       const { handle } = await startOne(bench, bench.open(), {
         script: `printf 'out of coffee' > ${file}; exit 3`,
         terminationMessagePath: '/said/here',
@@ -58,7 +58,7 @@ export function endingRules(use: () => DriverBench, traits: BenchTraits): void {
     assert.equal((await exited(driver, handle)).exitCode, 6);
   });
 
-  testWhen(isolates)(
+  testWhen(ownFiles && traits.givesRights)(
     'a container sees the processes of another one, or of the whole pod, when it is to',
     async () => {
       const bench = use();
@@ -73,7 +73,7 @@ export function endingRules(use: () => DriverBench, traits: BenchTraits): void {
         return logText(driver, looking);
       };
       assert.match(await look('debug', handle), /sleep 1000/, 'the first process is the other one’s');
-      assert.match(await look('beside', 'pod'), /pause/, 'the first process is the sandbox’s');
+      if (isolates) assert.match(await look('beside', 'pod'), /pause/, 'the first process is the sandbox’s');
       assert.match(await look('alone', undefined), /proc\/1\/cmdline/, 'the first process is its own');
     },
   );
@@ -106,7 +106,7 @@ export function endingRules(use: () => DriverBench, traits: BenchTraits): void {
     },
   );
 
-  testWhen(isolates)('a container has the names of hosts and the name servers that it is given', async () => {
+  testWhen(ownFiles)('a container has the names of hosts and the name servers that it is given', async () => {
     const bench = use();
     const driver = bench.open();
     const sandbox = await driver.createSandbox(sandboxSpec());
