@@ -2,6 +2,7 @@ import type { Container, EphemeralContainer, Pod } from '../../protocol/generate
 import { wantedDevices } from '../devices/pod-devices.ts';
 import type { ContainerHandle, ContainerSpec, PullPolicy } from '../drivers/driver.ts';
 import { isUp, probeOf } from './container-health.ts';
+import { resourcesOf } from './container-resources.ts';
 import {
   type ContainerView,
   isSidecar,
@@ -17,7 +18,7 @@ import { graceSecondsOf } from './plan-sandbox.ts';
 import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
 import type { ContainerRecord } from './pod-record.ts';
 import type { Failure, Now, PodState } from './pod-state.ts';
-import { planResize, resourcesOf } from './resize.ts';
+import { planResize } from './resize.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
 import { containerTarget, hookTarget, imageTarget, type PullImage } from './steps.ts';
@@ -201,7 +202,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
   };
   const devices = wantedDevices(pod, container, state.record.reserved.devices);
   const { mounts, files } = resolved;
-  const granted = resourcesOf(container);
+  const granted = resourcesOf(container, pod.spec);
   const step = { type: 'runContainer' as const, spec, sandbox, created, mounts, granted };
   const asked = { ...(devices ? { devices } : {}), ...(files.length > 0 ? { files } : {}) };
   return { steps: [{ ...step, ...asked }] };
