@@ -12,6 +12,7 @@ import {
   viewContainer,
 } from './container-view.ts';
 import { resolveContainer } from './environment.ts';
+import { imageVolumesOf } from './image-volumes.ts';
 import { hookOf, sharesHost, stopOf } from './plan-ending.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
@@ -160,8 +161,10 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
   const { pod, state, now, context } = input;
   const { sandbox, podIps } = state.record;
   if (!sandbox) return { steps: [] };
-  const image = planImage(input, container);
-  if (!image.present) return image;
+  for (const one of [container, ...imageVolumesOf(pod, container)]) {
+    const image = planImage(input, one);
+    if (!image.present) return image;
+  }
   const sources = { ...context.sources, podIp: podIps[0] ?? '', podIps };
   const own = { hostname: podHostname(pod, context.nodeHostname), sharesHost: sharesHost(pod, state) };
   const resolved = resolveContainer(pod, container, own, sources);
@@ -190,6 +193,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     workingDir: container.workingDir,
     environment: resolved.environment,
     mounts: [],
+    ...(resolved.imageMounts.length > 0 ? { imageMounts: resolved.imageMounts } : {}),
     security: securityOf(pod, container),
     resources: resourceLimits(pod, container, {
       memoryBytes: context.sources.allocatable.memoryBytes,

@@ -165,6 +165,29 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
     assert.equal(mount?.recursiveReadOnly, 'Enabled');
   });
 
+  test('a volume is the files of an image, to be read only', async () => {
+    await apply('artifact', {
+      containers: [main('exec sleep 1000', { volumeMounts: [{ name: 'files', mountPath: '/artifact' }] })],
+      volumes: [{ name: 'files', image: { reference: busyboxImage, pullPolicy: 'Never' } }],
+    });
+    await ready('artifact');
+    assert.match(await run('artifact', 'ls /artifact/bin'), /busybox/);
+    const written = await cluster.kubectl(['exec', 'artifact', '--', 'touch', '/artifact/x']);
+    assert.match(written.stderr, /Read-only file system/);
+    await apply('absent', {
+      containers: [main('exec sleep 1000', { volumeMounts: [{ name: 'files', mountPath: '/artifact' }] })],
+      volumes: [{ name: 'files', image: { reference: 'localhost/nowhere:1', pullPolicy: 'Never' } }],
+    });
+    const waits = [
+      'get',
+      'pod',
+      'absent',
+      '-o',
+      'jsonpath={.status.containerStatuses[0].state.waiting.reason}',
+    ];
+    await until('the reason', async () => (await cluster.ok(waits)) === 'ErrImageNeverPull');
+  });
+
   test('a limit of the whole pod holds for its containers, and can be changed while they run', async () => {
     await apply('whole', {
       resources: { limits: { memory: '64Mi' } },
