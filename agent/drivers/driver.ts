@@ -154,6 +154,8 @@ export interface ContainerSpec {
   environment: Readonly<Record<string, string>>;
   /** In the order in which they are to be made. */
   mounts: readonly ContainerMount[];
+  /** Images whose files it may read. */
+  imageMounts?: readonly ImageMount[];
   /** Device files that it may open, read and write. */
   devices?: readonly ContainerDevice[];
   security: ContainerSecurity;
@@ -193,6 +195,14 @@ export interface ContainerMount {
   readOnly: boolean;
   /** Whether later mounts below are seen: in neither, from the host, or both ways. */
   propagation: 'private' | 'rslave' | 'rshared';
+}
+
+export interface ImageMount {
+  image: string;
+  /** Absolute, in the container. */
+  target: string;
+  /** '' for all of the image. */
+  subPath: string;
 }
 
 export interface ContainerDevice {

@@ -218,7 +218,11 @@ class OciDriver implements RuntimeDriver {
     const profileFolder = join(this.#options.stateDir, 'seccomp');
     const options = { ...this.#options, image, sandbox, profileFolder };
     const files = await makeContainerFiles(this.#filesRoot, spec);
-    const seen = { ...spec, mounts: [...spec.mounts, ...files] };
+    const imageMounts = (spec.imageMounts ?? []).map((mount) => ({
+      ...mount,
+      image: this.#imageIds.get(mount.image) ?? mount.image,
+    }));
+    const seen = { ...spec, mounts: [...spec.mounts, ...files], imageMounts };
     const { args, environment } = runContainerArguments(engine, seen, options);
     const answer = await this.#call(args, { environment });
     if (answer.exitCode !== 0) await this.#explainFailedRun(name, spec, answer);

@@ -8,6 +8,7 @@ import type { Journal } from '../desired/journal.ts';
 import type { RuntimeDriver } from '../drivers/driver.ts';
 import type { HostFiles } from '../host/host-files.ts';
 import type { StatusOutbox } from '../link/status-outbox.ts';
+import { imageVolumes } from '../pods/image-volumes.ts';
 import type { Announcement } from '../pods/pod-events.ts';
 import { ImageCollector } from './collector.ts';
 import type { ImageFetching } from './fetch-image.ts';
@@ -118,7 +119,9 @@ async function keep(
 function imagesOfPods({ entries }: DesiredSet): string[] {
   return [...entries].flatMap(([key, { object }]) => {
     if (!key.startsWith('Pod/')) return [];
-    const { initContainers = [], containers = [], ephemeralContainers = [] } = (object as Pod).spec ?? {};
-    return [...initContainers, ...containers, ...ephemeralContainers].flatMap(({ image }) => image ?? []);
+    const pod = object as Pod;
+    const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {};
+    const all = [...initContainers, ...containers, ...ephemeralContainers, ...imageVolumes(pod)];
+    return all.flatMap(({ image }) => image ?? []);
   });
 }

@@ -8,6 +8,7 @@ import type {
   Secret,
 } from '../../protocol/generated/models.ts';
 import { divideUp, nanoPerOne, parseQuantity } from '../../protocol/quantity.ts';
+import type { ImageMount } from '../drivers/driver.ts';
 import type { WantedMount } from '../volumes/pod-volumes.ts';
 import { type FileVariable, markOf } from './environment-files.ts';
 import { expand } from './expansion.ts';
@@ -30,6 +31,7 @@ export interface ResolvedContainer {
   command: string[];
   args: string[];
   mounts: WantedMount[];
+  imageMounts: ImageMount[];
   /** Whose values are marks yet. */
   files: FileVariable[];
 }
@@ -69,10 +71,17 @@ export function resolveContainer(
     throw error;
   }
   const expanded = (text: string) => expand(text, (name) => values.get(name));
-  const mounts = wantedMounts(container, values);
-  if ('error' in mounts) return mounts;
+  const wanted = wantedMounts(container, values);
+  if ('error' in wanted) return wanted;
+  const images = new Map((pod.spec?.volumes ?? []).map(({ name, image }) => [name, image?.reference]));
+  const mounts = wanted.filter(({ volume }) => images.get(volume) === undefined);
+  const imageMounts = wanted.flatMap(({ volume, mountPath, subPath }) => {
+    const image = images.get(volume);
+    return image === undefined ? [] : [{ image, target: mountPath, subPath }];
+  });
   return {
     mounts,
+    imageMounts,
     files,
     environment: Object.fromEntries(values),
     command: (container.command ?? []).map(expanded),

@@ -2,6 +2,7 @@ import type { Container, EphemeralContainer, Pod } from '../../protocol/generate
 import { wantedDevices } from '../devices/pod-devices.ts';
 import type { ContainerHandle, ContainerSpec, PullPolicy } from '../drivers/driver.ts';
 import { isUp, probeOf } from './container-health.ts';
+import { resourcesOf } from './container-resources.ts';
 import {
   type ContainerView,
   isSidecar,
@@ -11,13 +12,14 @@ import {
   viewContainer,
 } from './container-view.ts';
 import { resolveContainer } from './environment.ts';
+import { imageVolumesOf } from './image-volumes.ts';
 import { hookOf, sharesHost, stopOf } from './plan-ending.ts';
 import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
 import type { ContainerRecord } from './pod-record.ts';
 import type { Failure, Now, PodState } from './pod-state.ts';
-import { planResize, resourcesOf } from './resize.ts';
+import { planResize } from './resize.ts';
 import { resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
 import { containerTarget, hookTarget, imageTarget, type PullImage } from './steps.ts';
@@ -159,8 +161,10 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
   const { pod, state, now, context } = input;
   const { sandbox, podIps } = state.record;
   if (!sandbox) return { steps: [] };
-  const image = planImage(input, container);
-  if (!image.present) return image;
+  for (const one of [container, ...imageVolumesOf(pod, container)]) {
+    const image = planImage(input, one);
+    if (!image.present) return image;
+  }
   const sources = { ...context.sources, podIp: podIps[0] ?? '', podIps };
   const own = { hostname: podHostname(pod, context.nodeHostname), sharesHost: sharesHost(pod, state) };
   const resolved = resolveContainer(pod, container, own, sources);
@@ -189,6 +193,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     workingDir: container.workingDir,
     environment: resolved.environment,
     mounts: [],
+    ...(resolved.imageMounts.length > 0 ? { imageMounts: resolved.imageMounts } : {}),
     security: securityOf(pod, container),
     resources: resourceLimits(pod, container, {
       memoryBytes: context.sources.allocatable.memoryBytes,
@@ -201,7 +206,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
   };
   const devices = wantedDevices(pod, container, state.record.reserved.devices);
   const { mounts, files } = resolved;
-  const granted = resourcesOf(container);
+  const granted = resourcesOf(container, pod.spec);
   const step = { type: 'runContainer' as const, spec, sandbox, created, mounts, granted };
   const asked = { ...(devices ? { devices } : {}), ...(files.length > 0 ? { files } : {}) };
   return { steps: [{ ...step, ...asked }] };

@@ -9,6 +9,7 @@ import {
   type PodContainers,
   viewContainer,
 } from './container-view.ts';
+import { imageVolumes } from './image-volumes.ts';
 import { planContainer, planImage } from './plan-container.ts';
 import { checkDeadline } from './plan-deadline.ts';
 import { planEnding } from './plan-ending.ts';
@@ -163,9 +164,9 @@ function outdatedHooks({ underWay, record }: PodState): Target[] {
   });
 }
 
-function outdatedPulls(state: PodState, { spec }: Pod): Target[] {
-  const { initContainers = [], containers = [], ephemeralContainers = [] } = spec ?? {};
-  const all = [...initContainers, ...containers, ...ephemeralContainers];
+function outdatedPulls(state: PodState, pod: Pod): Target[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  const all = [...initContainers, ...containers, ...ephemeralContainers, ...imageVolumes(pod)];
   const wanted = new Set(all.map(({ name, image }) => imageTarget(name, image ?? '')));
   return Object.keys(state.underWay).filter((target) => target.startsWith('image/') && !wanted.has(target));
 }

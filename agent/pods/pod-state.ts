@@ -2,6 +2,7 @@ import { backoffMs } from '../../lib/backoff.ts';
 import type { ContainerHandle, ContainerState, SandboxHandle, SandboxState } from '../drivers/driver.ts';
 import type { FoundImage } from '../images/fetch-image.ts';
 import type { ProbeVerdict } from '../probes/prober.ts';
+import { isImageVolume } from './image-volumes.ts';
 import type { ContainerExit, ContainerRecord, PodRecord, Resources } from './pod-record.ts';
 import {
   containerTarget,
@@ -245,7 +246,9 @@ function onFailed(state: PodState, event: Extract<PodEvent, { type: 'failed' }>,
   };
   if (event.step.type !== 'runContainer') return failed;
   // The image may be gone since it was found present: look again before the next try.
-  const looked = { ...failed, images: without(failed.images, event.step.spec.container) };
+  const { container } = event.step.spec;
+  const kept = Object.entries(failed.images).filter(([name]) => name !== container && !isImageVolume(name));
+  const looked = { ...failed, images: Object.fromEntries(kept) };
   if (!event.created) return looked;
   const started = withAttempt(looked, event.created, event.step.spec.image);
   const exit: ContainerExit = {

@@ -1,6 +1,7 @@
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../protocol/generated/models.ts';
 import { qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
 import { timestamp } from '../../protocol/kinds/stored-object.ts';
+import { wholePod, writtenResources } from './container-resources.ts';
 import { containerStatus } from './container-status.ts';
 import { containersOf, initFailed, isFinished, isOver, isSidecar, viewContainer } from './container-view.ts';
 import type { ContainerRole } from './plan-container.ts';
@@ -68,6 +69,7 @@ export function podStatus(options: PodStatusOptions): {
     conditions: options.lock ? [...conditions, options.lock] : conditions,
     ...(endPhase && state.record.failed ? state.record.failed : (plan.notice ?? {})),
     ...(hostIps[0] === undefined ? {} : { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) }),
+    ...podResources(state),
     ...(podIps[0] === undefined ? {} : { podIP: podIps[0], podIPs: podIps.map((ip) => ({ ip })) }),
     startTime: timestamp(state.record.startedAtMs),
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
@@ -76,6 +78,16 @@ export function podStatus(options: PodStatusOptions): {
     qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec ?? { containers: [] }),
   };
   return { status, transitions };
+}
+
+/** Of a pod that asks for something as a whole. */
+function podResources({ record }: PodState): Pick<PodStatus, 'allocatedResources' | 'resources'> {
+  const granted = record.allocation?.[wholePod];
+  if (!granted) return {};
+  return {
+    ...(granted.requests ? { allocatedResources: granted.requests } : {}),
+    resources: writtenResources(granted),
+  };
 }
 
 /** What is asked and not granted, and what is granted and not done yet. */

@@ -1,6 +1,7 @@
 import type { Container, Pod, PodSpec } from '../../protocol/generated/models.ts';
 import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import { reservedBy } from './admission.ts';
+import { resourcesOf, wholePod, writtenResources } from './container-resources.ts';
 import { stopOf } from './plan-ending.ts';
 import type { PartPlan, PlanContext, PlanInput, Reason } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
@@ -46,16 +47,13 @@ export function grant(record: PodRecord, pod: Pod, allocation: Allocation): PodR
 }
 
 export function allocationOf(spec: PodSpec | undefined): Allocation {
-  return Object.fromEntries(
-    [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].flatMap((container) => {
-      const resources = resourcesOf(container);
-      return resources.requests || resources.limits ? [[container.name, resources]] : [];
-    }),
+  const whole = writtenResources(spec?.resources);
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map(
+    (container) => [container.name, resourcesOf(container, spec)] as const,
   );
-}
-
-export function resourcesOf({ resources: { requests, limits } = {} }: Container): Resources {
-  return { ...(requests ? { requests } : {}), ...(limits ? { limits } : {}) };
+  return Object.fromEntries(
+    [[wholePod, whole] as const, ...all].filter(([, { requests, limits }]) => requests || limits),
+  );
 }
 
 function withAllocation(pod: Pod, allocation: Allocation): Pod {
@@ -71,11 +69,13 @@ function withAllocation(pod: Pod, allocation: Allocation): Pod {
     };
     return { ...rest, resources };
   };
-  const { initContainers } = spec;
+  const { initContainers, resources: _asked, ...others } = spec;
+  const whole = allocation[wholePod];
   return {
     ...pod,
     spec: {
-      ...spec,
+      ...others,
+      ...(whole ? { resources: writtenResources(whole) } : {}),
       containers: spec.containers.map(granted),
       ...(initContainers ? { initContainers: initContainers.map(granted) } : {}),
     },
@@ -88,7 +88,7 @@ export function planResize(
   container: Container,
   record: ContainerRecord,
 ): PartPlan | undefined {
-  const granted = resourcesOf(container);
+  const granted = resourcesOf(container, pod.spec);
   const changed = changedResources(record.resources ?? granted, granted);
   if (changed.size === 0) return undefined;
   const restarts = (container.resizePolicy ?? []).some(

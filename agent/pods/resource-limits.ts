@@ -2,6 +2,7 @@ import type { Container, Pod } from '../../protocol/generated/models.ts';
 import { qosClassOf } from '../../protocol/kinds/pod-spec/resources.ts';
 import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import type { ResourceLimits } from '../drivers/driver.ts';
+import { resourcesOf } from './container-resources.ts';
 
 export interface NodeLimits {
   /** Of the node, which a container's request is held against. */
@@ -11,10 +12,11 @@ export interface NodeLimits {
 }
 
 /** What a container of the pod may take, and how early the kernel picks it when memory is gone. */
-export function resourceLimits(pod: Pod, { resources }: Container, node: NodeLimits): ResourceLimits {
-  const { limits = {}, requests = {} } = resources ?? {};
-  const request = requests['cpu'] ?? limits['cpu'];
-  const memory = requests['memory'] ?? limits['memory'];
+export function resourceLimits(pod: Pod, container: Container, node: NodeLimits): ResourceLimits {
+  const { limits = {}, requests = {} } = resourcesOf(container, pod.spec);
+  const { limits: own = {} } = container.resources ?? {};
+  const request = requests['cpu'] ?? own['cpu'];
+  const memory = requests['memory'] ?? own['memory'];
   return {
     cpuLimitMillis: limits['cpu'] === undefined ? undefined : quantityMillis(limits['cpu']),
     cpuRequestMillis: request === undefined ? undefined : quantityMillis(request),

@@ -21,7 +21,7 @@ export function refuseUnsupported(
   const { spec = { containers: [] } } = pod;
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   return (
-    refuseVolumes(spec, containers) ??
+    refuseVolumes(spec, containers, runtime) ??
     refuseSysctls(spec, runtime, allowedSysctls) ??
     refuseSecurity(spec, containers, runtime) ??
     refuseFields(spec, runtime) ??
@@ -29,10 +29,14 @@ export function refuseUnsupported(
   );
 }
 
-function refuseVolumes({ volumes = [] }: PodSpec, containers: readonly Container[]): Refusal | undefined {
+function refuseVolumes(
+  { volumes = [] }: PodSpec,
+  containers: readonly Container[],
+  runtime: string | undefined,
+): Refusal | undefined {
   for (const volume of volumes) {
     const kind = unknownVolume(volume);
-    if (kind === undefined) continue;
+    if (kind === undefined || (kind === 'image' && runtime !== 'process')) continue;
     return refusal(
       'UnsupportedVolume',
       `volume "${volume.name}" is of a kind this node cannot mount: ${kind}`,

@@ -29,6 +29,8 @@ export const emptyDirVolume: VolumePlugin<EmptyDirVolumeSource> = {
 
 /** What all containers together may use; 0 when one of them has no limit. */
 function memoryLimitOf({ spec }: Pod): number {
+  const ofPod = spec?.resources?.limits?.['memory'];
+  if (ofPod !== undefined) return quantityValue(ofPod);
   const limits = (spec?.containers ?? []).map(({ resources }) => resources?.limits?.['memory']);
   if (limits.includes(undefined)) return 0;
   return limits.reduce((sum, limit) => sum + quantityValue(limit ?? '0'), 0);

@@ -99,6 +99,8 @@ class DiskVolumes implements PodVolumes {
     const known = this.#prepared.get(uid) ?? new Map<string, PreparedVolume>();
     this.#prepared.set(uid, known);
     for (const volume of pod.spec?.volumes ?? []) {
+      // The engine mounts those itself.
+      if (volume.image) continue;
       try {
         known.set(volume.name, await this.#prepareOne(volume, pod, signal));
       } catch (error) {

@@ -165,6 +165,48 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
     assert.equal(mount?.recursiveReadOnly, 'Enabled');
   });
 
+  test('a volume is the files of an image, to be read only', async () => {
+    await apply('artifact', {
+      containers: [main('exec sleep 1000', { volumeMounts: [{ name: 'files', mountPath: '/artifact' }] })],
+      volumes: [{ name: 'files', image: { reference: busyboxImage, pullPolicy: 'Never' } }],
+    });
+    await ready('artifact');
+    assert.match(await run('artifact', 'ls /artifact/bin'), /busybox/);
+    const written = await cluster.kubectl(['exec', 'artifact', '--', 'touch', '/artifact/x']);
+    assert.match(written.stderr, /Read-only file system/);
+    await apply('absent', {
+      containers: [main('exec sleep 1000', { volumeMounts: [{ name: 'files', mountPath: '/artifact' }] })],
+      volumes: [{ name: 'files', image: { reference: 'localhost/nowhere:1', pullPolicy: 'Never' } }],
+    });
+    const waits = [
+      'get',
+      'pod',
+      'absent',
+      '-o',
+      'jsonpath={.status.containerStatuses[0].state.waiting.reason}',
+    ];
+    await until('the reason', async () => (await cluster.ok(waits)) === 'ErrImageNeverPull');
+  });
+
+  test('a limit of the whole pod holds for its containers, and can be changed while they run', async () => {
+    await apply('whole', {
+      resources: { limits: { memory: '64Mi' } },
+      containers: [main('exec sleep 1000')],
+    });
+    await ready('whole');
+    const file =
+      'cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max';
+    assert.equal((await run('whole', file)).trim(), String(64 * 2 ** 20));
+    const patch = JSON.stringify({
+      spec: { resources: { limits: { memory: '96Mi' }, requests: { memory: '64Mi' } } },
+    });
+    await cluster.ok(['patch', 'pod', 'whole', '--subresource', 'resize', '--patch', patch]);
+    await until('the new limit', async () => (await run('whole', file)).trim() === String(96 * 2 ** 20), {
+      describe: () => cluster.ok(['get', 'pod', 'whole', '-o', 'yaml']),
+    });
+    assert.equal((await status('whole')).containerStatuses?.[0]?.restartCount, 0);
+  });
+
   test('kernel parameters that are not safe are set where the node allows them', async () => {
     const sysctls = [
       { name: 'net.core.somaxconn', value: '99' },

@@ -3,6 +3,7 @@ import type {
   ContainerMount,
   ContainerSpec,
   ExecOptions,
+  ImageMount,
   ResourceLimits,
   SandboxSpec,
 } from '../driver.ts';
@@ -135,6 +136,7 @@ export function runContainerArguments(
       ...variables.args,
       ...(spec.workingDir === undefined ? [] : ['--workdir', spec.workingDir]),
       ...spec.mounts.flatMap(mountArguments),
+      ...(spec.imageMounts ?? []).flatMap((mount) => imageMountArguments(engine, mount)),
       ...(spec.devices ?? []).flatMap(deviceArguments),
       ...securityArguments(engine, spec.security, profileFolder),
       ...limitArguments(engine, spec),
@@ -159,6 +161,15 @@ function mountArguments({ source, target, readOnly, propagation }: ContainerMoun
     throw new DriverError('CreateContainerConfigError', `${source} cannot be mounted: it has ':' and ','`);
   const words = ['type=bind', `source=${source}`, `target=${target}`, `bind-propagation=${how}`];
   return ['--mount', [...words, ...(readOnly ? ['readonly'] : [])].join(',')];
+}
+
+function imageMountArguments({ command }: Engine, { image, target, subPath }: ImageMount): string[] {
+  const refuse = (why: string) =>
+    new DriverError('CreateContainerConfigError', `image volume ${image}: ${why}`);
+  if (command !== 'podman') throw refuse(`${command} cannot mount images, podman can`);
+  if (subPath !== '') throw refuse('a part of an image (subPath) cannot be mounted on this node');
+  if (`${image}${target}`.includes(',')) throw refuse("its name and place cannot have a ','");
+  return ['--mount', `type=image,source=${image},target=${target}`];
 }
 
 /** Colons cannot be written in another way. */

@@ -1,4 +1,10 @@
-import type { Container, ContainerStatus, Pod, PodSpec } from '../../generated/models.ts';
+import type {
+  Container,
+  ContainerStatus,
+  Pod,
+  PodSpec,
+  ResourceRequirements,
+} from '../../generated/models.ts';
 import { compareQuantities, parseQuantity } from '../../quantity.ts';
 
 type Requests = Readonly<Record<string, string>>;
@@ -10,7 +16,8 @@ type Requests = Readonly<Record<string, string>>;
  */
 export function heldSpec({ spec, status }: Readonly<Pod>): PodSpec | undefined {
   const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
-  if (!spec || !statuses.some(({ allocatedResources }) => allocatedResources)) return spec;
+  const whole = status?.allocatedResources;
+  if (!spec || (!whole && !statuses.some(({ allocatedResources }) => allocatedResources))) return spec;
   const infeasible = (status?.conditions ?? []).some(
     ({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible',
   );
@@ -18,10 +25,18 @@ export function heldSpec({ spec, status }: Readonly<Pod>): PodSpec | undefined {
   const held = (container: Container) => heldContainer(container, byName.get(container.name), infeasible);
   const containers = spec.containers.map(held);
   const initContainers = spec.initContainers?.map(held);
+  const resources = heldResources(spec.resources, status, infeasible);
   const same =
+    resources === spec.resources &&
     containers.every((each, index) => each === spec.containers[index]) &&
     (initContainers ?? []).every((each, index) => each === spec.initContainers?.[index]);
-  return same ? spec : { ...spec, containers, ...(initContainers ? { initContainers } : {}) };
+  if (same) return spec;
+  return {
+    ...spec,
+    containers,
+    ...(initContainers ? { initContainers } : {}),
+    ...(resources ? { resources } : {}),
+  };
 }
 
 function heldContainer(
@@ -29,14 +44,21 @@ function heldContainer(
   status: ContainerStatus | undefined,
   infeasible: boolean,
 ): Container {
-  const asked = container.resources?.requests ?? {};
+  const resources = heldResources(container.resources, status, infeasible);
+  return resources === container.resources || !resources ? container : { ...container, resources };
+}
+
+function heldResources(
+  written: ResourceRequirements | undefined,
+  status: Pick<ContainerStatus, 'allocatedResources' | 'resources'> | undefined,
+  infeasible: boolean,
+): ResourceRequirements | undefined {
+  const asked = written?.requests ?? {};
   const granted = status?.allocatedResources;
-  if (!granted) return container;
+  if (!granted) return written;
   const enforced = status.resources?.requests ?? {};
   const requests = infeasible ? larger(granted, enforced) : larger(asked, granted, enforced);
-  return sameAmounts(requests, asked)
-    ? container
-    : { ...container, resources: { ...container.resources, requests } };
+  return sameAmounts(requests, asked) ? written : { ...written, requests };
 }
 
 function larger(...lists: Requests[]): Record<string, string> {

@@ -1,4 +1,10 @@
-import type { Container, EphemeralContainer, Pod, PodSpec } from '../../generated/models.ts';
+import type {
+  Container,
+  EphemeralContainer,
+  Pod,
+  PodSpec,
+  ResourceRequirements,
+} from '../../generated/models.ts';
 import type { StatusCause } from '../../status.ts';
 import { forbidden, invalid, notFound, sameValue } from '../cause.ts';
 import { qosClassOf } from './resources.ts';
@@ -26,9 +32,11 @@ function withResources(old: PodSpec, next: PodSpec | undefined): PodSpec {
     const { resources: _resources, resizePolicy: _policy, ...rest } = container;
     return { ...rest, ...(resources ? { resources } : {}), ...(resizePolicy ? { resizePolicy } : {}) };
   };
-  const { initContainers } = old;
+  const { initContainers, resources: _whole, ...others } = old;
+  const resources = next?.resources ?? old.resources;
   return {
-    ...old,
+    ...others,
+    ...(resources ? { resources } : {}),
     containers: old.containers.map((container) => taken(container, next?.containers)),
     ...(initContainers
       ? { initContainers: initContainers.map((container) => taken(container, next?.initContainers)) }
@@ -60,19 +68,26 @@ export function validateResize(next: PodSpec, old: PodSpec): StatusCause[] {
   const causes = (['containers', 'initContainers'] as const).flatMap((list) =>
     (old[list] ?? []).flatMap((before, index) => {
       const after = next[list]?.[index];
-      return after ? validateContainerResize(after, before, `spec.${list}[${index}]`) : [];
+      return after
+        ? validateResourcesResize(after.resources, before.resources, `spec.${list}[${index}]`)
+        : [];
     }),
   );
+  causes.push(...validateResourcesResize(next.resources, old.resources, 'spec'));
   const [classAfter, classBefore] = [qosClassOf(next), qosClassOf(old)];
   return classAfter === classBefore
     ? causes
     : [...causes, invalid('spec', classAfter, 'Pod QOS Class may not change as a result of resizing')];
 }
 
-function validateContainerResize(after: Container, before: Container, field: string): StatusCause[] {
+function validateResourcesResize(
+  after: ResourceRequirements | undefined,
+  before: ResourceRequirements | undefined,
+  field: string,
+): StatusCause[] {
   return (['limits', 'requests'] as const).flatMap((part) => {
-    const now = { ...after.resources?.[part] };
-    const was = { ...before.resources?.[part] };
+    const now = { ...after?.[part] };
+    const was = { ...before?.[part] };
     const names = new Set([...Object.keys(now), ...Object.keys(was)]);
     return [...names].flatMap((name) => {
       if (sameValue(now[name], was[name])) return [];

@@ -44,7 +44,7 @@ export async function openUpgradeRelay(options: RequestOptions): Promise<Upgrade
     asked.push({
       path: url.split('?')[0] ?? '',
       upgrade,
-      subprotocols: String(headers['sec-websocket-protocol'] ?? ''),
+      subprotocols: headers['sec-websocket-protocol'] ?? '',
     });
     if (upgrade !== 'websocket')
       return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');

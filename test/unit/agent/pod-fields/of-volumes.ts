@@ -1,5 +1,5 @@
 import type { Volume } from '../../../../protocol/generated/models.ts';
-import { nothing, type Row, readBy, refused, wholly } from './fates.ts';
+import { actedOn, app, nothing, type Row, readBy, refused, wholly } from './fates.ts';
 
 const content = 'agent/volumes/content.ts';
 const files = (under: string) => [
@@ -54,6 +54,19 @@ const others: Row[] = [
   }),
 ];
 
+const artifact = (image: object) => ({
+  volumes: [{ name: 'v', image }],
+  ...app({ volumeMounts: [{ name: 'v', mountPath: '/v' }] }),
+});
+const images: Row[] = [
+  actedOn('volumes.image.reference', artifact({ reference: 'b:1' }), artifact({ reference: 'a:1' })),
+  actedOn(
+    'volumes.image.pullPolicy',
+    artifact({ reference: 'a:1', pullPolicy: 'Always' }),
+    artifact({ reference: 'a:1' }),
+  ),
+].map((row) => ({ ...row, process: refused(artifact({ reference: 'a:1' }), /cannot mount: image/) }));
+
 /** In the words of admission, before anything of the pod is begun. */
 const absent: Row[] = [
   'awsElasticBlockStore',
@@ -68,7 +81,6 @@ const absent: Row[] = [
   'gcePersistentDisk',
   'gitRepo',
   'glusterfs',
-  'image',
   'iscsi',
   'photonPersistentDisk',
   'portworxVolume',
@@ -82,4 +94,4 @@ const absent: Row[] = [
   return wholly(`volumes.${kind}`, refused({ volumes }, new RegExp(`cannot mount: ${kind}`)));
 });
 
-export const volumeRows: readonly Row[] = [...fromObjects, ...others, ...absent];
+export const volumeRows: readonly Row[] = [...fromObjects, ...others, ...images, ...absent];

@@ -33,6 +33,26 @@ suite('resizing a pod in place', () => {
     assert.equal(life.state.record.reserved.cpuMillis, 200);
   });
 
+  test('a limit of the whole pod holds for containers without one of their own, and changes with it', () => {
+    const whole = (memory: string): Pod =>
+      pod({
+        resources: { requests: { memory: '16Mi' }, limits: { memory } },
+        containers: [container('app'), container('own', { resources: { limits: { memory: '8Mi' } } })],
+      });
+    const life = new PodLife(whole('64Mi')).settle();
+    assert.deepEqual(life.containerStatus('app').resources?.limits, { memory: '64Mi' });
+    assert.deepEqual(life.status().resources, { requests: { memory: '16Mi' }, limits: { memory: '64Mi' } });
+    life.wanted = whole('128Mi');
+    const steps = life.plan().steps.map((step) => (step.type === 'resizeContainer' ? step : undefined));
+    assert.deepEqual(
+      steps.map((step) => [step?.handle.id, step?.limits.memoryLimitBytes]),
+      [['app-0', 128 * 2 ** 20]],
+    );
+    life.settle();
+    assert.deepEqual(life.status().resources?.limits, { memory: '128Mi' });
+    assert.equal(life.state.record.allocation?.['']?.limits?.['memory'], '128Mi');
+  });
+
   test('other words for the same amounts change nothing', () => {
     const life = new PodLife(wanted(sized('1', '32Mi'))).settle();
     life.wanted = wanted(sized('1000m', '32768Ki'));
