@@ -172,8 +172,7 @@ function openTestLayers(stateDir: string): Promise<Layers> {
   return openLayers({
     folder: join(stateDir, 'fetched'),
     bytesMax: 2 ** 30,
-    peers: () => [],
-    keeps: () => false,
+    neighbourhood: { peers: async () => [], keeps: () => false },
     environment: {},
     clock: systemClock,
     random: systemRandom,
