@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { LayerError } from '../../../../agent/layers/layer-error.ts';
 import { unpackLayer } from '../../../../agent/unpacked/unpack-layer.ts';
 import { copyLayer } from '../../../../agent/unpacked/whiteouts.ts';
