@@ -337,7 +337,11 @@ function createMonitor(
     runtimes: () => runtimes.drivers.map(({ driver }) => driver.name),
     runtimeVersion: () => runtimes.drivers[0]?.probe.version ?? '',
     pressureTransitionMs: node.evictionPressureTransitionSeconds * 1000,
-    problems: () => ({ runtime: runtimes.problem, dataDisk: diskProblem(journal, dataDir) }),
+    problems: () => ({
+      runtime: runtimes.problem,
+      dataDisk: diskProblem(journal, dataDir),
+      limits: runtimes.unenforced,
+    }),
   });
 }
 

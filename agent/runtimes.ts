@@ -9,6 +9,8 @@ export interface Runtimes extends Disposable {
   readonly drivers: OpenDrivers['drivers'];
   /** Which of them does not answer, and why, for people; undefined while all do. */
   readonly problem: string | undefined;
+  /** Which limits are not enforced by which of them, and what to do about it; undefined while all are. */
+  readonly unenforced: string | undefined;
   /** Called with each that is found later, once it is among `drivers`. */
   onFound: OpenDrivers['onFound'];
 }
@@ -55,6 +57,9 @@ export async function openRuntimes(options: RuntimesOptions): Promise<Runtimes> 
     get problem() {
       return problemOf(open);
     },
+    get unenforced() {
+      return unenforcedBy(open);
+    },
     onFound: (handler) => open.onFound(handler),
     [Symbol.dispose]: () => open[Symbol.dispose](),
   };
@@ -67,6 +72,17 @@ function problemOf({ drivers, unavailable }: OpenDrivers): string | undefined {
   }
   const down = drivers.find(({ health }) => health.problem !== undefined);
   return down && `container runtime is down: ${down.driver.name}: ${down.health.problem ?? ''}`;
+}
+
+const groupsAdvice =
+  'control groups (/sys/fs/cgroup) must be mounted writable with these controllers; a Raspberry Pi needs cgroup_enable=memory at the end of cmdline.txt on its boot partition, and a restart';
+
+function unenforcedBy({ drivers }: OpenDrivers): string | undefined {
+  const found = drivers.flatMap(({ driver }) => {
+    const { resources } = driver.unenforced ?? { resources: [] };
+    return resources.length > 0 ? [`${driver.name}: ${resources.join(', ')}`] : [];
+  });
+  return found.length === 0 ? undefined : `limits not enforced by ${found.join('; ')}. ${groupsAdvice}`;
 }
 
 async function remember(

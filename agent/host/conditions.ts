@@ -26,8 +26,9 @@ export function shortagesOf(load: HostLoad, thresholds: Thresholds): Shortage[] 
   const { disk } = load;
   const observed: [EvictionSignal, available: number, total: number][] = [
     ['memory.available', load.memoryAvailableBytes, load.memoryTotalBytes],
-    ['pid.available', load.pidsMax - load.pidsUsed, load.pidsMax],
   ];
+  if (load.pidsUsed !== undefined)
+    observed.push(['pid.available', load.pidsMax - load.pidsUsed, load.pidsMax]);
   if (disk) observed.push(['nodefs.available', disk.availableBytes, disk.totalBytes]);
   // Some file systems (btrfs, FAT) have no fixed number of inodes and say 0.
   if (disk && disk.totalInodes > 0) observed.push(['nodefs.inodesFree', disk.freeInodes, disk.totalInodes]);
@@ -58,12 +59,14 @@ export interface NodeProblems {
   /** Why no pod can be run, in words. */
   runtime: string | undefined;
   dataDisk: { reason: string; message: string } | undefined;
+  /** Which limits are not enforced, in words. */
+  limits: string | undefined;
 }
 
 /** Kubelet's reasons and messages, which dashboards and people search for. Whether the node is Ready is the server's word. */
 export function nodeConditions(
   pressures: Pressures,
-  { runtime, dataDisk }: NodeProblems,
+  { runtime, dataDisk, limits }: NodeProblems,
 ): NodeReport['conditions'] {
   const condition = (
     type: PressureType,
@@ -106,5 +109,13 @@ export function nodeConditions(
           message: 'the agent can write to its data folder',
         }
       : { type: 'DataDiskFailing', status: 'True', ...dataDisk },
+    limits === undefined
+      ? {
+          type: 'LimitsNotEnforced',
+          status: 'False',
+          reason: 'LimitsEnforced',
+          message: 'limits of cpu, memory and processes are enforced',
+        }
+      : { type: 'LimitsNotEnforced', status: 'True', reason: 'ControlGroupsMissing', message: limits },
   ];
 }

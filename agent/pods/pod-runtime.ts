@@ -28,6 +28,7 @@ import { afterReboot, newRecord, recover } from './recovery.ts';
 import { removeOrphans } from './remove-orphans.ts';
 import { isRemoved, outdatedTombstones } from './removed-pods.ts';
 import { type RuntimeSlot, RuntimeSlots } from './runtime-drivers.ts';
+import { tellUnenforced } from './unenforced-limits.ts';
 import { WaitingPods } from './waiting-pods.ts';
 
 export interface PodRuntimeOptions {
@@ -213,7 +214,7 @@ export class PodRuntime {
   async #sync(uid: string, worker: PodWorker): Promise<{ wakeAfterMs: number | undefined }> {
     const slot = this.#slots.get(worker.record.runtime);
     if (slot?.health.problem !== undefined) {
-      this.#tellWaiting(uid, slot);
+      this.#waiting.tellRuntime(uid, slot);
       return { wakeAfterMs: undefined };
     }
     try {
@@ -227,13 +228,6 @@ export class PodRuntime {
         });
       throw error;
     }
-  }
-
-  #tellWaiting(uid: string, slot: RuntimeSlot | undefined): void {
-    const message = slot
-      ? `Waiting for the container runtime ${slot.driver.name}, which does not answer: ${slot.health.problem ?? ''}`
-      : 'Waiting for a container runtime: none works on this node yet';
-    this.#waiting.tell(uid, slot?.driver.name ?? '', { reason: 'NodeNotReady', message });
   }
 
   /** It answers again; whatever its pods did meanwhile has to be looked at. */
@@ -262,12 +256,12 @@ export class PodRuntime {
       return undefined;
     }
     if (this.#slots.all.length === 0) {
-      this.#tellWaiting(uid, undefined);
+      this.#waiting.tellRuntime(uid, undefined);
       return undefined;
     }
     const missing = this.#unlisted(pod);
     if (missing) {
-      if (missing.health.problem !== undefined) this.#tellWaiting(uid, missing);
+      if (missing.health.problem !== undefined) this.#waiting.tellRuntime(uid, missing);
       return undefined;
     }
     const verdict = admit(pod, {
@@ -278,6 +272,7 @@ export class PodRuntime {
       runtimes: this.#slots.all.map(({ driver }) => driver.name),
       ...(this.#options.node.counted ? { counted: this.#options.node.counted() } : {}),
     });
+    if (verdict.admitted) tellUnenforced(pod, this.#slots.get(verdict.runtime)?.driver, this.#options.outbox);
     const record = newRecord({
       pod,
       runtime: verdict.admitted ? verdict.runtime : '',

@@ -1,4 +1,5 @@
 import type { StatusOutbox } from '../link/status-outbox.ts';
+import type { RuntimeSlot } from './runtime-drivers.ts';
 
 /** Tells of each pod once that it has something to do and cannot, until it can. */
 export class WaitingPods {
@@ -15,6 +16,14 @@ export class WaitingPods {
     if (this.#told.has(key)) return;
     this.#told.set(key, uid);
     this.#outbox.reportEvent({ uid, type: 'Warning', ...event });
+  }
+
+  /** Without a slot because there is no runtime at all. */
+  tellRuntime(uid: string, slot: Pick<RuntimeSlot, 'driver' | 'health'> | undefined): void {
+    const message = slot
+      ? `Waiting for the container runtime ${slot.driver.name}, which does not answer: ${slot.health.problem ?? ''}`
+      : 'Waiting for a container runtime: none works on this node yet';
+    this.tell(uid, slot?.driver.name ?? '', { reason: 'NodeNotReady', message });
   }
 
   /** It is there again. Returns who waited for it. */

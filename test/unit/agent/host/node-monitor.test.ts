@@ -73,7 +73,7 @@ class Board {
       server: { host: 'server', port: 8883 },
       runtimes: () => ['oci', 'process'],
       runtimeVersion: () => 'podman://5.4.2',
-      problems: () => ({ runtime: this.runtimeProblem, dataDisk: undefined }),
+      problems: () => ({ runtime: this.runtimeProblem, dataDisk: undefined, limits: undefined }),
       pressureTransitionMs: 300_000,
       clock: this.clock,
       log: silentLogger,
@@ -152,6 +152,12 @@ suite('what a node says of itself', () => {
         condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
         condition('RuntimeReady', 'True', 'RuntimesAnswer', 'every container runtime of this node answers'),
         condition('DataDiskFailing', 'False', 'DataDiskWritable', 'the agent can write to its data folder'),
+        condition(
+          'LimitsNotEnforced',
+          'False',
+          'LimitsEnforced',
+          'limits of cpu, memory and processes are enforced',
+        ),
       ],
       runtimes: ['oci', 'process'],
     });
