@@ -78,6 +78,11 @@ const schema = v.strictObject({
   reserve: v.optional(v.string(), ''),
   /** Below which pods are evicted, `memory.available<100Mi,nodefs.available<10%`. */
   evictionHard: v.optional(v.string(), ''),
+  /** How long a shortage must be gone before the node's condition says so. */
+  evictionPressureTransitionSeconds: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(0, 'must be 0 or more')),
+    300,
+  ),
   /** Device files that count as a resource each, `{"example.com/modem": ["/dev/serial/by-id/…"]}`. */
   devices: v.optional(v.record(resourceName, v.array(devicePath)), {}),
   /** Where /sys and /dev are looked for; a tree of a test's own, that looks like another machine. */

@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from './agent-error.ts';
 import { currentBootId, isAlive, type ProcessIdentity, readProcessStat } from './drivers/process-identity.ts';
@@ -24,27 +24,58 @@ export async function claimDataDir(dataDir: string): Promise<AsyncDisposable> {
 
 const lockAttemptsMax = 3;
 
-/** The file names its holder, so that one left behind by a power cut or a kill does not lock anybody out. */
+/**
+ * The file names its holder, so that one left behind by a power cut or a kill does not lock anybody out. It stays when
+ * the agent ends, and its room is used again: a full disk must not keep the next one from starting.
+ */
 async function lock(dataDir: string): Promise<AsyncDisposable> {
   const path = join(dataDir, 'agent.lock');
   const own = ownIdentity();
   for (let attempt = 0; attempt < lockAttemptsMax; attempt++) {
     if (await createWhole(path, JSON.stringify(own))) {
-      return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+      return { [Symbol.asyncDispose]: () => overwrite(path, nobody) };
     }
     const holder = await readHolder(path);
     if (holder && isAlive(holder, own.bootId) && holder.pid !== own.pid) break;
     if (holder?.pid === own.pid && holder.startTicks === own.startTicks) break;
-    // By renaming, only one of two that find the same stale file gets it out of the way.
-    const stale = `${path}.${own.pid}.stale`;
-    await rename(path, stale).catch(() => undefined);
-    await rm(stale, { force: true });
+    if (await takeOver(path, own)) return { [Symbol.asyncDispose]: () => overwrite(path, nobody) };
   }
   const holder = await readHolder(path);
   throw new AgentError(
     'DataDirInUse',
     `another agent${holder ? ` (process ${holder.pid})` : ''} uses the data folder ${dataDir}: stop it, or choose another folder`,
   );
+}
+
+/** What names no holder. */
+const nobody = '{}';
+
+/** By renaming, only one of two that find the same stale file gets it. False when another did. */
+async function takeOver(path: string, own: ProcessIdentity): Promise<boolean> {
+  const stale = `${path}.${own.pid}.stale`;
+  try {
+    await rename(path, stale);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+  try {
+    await overwrite(stale, JSON.stringify(own));
+    await link(stale, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(stale, { force: true });
+  }
+}
+
+/** Within the room that the file has, as long as that suffices. */
+async function overwrite(path: string, text: string): Promise<void> {
+  await using file = await open(path, 'r+');
+  await file.write(text, 0);
+  await file.truncate(Buffer.byteLength(text));
 }
 
 function ownIdentity(): ProcessIdentity {
@@ -62,9 +93,13 @@ async function createWhole(path: string, content: string): Promise<boolean> {
     await file.writeFile(content);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    if (codeOf(error) === 'EEXIST') return false;
     throw error;
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 async function readHolder(path: string): Promise<ProcessIdentity | undefined> {

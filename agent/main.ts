@@ -10,6 +10,7 @@ import { countBoot } from './desired/boot-counter.ts';
 import { type DesiredSet, openDesiredSet } from './desired/desired-set.ts';
 import type { Disk } from './desired/disk.ts';
 import { openJournal } from './desired/journal.ts';
+import { type WatchedJournal, watchJournal } from './desired/watched-journal.ts';
 import { countedDevices, keyOfDevice } from './devices/describe-devices.ts';
 import { type DeviceFiles, deviceFiles } from './devices/device-files.ts';
 import { DeviceMonitor } from './devices/device-monitor.ts';
@@ -19,7 +20,7 @@ import type { DriverDefinition } from './drivers/registry.ts';
 import { Evictor } from './eviction/evictor.ts';
 import { watchStorageLimits } from './eviction/storage-limits.ts';
 import { clockTrusted } from './host/clock-trust.ts';
-import type { Shortage } from './host/conditions.ts';
+import type { NodeProblems, Shortage } from './host/conditions.ts';
 import { systemFiles } from './host/host-files.ts';
 import { type Host, NodeMonitor, type NodeMonitorOptions, systemHost } from './host/node-monitor.ts';
 import { parseReservation, parseThresholds } from './host/thresholds.ts';
@@ -71,6 +72,9 @@ export interface Agent extends AsyncDisposable {
   readonly link: Link;
 }
 
+/** Enough to stop, remove or evict some hundred pods while the disk is full. */
+const journalReserveBytes = 64 * 1024;
+
 /** Control connections that one start of the agent may make before it would run into the next one's numbers. */
 const connectionsPerBoot = 1_000_000;
 
@@ -89,7 +93,8 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   const { dataDir } = config;
   stack.use(await claimDataDir(dataDir));
   const { disk } = dependencies;
-  const journal = stack.use(await openJournal({ path: join(dataDir, 'journal'), log, disk }));
+  const file = { path: join(dataDir, 'journal'), log, disk, reserveBytes: journalReserveBytes };
+  const journal = stack.use(watchJournal(await openJournal(file), { clock, log }));
   const identity = await dependencies.identify(signal);
   const desired = openDesiredSet({ journal, log, random });
   const announce = (port: number | undefined): void => monitor.setLayersPort(port);
@@ -127,9 +132,20 @@ export async function startAgent(input: AgentConfigInput, dependencies: AgentDep
   await monitor.start();
   if (runtimes.drivers.some(({ driver }) => driver.usesLayers)) layers.share();
   const { files } = node.host;
+  journal.onTurn(() => monitor.refresh());
   const reader = await openUsageReader(files);
   const parts = { ...node, link, dataDir, monitor, reader, drivers: runtimes.drivers };
   const { pods, images } = await startPods(parts, stack);
+  journal.onTurn(() => {
+    if (journal.problem) return;
+    pods.retryWrites();
+    sync.greet();
+  });
+  runtimes.onFound(({ driver }) => {
+    pods.useRuntimes(runtimes.drivers);
+    void images.use(driver).catch((error: unknown) => log.warn('images are not looked after', { error }));
+    monitor.refresh();
+  });
   const own = { nodeName: config.name, dataDir };
   answerServer({ desired, link, log, clock, pods, monitor, images, layers, files, reader, ...own }, stack);
   link.start();
@@ -306,18 +322,31 @@ async function startPods(
 function createMonitor(
   node: Omit<
     NodeMonitorOptions,
-    'runtimes' | 'runtimeVersion' | 'runtimeProblem' | 'reserved' | 'thresholds'
+    'runtimes' | 'runtimeVersion' | 'problems' | 'reserved' | 'thresholds' | 'pressureTransitionMs'
   > &
-    Pick<AgentConfig, 'reserve' | 'evictionHard'>,
+    Pick<AgentConfig, 'reserve' | 'evictionHard' | 'evictionPressureTransitionSeconds'> & {
+      journal: WatchedJournal;
+    },
   runtimes: Runtimes,
 ): NodeMonitor {
-  const { drivers } = runtimes;
+  const { journal, dataDir } = node;
   return new NodeMonitor({
     ...node,
     reserved: parseReservation(node.reserve),
     thresholds: parseThresholds(node.evictionHard),
-    runtimes: drivers.map(({ driver }) => driver.name),
-    runtimeVersion: drivers[0]?.probe.version ?? '',
-    runtimeProblem: () => runtimes.problem,
+    runtimes: () => runtimes.drivers.map(({ driver }) => driver.name),
+    runtimeVersion: () => runtimes.drivers[0]?.probe.version ?? '',
+    pressureTransitionMs: node.evictionPressureTransitionSeconds * 1000,
+    problems: () => ({
+      runtime: runtimes.problem,
+      dataDisk: diskProblem(journal, dataDir),
+      limits: runtimes.unenforced,
+    }),
   });
+}
+
+function diskProblem({ problem }: WatchedJournal, dataDir: string): NodeProblems['dataDisk'] {
+  if (!problem) return undefined;
+  const message = `the agent cannot write to ${dataDir}: ${problem.message}; what runs goes on and nothing new is begun: make room there, or replace the disk`;
+  return { reason: problem.code === 'DiskFull' ? 'DiskFull' : 'DiskRefusesWrites', message };
 }

@@ -1,13 +1,18 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Journal } from './desired/journal.ts';
-import { type DriverDefinition, type OpenDrivers, openDrivers } from './drivers/registry.ts';
+import { type DriverDefinition, type OpenDriver, type OpenDrivers, openDrivers } from './drivers/registry.ts';
 import type { OpenLayers } from './layers/layers-when-needed.ts';
 
 export interface Runtimes extends Disposable {
+  /** In use, the default first; grows when one is found later. */
   readonly drivers: OpenDrivers['drivers'];
   /** Which of them does not answer, and why, for people; undefined while all do. */
   readonly problem: string | undefined;
+  /** Which limits are not enforced by which of them, and what to do about it; undefined while all are. */
+  readonly unenforced: string | undefined;
+  /** Called with each that is found later, once it is among `drivers`. */
+  onFound: OpenDrivers['onFound'];
 }
 
 export interface RuntimesOptions {
@@ -26,7 +31,8 @@ const seenKey = 'host/runtimes';
 /**
  * The runtimes of this device: those that work, and those that have worked at an earlier start. One that does not
  * answer now keeps its pods, which wait for it, and stays the default if it was: else pods without a runtimeClassName
- * would go to another. Rejects with a DriverError when there is none.
+ * would go to another. One that comes later is used from then on; while there is none at all, pods wait. Rejects with a
+ * DriverError when none has the name asked for.
  */
 export async function openRuntimes(options: RuntimesOptions): Promise<Runtimes> {
   const { runtime, dataDir, cluster, clock, log, journal, driverDefinitions, layers } = options;
@@ -34,19 +40,49 @@ export async function openRuntimes(options: RuntimesOptions): Promise<Runtimes> 
   const definitions = driverDefinitions ? { definitions: driverDefinitions } : {};
   const context = { stateDir: dataDir, cluster, clock, log, ...(layers ? { layers } : {}) };
   const open = await openDrivers({ runtime, seen, ...context, ...definitions });
-  for (const { driver, probe } of open.drivers)
-    if (probe.available) log.info('runtime found', { runtime: driver.name, about: probe.message });
+  const announce = ({ driver, probe }: OpenDriver) =>
+    log.info('runtime found', { runtime: driver.name, about: probe.message });
+  for (const found of open.drivers) if (found.probe.available) announce(found);
   for (const { name, message } of open.unavailable)
     log.info('runtime not available', { runtime: name, about: message });
   await remember(open, seen, options);
+  open.onFound((found) => {
+    announce(found);
+    void remember(open, seen, options);
+  });
   return {
-    drivers: open.drivers,
-    get problem() {
-      const down = open.drivers.find(({ health }) => health.problem !== undefined);
-      return down && `container runtime is down: ${down.driver.name}: ${down.health.problem ?? ''}`;
+    get drivers() {
+      return open.drivers;
     },
+    get problem() {
+      return problemOf(open);
+    },
+    get unenforced() {
+      return unenforcedBy(open);
+    },
+    onFound: (handler) => open.onFound(handler),
     [Symbol.dispose]: () => open[Symbol.dispose](),
   };
+}
+
+function problemOf({ drivers, unavailable }: OpenDrivers): string | undefined {
+  if (drivers.length === 0) {
+    const reasons = unavailable.map(({ name, message }) => `${name}: ${message}`).join('; ');
+    return `no container runtime works here: ${reasons}; it is used as soon as there is one`;
+  }
+  const down = drivers.find(({ health }) => health.problem !== undefined);
+  return down && `container runtime is down: ${down.driver.name}: ${down.health.problem ?? ''}`;
+}
+
+const groupsAdvice =
+  'control groups (/sys/fs/cgroup) must be mounted writable with these controllers; a Raspberry Pi needs cgroup_enable=memory at the end of cmdline.txt on its boot partition, and a restart';
+
+function unenforcedBy({ drivers }: OpenDrivers): string | undefined {
+  const found = drivers.flatMap(({ driver }) => {
+    const { resources } = driver.unenforced ?? { resources: [] };
+    return resources.length > 0 ? [`${driver.name}: ${resources.join(', ')}`] : [];
+  });
+  return found.length === 0 ? undefined : `limits not enforced by ${found.join('; ')}. ${groupsAdvice}`;
 }
 
 async function remember(

@@ -10,6 +10,8 @@ import { type Disk, type DiskFile, systemDisk } from './disk.ts';
  *
  * File: `FLJ1`, then records of u32 length, u32 CRC-32 of length and body, body. A body is the msgpack array of one
  * write's changes: `[key, value]` puts, `[key]` removes. One write is one record, so it is there whole or not at all.
+ * Zeros may follow: room that was taken while there was some, so that a disk which others have filled does not keep the
+ * agent from noting what it stops and removes.
  */
 export interface Journal extends AsyncDisposable {
   /** What the file holds; current as of the last resolved write. */
@@ -34,6 +36,8 @@ export interface JournalOptions {
   path: string;
   log: Logger;
   disk?: Disk | undefined;
+  /** How much room the file keeps beyond what it holds; none unless given. */
+  reserveBytes?: number;
 }
 
 export type JournalErrorCode = 'DiskFull' | 'WriteFailed' | 'TooLarge' | 'Closed';
@@ -57,7 +61,12 @@ const garbageBytesMin = 64 * 1024;
 const garbagePerLive = 2;
 
 /** Opens or creates the file. Rejects with the file system's error when it cannot be read or written. */
-export async function openJournal({ path, log, disk = systemDisk }: JournalOptions): Promise<Journal> {
+export async function openJournal({
+  path,
+  log,
+  disk = systemDisk,
+  reserveBytes = 0,
+}: JournalOptions): Promise<Journal> {
   const bytes = await disk.read(path);
   const loaded = load(bytes ?? new Uint8Array());
   if (loaded.ending === 'damaged') {
@@ -72,7 +81,7 @@ export async function openJournal({ path, log, disk = systemDisk }: JournalOptio
   const fresh = loaded.goodBytes === 0;
   const file = fresh ? await disk.replace(path, magic) : await disk.open(path);
   if (fresh) await file.sync();
-  return new FileJournal({ path, log, disk, file, loaded });
+  return new FileJournal({ path, log, disk, file, loaded, reserveBytes });
 }
 
 type Change = [key: string] | [key: string, value: unknown];
@@ -93,7 +102,11 @@ class FileJournal implements Journal {
   /** Encoded size of each live entry, to know what a rewrite would save. */
   readonly #liveSizes: Map<string, number>;
   #liveBytes = 0;
+  /** Where the next record goes. */
   #fileBytes: number;
+  readonly #reserveBytes: number;
+  /** How far the file reaches, with the zeros at its end. */
+  #allocatedBytes: number;
   /** A rewrite that failed is not tried again before the file has grown to this. */
   #rewriteAboveBytes = garbageBytesMin;
   /** There may be bytes behind the last good record; they are cut off before the next write. */
@@ -104,7 +117,14 @@ class FileJournal implements Journal {
   readonly damaged: boolean;
   bytesWritten = 0;
 
-  constructor(options: { path: string; log: Logger; disk: Disk; file: DiskFile; loaded: Loaded }) {
+  constructor(options: {
+    path: string;
+    log: Logger;
+    disk: Disk;
+    file: DiskFile;
+    loaded: Loaded;
+    reserveBytes: number;
+  }) {
     this.#path = options.path;
     this.#log = options.log;
     this.#disk = options.disk;
@@ -113,6 +133,8 @@ class FileJournal implements Journal {
     this.#liveSizes = options.loaded.sizes;
     for (const size of this.#liveSizes.values()) this.#liveBytes += size;
     this.#fileBytes = Math.max(options.loaded.goodBytes, magic.length);
+    this.#reserveBytes = options.reserveBytes;
+    this.#allocatedBytes = Math.max(options.loaded.totalBytes, this.#fileBytes);
     this.#tailUnclean = options.loaded.ending !== 'whole';
     this.damaged = options.loaded.ending === 'damaged';
   }
@@ -175,12 +197,36 @@ class FileJournal implements Journal {
     await this.#file.sync();
     this.#tailUnclean = false;
     this.#fileBytes += bytes.length;
+    this.#allocatedBytes = Math.max(this.#allocatedBytes, this.#fileBytes);
     this.bytesWritten += bytes.length;
+    await this.#reserve();
   }
 
-  /** Else a later, shorter record would leave the end of a rejected one behind it, to be read as good one day. */
+  /** Room that is taken need not be there when it is wanted, so this may fail. */
+  async #reserve(): Promise<void> {
+    const wantedBytes = this.#fileBytes + this.#reserveBytes;
+    if (this.#allocatedBytes - this.#fileBytes >= this.#reserveBytes / 2) return;
+    const zeros = Buffer.alloc(wantedBytes - this.#allocatedBytes);
+    try {
+      await this.#file.write(zeros, this.#allocatedBytes);
+      this.#allocatedBytes = wantedBytes;
+      this.bytesWritten += zeros.length;
+    } catch {
+      await this.#file.truncate(this.#allocatedBytes).catch(() => undefined);
+    }
+  }
+
+  /**
+   * Else a later, shorter record would leave the end of a rejected one behind it, to be read as good one day. The room
+   * that was taken stays.
+   */
   async #cutTail(): Promise<void> {
-    await this.#file.truncate(this.#fileBytes);
+    const keptBytes = Math.min(this.#allocatedBytes, this.#fileBytes + this.#reserveBytes);
+    const zeros = Buffer.alloc(keptBytes - this.#fileBytes);
+    if (zeros.length > 0) await this.#file.write(zeros, this.#fileBytes);
+    await this.#file.truncate(keptBytes);
+    if (zeros.length > 0) await this.#file.sync();
+    this.#allocatedBytes = keptBytes;
     this.#tailUnclean = false;
   }
 
@@ -208,10 +254,12 @@ class FileJournal implements Journal {
       const old = this.#file;
       this.#file = replaced;
       this.#fileBytes = bytes.length;
+      this.#allocatedBytes = bytes.length;
       this.#rewriteAboveBytes = garbageBytesMin;
       this.bytesWritten += bytes.length;
       await old.close();
       await replaced.sync();
+      await this.#reserve();
     } catch (error) {
       this.#rewriteAboveBytes = garbageBytes + garbageBytesMin;
       this.#log.warn('journal could not be rewritten; it goes on growing', { path: this.#path, error });
@@ -246,6 +294,7 @@ function load(bytes: Uint8Array): Loaded {
   while (loaded.goodBytes < buffer.length) {
     const changes = readRecord(buffer, loaded.goodBytes);
     if (!changes) {
+      if (onlyZeros(buffer, loaded.goodBytes)) break;
       loaded.ending = tailIsTorn(buffer, loaded.goodBytes) ? 'torn' : 'damaged';
       break;
     }
@@ -253,6 +302,10 @@ function load(bytes: Uint8Array): Loaded {
     loaded.goodBytes = changes.end;
   }
   return loaded;
+}
+
+function onlyZeros(buffer: Buffer, start: number): boolean {
+  return buffer.subarray(start).every((byte) => byte === 0);
 }
 
 function applyLoaded({ entries, sizes }: Loaded, change: Change): void {

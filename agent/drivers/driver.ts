@@ -22,6 +22,13 @@ export interface RuntimeDriver extends Partial<Disposable> {
   /** Gives up what the sandbox holds of the node; what is left of its containers, which have ended, stays readable. */
   stopSandbox(handle: SandboxHandle): Promise<void>;
   removeSandbox(handle: SandboxHandle): Promise<void>;
+  /**
+   * Changes what the pod may take as a whole: `raise` leaves alone what would become less. Nothing where it has no group
+   * of its own. Throws DriverError `ResizeError` when the pod uses more already.
+   */
+  updateSandbox?(handle: SandboxHandle, limits: PodLimits, how: 'raise' | 'exact'): Promise<void>;
+  /** Of which limits are not enforced here, and why, for people; absent or undefined when all are. */
+  readonly unenforced?: UnenforcedLimits | undefined;
 
   /** A driver may only remember it until the start: what was never started need not survive the agent. */
   create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle>;
@@ -130,6 +137,17 @@ export interface SandboxSpec {
   labels: Readonly<Record<string, string>>;
   /** Kernel parameters of its namespaces. */
   sysctls?: Readonly<Record<string, string>>;
+  /** What its containers together may take. */
+  limits?: PodLimits;
+}
+
+export interface PodLimits extends ResourceLimits {
+  qos: 'Guaranteed' | 'Burstable' | 'BestEffort';
+}
+
+export interface UnenforcedLimits {
+  resources: readonly ('cpu' | 'memory' | 'pids')[];
+  reason: string;
 }
 
 export interface PortMapping {
@@ -242,6 +260,8 @@ export interface ResourceLimits {
   cpuLimitMillis: number | undefined;
   cpuRequestMillis: number | undefined;
   memoryLimitBytes: number | undefined;
+  /** Not taken back while others have more than theirs, where the kernel can promise that; absent: nothing. */
+  memoryMinBytes?: number;
   /** Processes and threads; absent: no limit. */
   pidsMax?: number;
   /** -1000 to 1000, higher dies first when memory is gone; absent: as the agent's own. */

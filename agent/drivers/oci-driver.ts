@@ -12,6 +12,7 @@ import type {
   ExecProcess,
   ImageStore,
   LogOptions,
+  PodLimits,
   PulledImage,
   PullOptions,
   ResourceLimits,
@@ -19,6 +20,7 @@ import type {
   SandboxHandle,
   SandboxSpec,
   SandboxState,
+  UnenforcedLimits,
 } from './driver.ts';
 import { DriverError } from './errors.ts';
 import { hostAddresses } from './host-addresses.ts';
@@ -54,13 +56,14 @@ import {
   engineTimeoutMs,
   findEngine,
 } from './oci/engine.ts';
+import { EngineGroups, unenforcedBy } from './oci/engine-groups.ts';
 import { pullByEngine } from './oci/engine-pull.ts';
 import { execCommand } from './oci/exec-command.ts';
+import { containerHandle, sandboxHandle } from './oci/handles.ts';
 import { isImageReference, qualifiedReference } from './oci/image-reference.ts';
 import { createImageStore } from './oci/image-store.ts';
 import { parseContainerState, parseImage, parseLogPath, parseSandboxState } from './oci/inspect-output.ts';
-import { pauseImage, pauseImageArchive } from './oci/pause-image.ts';
-import { pauseArchitecture } from './oci/pause-program.ts';
+import { loadPauseImage, pauseImage } from './oci/pause-image.ts';
 import { removePullFiles } from './oci/pull-files.ts';
 import { takesMirror } from './oci/pull-way.ts';
 import { createPidWatch, type PidWatch } from './pid-watch.ts';
@@ -107,12 +110,14 @@ class OciDriver implements RuntimeDriver {
   readonly #created = new Map<string, { spec: ContainerSpec; sandbox: string }>();
   /** What `pull` found, by the image's name as the pod writes it. */
   readonly #imageIds = new Map<string, string>();
-  #engine: Promise<Engine> | undefined;
+  readonly #groups: EngineGroups;
+  #found: Engine | undefined;
   /** How many commands were run in containers. */
   #execs = 0;
 
   constructor(options: OciDriverOptions) {
     this.#options = options;
+    this.#groups = new EngineGroups(options);
     this.images = createImageStore({
       call: (args, call) => this.#call(args, call),
       root: async () => (await this.#findEngine()).imageRoot || undefined,
@@ -131,7 +136,7 @@ class OciDriver implements RuntimeDriver {
     for (const command of this.#options.engines ?? engineCommands) {
       const finding = await findEngine(command);
       if (finding.engine) {
-        this.#engine = Promise.resolve(finding.engine);
+        this.#found = finding.engine;
         this.usesLayers = this.#options.layers !== undefined && takesMirror(finding.engine);
         await removePullFiles(this.#pullFolder);
         const version = `${command}://${finding.engine.version}`;
@@ -153,27 +158,32 @@ class OciDriver implements RuntimeDriver {
 
   async createSandbox(pod: SandboxSpec): Promise<SandboxHandle> {
     const engine = await this.#findEngine();
-    const name = sandboxName(pod);
-    const args = runSandboxArguments(engine, pod, { ...this.#options, image: pauseImage });
-    let answer = await this.#call(args);
-    if (answer.exitCode !== 0 && (await this.#exists(name))) answer = await this.#call(['start', name]);
-    else if (answer.exitCode !== 0 && !(await this.#image(pauseImage))) {
-      await this.#loadPauseImage(engine);
-      answer = await this.#call(args);
+    this.#groups.make(engine, pod.podUid, pod.limits);
+    let answer = await this.#runSandbox(engine, pod);
+    if (answer.exitCode !== 0 && this.#groups.doubts(pod.podUid)) {
+      await this.#removeAll([sandboxName(pod)]);
+      await this.#groups.remove(pod.podUid);
+      answer = await this.#runSandbox(engine, pod);
     }
-    if (answer.exitCode === 0) return sandboxHandle(pod);
-    await this.#removeAll([name]);
+    if (answer.exitCode === 0) {
+      if (pod.limits) this.#groups.learn(pod.podUid);
+      return sandboxHandle(pod);
+    }
+    await this.#removeAll([sandboxName(pod)]);
     throw new DriverError('CreatePodSandboxError', answer.message);
   }
 
-  async #loadPauseImage(engine: Engine): Promise<void> {
-    const architecture = pauseArchitecture(process.arch);
-    if (!architecture)
-      throw new DriverError('CreatePodSandboxError', `no pause program for this processor (${process.arch})`);
-    const input = pauseImageArchive(architecture);
-    const answer = await callEngine(engine.command, ['load'], { timeoutMs: engineTimeoutMs.load, input });
-    if (answer.exitCode !== 0)
-      throw new DriverError('CreatePodSandboxError', `the pause image cannot be loaded: ${answer.message}`);
+  async #runSandbox(engine: Engine, pod: SandboxSpec): Promise<EngineAnswer> {
+    const name = sandboxName(pod);
+    const place = this.#groups.placeOf(engine, pod.podUid);
+    const call = { joinFiles: place?.joinFiles ?? [] };
+    const args = runSandboxArguments(engine, pod, { ...this.#options, image: pauseImage, place });
+    const answer = await this.#call(args, call);
+    if (answer.exitCode === 0) return answer;
+    if (await this.#exists(name)) return this.#call(['start', name], call);
+    if (await this.#image(pauseImage)) return answer;
+    await loadPauseImage((words, call) => this.#call(words, call));
+    return this.#call(args, call);
   }
 
   async inspectSandbox(handle: SandboxHandle): Promise<SandboxState> {
@@ -195,7 +205,16 @@ class OciDriver implements RuntimeDriver {
     await removeContainers().catch(removeContainers);
     // The pause container by itself and last: an engine refuses to remove what others depend on.
     await this.#removeAll((await left()).filter(isPause));
+    await this.#groups.remove(handle.podUid);
     await removePodFiles(this.#filesRoot, handle.podUid);
+  }
+
+  async updateSandbox({ podUid }: SandboxHandle, limits: PodLimits, how: 'raise' | 'exact'): Promise<void> {
+    this.#groups.update(podUid, limits, how);
+  }
+
+  get unenforced(): UnenforcedLimits | undefined {
+    return this.#found && unenforcedBy(this.#found);
   }
 
   async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {
@@ -216,7 +235,8 @@ class OciDriver implements RuntimeDriver {
     const engine = await this.#findEngine();
     const image = this.#imageIds.get(spec.image) ?? spec.image;
     const profileFolder = join(this.#options.stateDir, 'seccomp');
-    const options = { ...this.#options, image, sandbox, profileFolder };
+    const place = this.#groups.placeOf(engine, handle.podUid);
+    const options = { ...this.#options, image, sandbox, profileFolder, place };
     const files = await makeContainerFiles(this.#filesRoot, spec);
     const imageMounts = (spec.imageMounts ?? []).map((mount) => ({
       ...mount,
@@ -224,7 +244,7 @@ class OciDriver implements RuntimeDriver {
     }));
     const seen = { ...spec, mounts: [...spec.mounts, ...files], imageMounts };
     const { args, environment } = runContainerArguments(engine, seen, options);
-    const answer = await this.#call(args, { environment });
+    const answer = await this.#call(args, { environment, joinFiles: place?.joinFiles ?? [] });
     if (answer.exitCode !== 0) await this.#explainFailedRun(name, spec, answer);
     this.#created.delete(name);
     // Its pid is learned by the first inspect; if nobody asks, the watch does.
@@ -388,11 +408,10 @@ class OciDriver implements RuntimeDriver {
   }
 
   async #findEngine(): Promise<Engine> {
-    if (!this.#engine) {
-      const { available, message } = await this.probe();
-      if (!available || !this.#engine) throw new DriverError('RuntimeUnavailable', message);
-    }
-    return this.#engine;
+    if (this.#found) return this.#found;
+    const { message } = await this.probe();
+    if (!this.#found) throw new DriverError('RuntimeUnavailable', message);
+    return this.#found;
   }
 
   async #call(args: readonly string[], call: Partial<EngineCall> = {}): Promise<EngineAnswer> {
@@ -458,13 +477,4 @@ class OciDriver implements RuntimeDriver {
       if (await this.#exists(name))
         throw new DriverError('RuntimeUnavailable', `${name} cannot be removed: ${answer.message}`);
   }
-}
-
-function sandboxHandle(pod: Pick<SandboxSpec, 'podUid' | 'hostNetwork'>): SandboxHandle {
-  return { driver: 'oci', podUid: pod.podUid, id: sandboxName(pod), data: {} };
-}
-
-function containerHandle(spec: { podUid: string; container: string; attempt: number }): ContainerHandle {
-  const { podUid, container, attempt } = spec;
-  return { driver: 'oci', podUid, container, attempt, id: containerName(spec), data: {} };
 }

@@ -16,6 +16,7 @@ import type {
   ExecProcess,
   ImageStore,
   LogOptions,
+  PodLimits,
   PulledImage,
   PullOptions,
   ResourceLimits,
@@ -23,6 +24,7 @@ import type {
   SandboxHandle,
   SandboxSpec,
   SandboxState,
+  UnenforcedLimits,
 } from './driver.ts';
 import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
@@ -140,7 +142,7 @@ class ProcessDriver implements RuntimeDriver {
       return { available: false, version, message: `host processes need Linux, not ${process.platform}` };
     await makePrivate(this.#root);
     await this.#sweep();
-    const limits = this.#cgroups?.description ?? 'no writable cgroup: cpu and memory limits are not enforced';
+    const limits = this.#cgroups?.description ?? noGroups;
     return { available: true, version, message: `host processes on Linux ${release()} (${limits})` };
   }
 
@@ -155,6 +157,7 @@ class ProcessDriver implements RuntimeDriver {
     await makePrivate(join(folder, 'work'));
     const file = join(folder, 'sandbox.json');
     if (!existsSync(file)) await writeWhole(file, JSON.stringify(pod));
+    if (pod.limits) this.#cgroups?.pods.make(pod.podUid, pod.limits);
     return sandboxHandle(pod.podUid);
   }
 
@@ -171,8 +174,21 @@ class ProcessDriver implements RuntimeDriver {
     for (const folder of containers)
       if (folder.podUid === handle.podUid) await this.remove(containerHandle(folder));
     // The folder goes last: by it the next agent knows that there is something to remove.
-    this.#cgroups?.removePod(handle.podUid);
+    await this.#cgroups?.pods.remove(handle.podUid, this.#options.clock);
     await rm(podFolder(this.#root, handle.podUid), { recursive: true, force: true });
+  }
+
+  /** After a reboot there is none yet. */
+  async updateSandbox({ podUid }: SandboxHandle, limits: PodLimits, how: 'raise' | 'exact'): Promise<void> {
+    const pods = this.#cgroups?.pods;
+    if (!pods) return;
+    if (pods.parentOf(podUid) === undefined) pods.make(podUid, limits);
+    else pods.update(podUid, limits, how);
+  }
+
+  get unenforced(): UnenforcedLimits | undefined {
+    this.#openCgroups();
+    return unenforcedBy(this.#cgroups);
   }
 
   async create(spec: ContainerSpec, sandbox: SandboxHandle): Promise<ContainerHandle> {
@@ -339,9 +355,7 @@ class ProcessDriver implements RuntimeDriver {
   }
 
   get #cgroups(): CgroupTree | undefined {
-    if (!this.#cgroupsOpened && this.#options.cgroups !== 'none')
-      this.#cgroupTree = openCgroups(this.#options.stateDir);
-    this.#cgroupsOpened = true;
+    if (!this.#cgroupsOpened) this.#openCgroups();
     return this.#cgroupTree;
   }
 
@@ -349,6 +363,13 @@ class ProcessDriver implements RuntimeDriver {
   async #userOf(image: string): Promise<string> {
     if (isHostImage(image)) return String(process.getuid?.() ?? 0);
     return (await this.#local.open()).find(image)?.config.user ?? '';
+  }
+
+  /** What is mounted or made writable later counts from then on. */
+  #openCgroups(): void {
+    this.#cgroupsOpened = true;
+    if (this.#options.cgroups !== 'none' && unenforcedBy(this.#cgroupTree))
+      this.#cgroupTree = openCgroups(this.#options.stateDir);
   }
 
   #hostProcess(folder: ContainerFolder, spec: ContainerSpec): HostProcess {
@@ -365,6 +386,16 @@ class ProcessDriver implements RuntimeDriver {
   #workFolder({ podUid }: ContainerFolder): string {
     return join(podFolder(this.#root, podUid), 'work');
   }
+}
+
+const noGroups = 'no control group can be made here: limits are not enforced';
+
+function unenforcedBy(tree: CgroupTree | undefined): UnenforcedLimits | undefined {
+  const { limitsCpu = false, limitsMemory = false, limitsPids = false } = tree ?? {};
+  const enforced = { cpu: limitsCpu, memory: limitsMemory, pids: limitsPids };
+  const resources = (['cpu', 'memory', 'pids'] as const).filter((name) => !enforced[name]);
+  if (resources.length === 0) return undefined;
+  return { resources, reason: tree ? tree.description : 'no control group can be made' };
 }
 
 const wholeLog: LogOptions = {

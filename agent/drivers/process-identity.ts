@@ -71,8 +71,9 @@ export function hasEnvironment(pid: number, assignment: string): boolean {
   }
 }
 
-/** @returns false when the process is gone already. */
+/** @returns false when the process is gone already. 0 and -1 would mean our own group, or everybody. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
+  if (pid === 0 || pid === -1) return false;
   try {
     process.kill(pid, signal);
     return true;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import { type Clock, sleep } from '../../lib/clock.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { OpenLayers } from '../layers/layers-when-needed.ts';
 import type { DriverProbe, RuntimeDriver } from './driver.ts';
@@ -50,20 +51,25 @@ export interface OpenDrivers extends Disposable {
   /**
    * Those that work here, and those that have worked and may again. The first is for pods that name no
    * runtimeClassName: a container engine where there is one, plain processes otherwise. The others are selected by
-   * their name.
+   * their name. One that is found later takes its place among them.
    */
   readonly drivers: readonly OpenDriver[];
-  /** What does not work and why, for people. */
+  /** What has never worked here, and why, for people. */
   readonly unavailable: readonly { name: string; message: string }[];
+  /** Called with each that is found later: an engine that was installed, or came up late. */
+  onFound(handler: (found: OpenDriver) => void): Disposable;
 }
 
 /** One that has worked before is not waited for longer: it may as well answer later. */
 const seenProbeMs = 5_000;
+/** Where there is no engine a look costs three attempts to start a program that is not there. */
+const lookAgain = { baseMs: 5_000, capMs: 60_000 };
 
 /**
  * Finds out which runtimes work on this host. `runtime` other than `auto` allows only that one. `seen` tells which have
- * worked here before, with their versions: those stay in use although they do not answer now.
- * @throws DriverError `RuntimeUnavailable` when none works; its message tells why for each.
+ * worked here before, with their versions: those stay in use although they do not answer now. What does not work yet is
+ * looked at again now and then.
+ * @throws DriverError `RuntimeUnavailable` when there is none of that name.
  */
 export async function openDrivers({
   runtime,
@@ -82,27 +88,91 @@ export async function openDrivers({
       const version = seen.get(name);
       const driver = open({ ...context, seen: version });
       const probe = version === undefined ? await driver.probe() : await probeSeen(driver, version, context);
-      return { driver, probe, health: new RuntimeHealth({ ...context, driver, probe }) };
+      return { driver, probe, inUse: probe.available || version !== undefined };
     }),
   );
-  const unavailable = opened
-    .filter(({ probe }) => !probe.available)
-    .map(({ driver, probe }) => ({ name: driver.name, message: probe.message }));
-  const drivers = opened.filter(({ driver, probe }) => probe.available || seen.has(driver.name));
-  if (drivers.length === 0) {
-    const reasons = unavailable.map(({ name, message }) => `${name}: ${message}`).join('; ');
-    throw new DriverError('RuntimeUnavailable', `no runtime works here: ${reasons}`);
+  return new Drivers(opened, context);
+}
+
+interface Candidate {
+  driver: RuntimeDriver;
+  probe: DriverProbe;
+  inUse: boolean;
+}
+
+class Drivers implements OpenDrivers {
+  readonly #candidates: readonly Candidate[];
+  readonly #context: DriverContext;
+  readonly #handlers = new Set<(found: OpenDriver) => void>();
+  readonly #open = new Map<string, OpenDriver>();
+  #timer: Timer | undefined;
+  #looks = 0;
+  #disposed = false;
+
+  constructor(candidates: readonly Candidate[], context: DriverContext) {
+    this.#candidates = candidates;
+    this.#context = context;
+    for (const candidate of candidates) if (candidate.inUse) this.#use(candidate);
+    this.#schedule();
   }
-  return {
-    drivers,
-    unavailable,
-    [Symbol.dispose]: () => {
-      for (const { driver, health } of opened) {
-        health[Symbol.dispose]();
-        driver[Symbol.dispose]?.();
+
+  get drivers(): OpenDriver[] {
+    return this.#candidates.flatMap(({ driver }) => this.#open.get(driver.name) ?? []);
+  }
+
+  get unavailable(): { name: string; message: string }[] {
+    return this.#candidates
+      .filter(({ inUse }) => !inUse)
+      .map(({ driver, probe }) => ({ name: driver.name, message: probe.message }));
+  }
+
+  onFound(handler: (found: OpenDriver) => void): Disposable {
+    this.#handlers.add(handler);
+    return { [Symbol.dispose]: () => void this.#handlers.delete(handler) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#timer?.cancel();
+    this.#handlers.clear();
+    for (const { health } of this.#open.values()) health[Symbol.dispose]();
+    for (const { driver } of this.#candidates) driver[Symbol.dispose]?.();
+  }
+
+  #use(candidate: Candidate): OpenDriver {
+    candidate.inUse = true;
+    const { driver, probe } = candidate;
+    const open = { driver, probe, health: new RuntimeHealth({ ...this.#context, driver, probe }) };
+    this.#open.set(driver.name, open);
+    return open;
+  }
+
+  #schedule(): void {
+    if (this.#disposed || this.#candidates.every(({ inUse }) => inUse)) return;
+    this.#looks += 1;
+    const delayMs = backoffMs(this.#looks, lookAgain);
+    this.#timer = this.#context.clock.after(
+      delayMs,
+      () => void this.#look().finally(() => this.#schedule()),
+      {
+        unref: true,
+      },
+    );
+  }
+
+  async #look(): Promise<void> {
+    for (const candidate of this.#candidates.filter(({ inUse }) => !inUse)) {
+      const { name } = candidate.driver;
+      try {
+        candidate.probe = await candidate.driver.probe();
+        if (this.#disposed || !candidate.probe.available) continue;
+        const found = this.#use(candidate);
+        for (const handler of this.#handlers) handler(found);
+      } catch (error) {
+        this.#context.log.warn('a runtime could not be looked for', { runtime: name, error });
       }
-    },
-  };
+    }
+  }
 }
 
 async function probeSeen(

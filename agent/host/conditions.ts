@@ -2,9 +2,6 @@ import type { NodeReport } from '../../protocol/topics/sync.ts';
 import type { HostLoad } from './host-load.ts';
 import { amountOf, type EvictionSignal, type Thresholds } from './thresholds.ts';
 
-/** A pressure counts until it was gone this long, so that the condition does not flap. */
-const pressureGoneAfterMs = 5 * 60_000;
-
 export type PressureType = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure';
 
 /** By type: when it was last seen, monotonic. */
@@ -29,8 +26,9 @@ export function shortagesOf(load: HostLoad, thresholds: Thresholds): Shortage[] 
   const { disk } = load;
   const observed: [EvictionSignal, available: number, total: number][] = [
     ['memory.available', load.memoryAvailableBytes, load.memoryTotalBytes],
-    ['pid.available', load.pidsMax - load.pidsUsed, load.pidsMax],
   ];
+  if (load.pidsUsed !== undefined)
+    observed.push(['pid.available', load.pidsMax - load.pidsUsed, load.pidsMax]);
   if (disk) observed.push(['nodefs.available', disk.availableBytes, disk.totalBytes]);
   // Some file systems (btrfs, FAT) have no fixed number of inodes and say 0.
   if (disk && disk.totalInodes > 0) observed.push(['nodefs.inodesFree', disk.freeInodes, disk.totalInodes]);
@@ -40,21 +38,35 @@ export function shortagesOf(load: HostLoad, thresholds: Thresholds): Shortage[] 
   });
 }
 
-/** What is under pressure at `nowMs`, or was until lately. */
-export function pressuresAt(shortages: readonly Shortage[], before: Pressures, nowMs: number): Pressures {
+/** What is under pressure at `nowMs`, or was until lately: within `goneAfterMs`, so that conditions do not flap. */
+export function pressuresAt(
+  { shortages, diskFails }: { shortages: readonly Shortage[]; diskFails: boolean },
+  before: Pressures,
+  { nowMs, goneAfterMs }: { nowMs: number; goneAfterMs: number },
+): Pressures {
   const seen = new Set(shortages.map(({ signal }) => pressureOf[signal]));
+  if (diskFails) seen.add('DiskPressure');
   const pressures: Partial<Record<PressureType, number>> = {};
   for (const type of ['MemoryPressure', 'DiskPressure', 'PIDPressure'] as const) {
     const lastMs = seen.has(type) ? nowMs : before[type];
-    if (lastMs !== undefined && nowMs - lastMs < pressureGoneAfterMs) pressures[type] = lastMs;
+    if (lastMs !== undefined && nowMs - lastMs < goneAfterMs) pressures[type] = lastMs;
   }
   return pressures;
+}
+
+/** What is wrong beside shortages; absent while nothing is. */
+export interface NodeProblems {
+  /** Why no pod can be run, in words. */
+  runtime: string | undefined;
+  dataDisk: { reason: string; message: string } | undefined;
+  /** Which limits are not enforced, in words. */
+  limits: string | undefined;
 }
 
 /** Kubelet's reasons and messages, which dashboards and people search for. Whether the node is Ready is the server's word. */
 export function nodeConditions(
   pressures: Pressures,
-  runtimeProblem: string | undefined,
+  { runtime, dataDisk, limits }: NodeProblems,
 ): NodeReport['conditions'] {
   const condition = (
     type: PressureType,
@@ -81,13 +93,29 @@ export function nodeConditions(
       { yes: 'KubeletHasInsufficientPID', no: 'KubeletHasSufficientPID' },
       { yes: 'kubelet has insufficient PID available', no: 'kubelet has sufficient PID available' },
     ),
-    runtimeProblem === undefined
+    runtime === undefined
       ? {
           type: 'RuntimeReady',
           status: 'True',
           reason: 'RuntimesAnswer',
           message: 'every container runtime of this node answers',
         }
-      : { type: 'RuntimeReady', status: 'False', reason: 'KubeletNotReady', message: runtimeProblem },
+      : { type: 'RuntimeReady', status: 'False', reason: 'KubeletNotReady', message: runtime },
+    dataDisk === undefined
+      ? {
+          type: 'DataDiskFailing',
+          status: 'False',
+          reason: 'DataDiskWritable',
+          message: 'the agent can write to its data folder',
+        }
+      : { type: 'DataDiskFailing', status: 'True', ...dataDisk },
+    limits === undefined
+      ? {
+          type: 'LimitsNotEnforced',
+          status: 'False',
+          reason: 'LimitsEnforced',
+          message: 'limits of cpu, memory and processes are enforced',
+        }
+      : { type: 'LimitsNotEnforced', status: 'True', reason: 'ControlGroupsMissing', message: limits },
   ];
 }

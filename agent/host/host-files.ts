@@ -1,4 +1,5 @@
 import { readFile, statfs } from 'node:fs/promises';
+import { freemem, totalmem } from 'node:os';
 
 /** The little that is read of /proc, /sys and /etc, so that a test can be another machine. */
 export interface HostFiles {
@@ -6,6 +7,8 @@ export interface HostFiles {
   read(path: string): Promise<string | undefined>;
   /** Of the file system that holds `path`. */
   space(path: string): Promise<DiskSpace | undefined>;
+  /** Without any file; less exact. */
+  memory?(): { totalBytes: number; availableBytes: number };
 }
 
 export interface DiskSpace {
@@ -16,6 +19,7 @@ export interface DiskSpace {
 }
 
 export const systemFiles: HostFiles = {
+  memory: () => ({ totalBytes: totalmem(), availableBytes: freemem() }),
   read: (path) => readFile(path, 'utf8').catch(() => undefined),
   async space(path) {
     try {

@@ -7,7 +7,8 @@ export interface HostLoad {
   memoryAvailableBytes: number;
   disk: DiskSpace | undefined;
   pidsMax: number;
-  pidsUsed: number;
+  /** Undefined where the kernel does not let that be read. */
+  pidsUsed: number | undefined;
   /** Of the whole host, in cores, what a container that the agent runs in may use; undefined: all. */
   cpuLimit: number | undefined;
   /** Load average over one minute. */
@@ -22,7 +23,7 @@ export async function readHostLoad(files: HostFiles, dataDir: string): Promise<H
     files.space(dataDir),
     readCgroupLimits(files),
   ]);
-  const memory = parseMeminfo(meminfo ?? '');
+  const memory = parseMeminfo(meminfo ?? '') ?? files.memory?.() ?? { totalBytes: 0, availableBytes: 0 };
   const limitBytes = Math.min(memory.totalBytes, cgroup.memoryBytes ?? Number.POSITIVE_INFINITY);
   const freeOfLimit = limitBytes - (cgroup.memoryUsedBytes ?? 0);
   const [load, , , threads] = (loadavg ?? '').split(' ');
@@ -32,16 +33,18 @@ export async function readHostLoad(files: HostFiles, dataDir: string): Promise<H
       limitBytes < memory.totalBytes ? Math.min(memory.availableBytes, freeOfLimit) : memory.availableBytes,
     disk,
     pidsMax: wholeNumber(pidMax) ?? 32_768,
-    pidsUsed: Number(threads?.split('/')[1] ?? 0),
+    pidsUsed: threads === undefined ? undefined : Number(threads.split('/')[1] ?? 0),
     cpuLimit: cgroup.cpus,
     load: Number(load ?? 0),
   };
 }
 
-export function parseMeminfo(text: string): { totalBytes: number; availableBytes: number } {
+/** Undefined for a text that does not tell. */
+export function parseMeminfo(text: string): { totalBytes: number; availableBytes: number } | undefined {
   const kibibytes = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) * 1024;
-  const totalBytes = kibibytes('MemTotal') || 0;
+  const totalBytes = kibibytes('MemTotal');
+  if (Number.isNaN(totalBytes)) return undefined;
   const availableBytes = kibibytes('MemAvailable');
   return { totalBytes, availableBytes: Number.isNaN(availableBytes) ? totalBytes : availableBytes };
 }

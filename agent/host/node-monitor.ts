@@ -12,6 +12,7 @@ import type { StatusOutbox } from '../link/status-outbox.ts';
 import { addressFacing, type NetworkInterfaces, nodeIps } from './addresses.ts';
 import { type NodeResources, nodeAllocatable, nodeCapacity, resourceQuantities } from './capacity.ts';
 import {
+  type NodeProblems,
   nodeConditions,
   type Pressures,
   type PressureType,
@@ -55,10 +56,11 @@ export interface NodeMonitorOptions {
   bootId: string;
   server: { host: string; port: number } | undefined;
   /** Runtime drivers in use, the default first, and what the default is, e.g. `podman://5.4.2`. */
-  runtimes: readonly string[];
-  runtimeVersion: string;
-  /** Why no pod can be run, in words. */
-  runtimeProblem: () => string | undefined;
+  runtimes: () => readonly string[];
+  runtimeVersion: () => string;
+  problems: () => NodeProblems;
+  /** A pressure counts until it was gone this long. */
+  pressureTransitionMs: number;
   clock: Clock;
   log: Logger;
   journal: Journal;
@@ -173,6 +175,11 @@ export class NodeMonitor {
   /** The largest that are on this device, by size. */
   setImages(images: NonNullable<NodeReport['images']>): void {
     this.#images = images;
+    this.refresh();
+  }
+
+  /** Something that it says has changed. */
+  refresh(): void {
     if (this.#reported) this.#report();
   }
 
@@ -203,8 +210,7 @@ export class NodeMonitor {
     this.#health = health;
     this.#ailments = ailmentsOf(health, this.#ailments, clock.monotonic());
     this.#routes = routes ?? '';
-    const shortages = shortagesOf(load, this.#options.thresholds);
-    this.#pressures = pressuresAt(shortages, this.#pressures, clock.monotonic());
+    this.#feel(shortagesOf(load, this.#options.thresholds));
     this.#report();
     if (this.#stopping.signal.aborted) return;
     void this.#lookWhereServerIs();
@@ -234,12 +240,19 @@ export class NodeMonitor {
   }
 
   async #lookForShortages(): Promise<void> {
-    const { host, dataDir, clock, thresholds } = this.#options;
+    const { host, dataDir, thresholds } = this.#options;
     const shortages = shortagesOf(await readHostLoad(host.files, dataDir), thresholds);
     if (this.#stopping.signal.aborted) return;
-    this.#pressures = pressuresAt(shortages, this.#pressures, clock.monotonic());
+    this.#feel(shortages);
     this.#report();
     if (shortages.length > 0) for (const handler of this.#shortageHandlers) handler(shortages);
+  }
+
+  #feel(shortages: readonly Shortage[]): void {
+    const { clock, problems, pressureTransitionMs } = this.#options;
+    const felt = { shortages, diskFails: problems().dataDisk !== undefined };
+    const time = { nowMs: clock.monotonic(), goneAfterMs: pressureTransitionMs };
+    this.#pressures = pressuresAt(felt, this.#pressures, time);
   }
 
   /** Not waited for: without a network the name of the server takes long to not be found. */
@@ -262,7 +275,7 @@ export class NodeMonitor {
   }
 
   #nodeReport(): NodeReport {
-    const { host, name, labels, version, bootId, runtimes, runtimeVersion, runtimeProblem } = this.#options;
+    const { host, name, labels, version, bootId, runtimes, runtimeVersion, problems } = this.#options;
     const {
       machineId = '',
       systemUuid = '',
@@ -293,7 +306,7 @@ export class NodeMonitor {
         bootID: bootId,
         kernelVersion,
         osImage,
-        containerRuntimeVersion: runtimeVersion,
+        containerRuntimeVersion: runtimeVersion(),
         kubeletVersion: version,
         kubeProxyVersion: '',
         operatingSystem: 'linux',
@@ -301,10 +314,10 @@ export class NodeMonitor {
       },
       labels: nodeLabels({ name, architecture, model, own }),
       conditions: [
-        ...nodeConditions(this.#pressures, runtimeProblem()),
+        ...nodeConditions(this.#pressures, problems()),
         ...(this.#health ? healthConditions(this.#health, this.#ailments) : []),
       ],
-      runtimes: [...runtimes],
+      runtimes: [...runtimes()],
       ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
       ...(reported.length > 0 ? { devices: reported } : {}),
       ...(this.#images ? { images: this.#images } : {}),

@@ -21,7 +21,7 @@ export interface ImageCareOptions {
   dataDir: string;
   imageGcHighThreshold: number;
   imageGcLowThreshold: number;
-  /** The default first. */
+  /** In use at first, the default first. */
   drivers: readonly { driver: RuntimeDriver }[];
   desired: DesiredSet;
   journal: Journal;
@@ -41,6 +41,8 @@ export interface ImageCareOptions {
 export interface ImageCare extends Disposable {
   readonly fetching: ImageFetching;
   heldUntilMs(pod: Pod): number | undefined;
+  /** A runtime that was found later. */
+  use(driver: RuntimeDriver): Promise<void>;
   /** The disk is short. True when that was helped by removing images. */
   relieve(): Promise<boolean>;
 }
@@ -48,7 +50,8 @@ export interface ImageCare extends Disposable {
 const pullsAtOnceMax = 2;
 
 export async function openImageCare(options: ImageCareOptions): Promise<ImageCare> {
-  const { desired, drivers, outbox, clock, wake } = options;
+  const { desired, outbox, clock, wake } = options;
+  const drivers = options.drivers.map(({ driver }) => driver);
   using stack = new DisposableStack();
   let keepers: Keepers | undefined;
   const fetching: ImageFetching = {
@@ -59,18 +62,28 @@ export async function openImageCare(options: ImageCareOptions): Promise<ImageCar
     onFetched: () => keepers?.inventory.changed(),
   };
   const driverOf = (name: string | undefined) =>
-    drivers.find(({ driver }) => name === undefined || driver.name === name)?.driver;
+    drivers.find((driver) => name === undefined || driver.name === name);
   const stager = stack.adopt(new Stager({ ...options, images: fetching, driverOf, wake }), (one) =>
     one.stop(),
   );
-  const store = drivers.find(({ driver }) => driver.images)?.driver.images;
-  keepers = store && (await keep(store, stager, options, stack));
-  const parts = stack.move();
+  const keepAny = async () => {
+    const store = drivers.find(({ images }) => images)?.images;
+    if (store && !keepers) keepers = await keep(store, stager, options, parts ?? stack);
+  };
+  let parts: DisposableStack | undefined;
+  await keepAny();
+  parts = stack.move();
   return {
     fetching,
+    async use(driver) {
+      // A container engine is the default wherever there is one.
+      if (driver.images) drivers.unshift(driver);
+      else drivers.push(driver);
+      await keepAny();
+    },
     heldUntilMs: (pod) => stager.heldUntilMs(pod),
     relieve: async () => (await keepers?.collector.relieve()) ?? false,
-    [Symbol.dispose]: () => parts.dispose(),
+    [Symbol.dispose]: () => parts?.dispose(),
   };
 }
 

@@ -18,6 +18,8 @@ export interface Sync extends Disposable {
   readonly outbox: StatusOutbox;
   /** Reports the server has not acknowledged. */
   readonly unacknowledged: number;
+  /** Says hello soon: what could not be stored before may be sent again. */
+  greet(): void;
 }
 
 export interface SyncOptions {
@@ -77,6 +79,10 @@ class SyncRun implements Sync {
 
   get unacknowledged(): number {
     return this.#outbox.unacknowledged;
+  }
+
+  greet(): void {
+    this.#helloWithin(troubleBackoff.baseMs);
   }
 
   start(): void {
@@ -196,7 +202,7 @@ class SyncRun implements Sync {
     try {
       this.#afterApply(await desired.apply(message), epochBefore);
     } catch (error) {
-      log.error('desired state could not be stored; the server will send it again', { error });
+      log.error('desired state could not be stored; it is asked for again when it can be', { error });
     }
   }
 

@@ -120,7 +120,9 @@ async function runContainer(
   driver: RuntimeDriver,
   details: Omit<Extract<Step, { type: 'runContainer' }>, 'type'>,
 ): Promise<PodEvent> {
-  const { spec, sandbox, created, granted } = details;
+  const { spec, sandbox, created, granted, podLimits } = details;
+  // With less than the others of the pod use it starts all the same: they are on their way to less.
+  await driver.updateSandbox?.(sandbox, podLimits, 'exact').catch(() => undefined);
   const handle = created ?? (await driver.create(spec, sandbox));
   const image = spec.image;
   try {
@@ -145,7 +147,7 @@ async function runContainer(
  */
 async function resizeContainer(
   { driver, memoryInUse }: ExecutorOptions,
-  { handle, resources, limits, lowersMemory }: StepDetails['resizeContainer'],
+  { handle, resources, limits, sandbox, podLimits, lowersMemory }: StepDetails['resizeContainer'],
 ): Promise<PodEvent> {
   if (!driver.update)
     throw new DriverError('ResizeError', `${driver.name} cannot resize a running container`);
@@ -157,7 +159,10 @@ async function resizeContainer(
       'ResizeError',
       `attempting to set container ${handle.container} memory limit (${memoryLimitBytes}) below current usage (${usedBytes})`,
     );
+  // A pod gets more before its containers do, and less after they have (source: kubelet, doPodResizeAction).
+  if (sandbox) await driver.updateSandbox?.(sandbox, podLimits, 'raise');
   await driver.update(handle, limits);
+  if (sandbox) await driver.updateSandbox?.(sandbox, podLimits, 'exact');
   return { type: 'containerResized', handle, resources };
 }
 

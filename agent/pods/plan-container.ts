@@ -14,13 +14,13 @@ import {
 import { resolveContainer } from './environment.ts';
 import { imageVolumesOf } from './image-volumes.ts';
 import { hookOf, sharesHost, stopOf } from './plan-ending.ts';
-import type { PartPlan, PlanInput, Reason } from './plan-parts.ts';
+import { nodeLimits, type PartPlan, type PlanInput, type Reason } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import { hostsFile, podHostname, resolverFile } from './pod-names.ts';
 import type { ContainerRecord } from './pod-record.ts';
 import type { Failure, Now, PodState } from './pod-state.ts';
 import { planResize } from './resize.ts';
-import { resourceLimits } from './resource-limits.ts';
+import { podLimits, resourceLimits } from './resource-limits.ts';
 import { securityOf } from './security.ts';
 import { containerTarget, hookTarget, imageTarget, type PullImage } from './steps.ts';
 import { terminationMessagePathDefault } from './termination-message.ts';
@@ -195,10 +195,7 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     mounts: [],
     ...(resolved.imageMounts.length > 0 ? { imageMounts: resolved.imageMounts } : {}),
     security: securityOf(pod, container),
-    resources: resourceLimits(pod, container, {
-      memoryBytes: context.sources.allocatable.memoryBytes,
-      podPidsMax: context.podPidsMax,
-    }),
+    resources: resourceLimits(pod, container, nodeLimits(context)),
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
     ...extras(pod, container, state),
@@ -206,8 +203,11 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
   };
   const devices = wantedDevices(pod, container, state.record.reserved.devices);
   const { mounts, files } = resolved;
-  const granted = resourcesOf(container, pod.spec);
-  const step = { type: 'runContainer' as const, spec, sandbox, created, mounts, granted };
+  const given = {
+    granted: resourcesOf(container, pod.spec),
+    podLimits: podLimits(pod, nodeLimits(context)),
+  };
+  const step = { type: 'runContainer' as const, spec, sandbox, created, mounts, ...given };
   const asked = { ...(devices ? { devices } : {}), ...(files.length > 0 ? { files } : {}) };
   return { steps: [{ ...step, ...asked }] };
 }

@@ -2,6 +2,7 @@ import type { Pod } from '../../protocol/generated/models.ts';
 import type { EnvironmentSources } from './environment.ts';
 import type { Allocation, PodRecord } from './pod-record.ts';
 import type { Now, PodState } from './pod-state.ts';
+import type { NodeLimits } from './resource-limits.ts';
 import type { Step, Target } from './steps.ts';
 
 /** What planning takes and gives; see plan.ts. */
@@ -21,7 +22,7 @@ export interface PlanContext {
   volumeInputs: (pod: Pod) => string;
   /** The files that a device (`kind/name`) has now. */
   deviceNodes?: (key: string) => string | undefined;
-  /** Processes and threads that one container may have; undefined: no limit. */
+  /** Processes and threads that one pod may have; undefined: no limit. */
   podPidsMax?: number;
   /** Why the node cannot give the pod what it asks for now; undefined when it can. Absent where nobody else is. */
   refuseResize?: (pod: Pod) => Required<Reason> | undefined;
@@ -70,6 +71,10 @@ export interface Plan {
   wakeAtMs?: number;
   /** Nothing is left of a pod being torn down. */
   removed: boolean;
+}
+
+export function nodeLimits({ sources, podPidsMax }: PlanContext): NodeLimits {
+  return { memoryBytes: sources.allocatable.memoryBytes, podPidsMax };
 }
 
 /** Sticky through the record: a pod that is named again after its teardown began is torn down all the same. */

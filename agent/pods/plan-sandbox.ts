@@ -1,8 +1,9 @@
 import type { Pod } from '../../protocol/generated/models.ts';
 import type { PortMapping, SandboxSpec } from '../drivers/driver.ts';
 import { type PodContainers, viewContainer } from './container-view.ts';
-import type { PartPlan, PlanInput } from './plan-parts.ts';
+import { nodeLimits, type PartPlan, type PlanContext, type PlanInput } from './plan-parts.ts';
 import { podHostname } from './pod-names.ts';
+import { podLimits } from './resource-limits.ts';
 import { type Step, sandboxTarget, targetOf } from './steps.ts';
 import { sysctlsOf } from './sysctls.ts';
 
@@ -34,7 +35,7 @@ export function planSandbox(
   if (failure && failure.retryAtMs > now.monotonicMs) {
     return { ready: false, steps: [], wakeAtMs: failure.retryAtMs, ...(waiting ? { waiting } : {}) };
   }
-  const create: Step = { type: 'createSandbox', spec: sandboxSpec(pod, context.nodeHostname) };
+  const create: Step = { type: 'createSandbox', spec: sandboxSpec(pod, context) };
   return { ready: false, steps: [create], ...(waiting ? { waiting } : {}) };
 }
 
@@ -43,16 +44,17 @@ export function graceSecondsOf(pod: Pod): number {
   return pod.metadata?.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
 }
 
-function sandboxSpec(pod: Pod, nodeHostname: string): SandboxSpec {
+function sandboxSpec(pod: Pod, context: PlanContext): SandboxSpec {
   const { metadata, spec } = pod;
   return {
     podUid: metadata?.uid ?? '',
     namespace: metadata?.namespace ?? '',
     name: metadata?.name ?? '',
-    hostname: podHostname(pod, nodeHostname),
+    hostname: podHostname(pod, context.nodeHostname),
     hostNetwork: spec?.hostNetwork ?? false,
     ports: spec?.hostNetwork ? [] : publishedPorts(pod),
     labels: metadata?.labels ?? {},
+    limits: podLimits(pod, nodeLimits(context)),
     ...(spec?.securityContext?.sysctls?.length ? { sysctls: sysctlsOf(spec) } : {}),
   };
 }

@@ -3,7 +3,7 @@ import type { Logger } from '../../lib/log.ts';
 import { WorkQueue } from '../../lib/work-queue.ts';
 import type { Pod } from '../../protocol/generated/models.ts';
 import type { DesiredSet } from '../desired/desired-set.ts';
-import type { Journal } from '../desired/journal.ts';
+import { type Journal, JournalError } from '../desired/journal.ts';
 import type { PodDevices } from '../devices/pod-devices.ts';
 import type { ContainerHandle, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
@@ -15,6 +15,7 @@ import { Prober } from '../probes/prober.ts';
 import type { RunningContainer } from '../stats/usage-meter.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { admit, refuseResize } from './admission.ts';
+import { wantedInOrder } from './age-order.ts';
 import { findContainer } from './find-container.ts';
 import { heldAmounts } from './held-amounts.ts';
 import type { NodeFacts } from './node-facts.ts';
@@ -26,7 +27,9 @@ import { PodWorker } from './pod-worker.ts';
 import { afterReboot, newRecord, recover } from './recovery.ts';
 import { removeOrphans } from './remove-orphans.ts';
 import { isRemoved, outdatedTombstones } from './removed-pods.ts';
-import { type RuntimeSlot, runtimeSlots } from './runtime-drivers.ts';
+import { type RuntimeSlot, RuntimeSlots } from './runtime-drivers.ts';
+import { tellUnenforced } from './unenforced-limits.ts';
+import { WaitingPods } from './waiting-pods.ts';
 
 export interface PodRuntimeOptions {
   clock: Clock;
@@ -60,7 +63,7 @@ const leaveTimeoutMs = 5_000;
 export class PodRuntime {
   readonly #options: PodRuntimeOptions;
   readonly #workers = new Map<string, PodWorker>();
-  readonly #slots: ReadonlyMap<string, RuntimeSlot>;
+  readonly #slots: RuntimeSlots;
   readonly #queue: WorkQueue;
   readonly #prober: Prober;
   readonly #stopping = new AbortController();
@@ -68,15 +71,15 @@ export class PodRuntime {
   readonly #stranded = new Set<string>();
   readonly #subscriptions: Disposable[] = [];
   #relistTimer: Timer | undefined;
-  /** Pods that were told that they wait for their runtime. */
-  readonly #waiting = new Set<string>();
+  readonly #waiting: WaitingPods;
   /** Where the next relist goes on looking at pods. */
   #relistOffset = 0;
 
   constructor(options: PodRuntimeOptions) {
     this.#options = options;
+    this.#waiting = new WaitingPods(options.outbox);
     this.#prober = new Prober({ clock: options.clock });
-    this.#slots = runtimeSlots(options.drivers, {
+    this.#slots = new RuntimeSlots(options.drivers, {
       clock: options.clock,
       images: options.images,
       volumes: options.volumes,
@@ -103,14 +106,36 @@ export class PodRuntime {
       else log.error('a pod record cannot be read; what runs of the pod is looked for', { key });
     }
     this.#subscriptions.push(desired.onChange((keys) => this.#onDesiredChange(keys)));
-    for (const slot of this.#slots.values()) {
-      this.#subscriptions.push(slot.driver.watch((uid) => this.#onHint(uid)));
-      this.#subscriptions.push(slot.health.onBack((found) => this.#onBack(slot, found)));
-      void slot.health.list().then((found) => {
-        if (found && !slot.recovered && !this.#stopping.signal.aborted) this.#onListed(slot, found);
-      });
-    }
+    for (const slot of this.#slots.all) this.#takeUp(slot);
     this.#scheduleRelist();
+  }
+
+  #takeUp(slot: RuntimeSlot): void {
+    this.#subscriptions.push(slot.driver.watch((uid) => this.#onHint(uid)));
+    this.#subscriptions.push(slot.health.onBack((found) => this.#onBack(slot, found)));
+    void slot.health.list().then((found) => {
+      if (found && !slot.recovered && !this.#stopping.signal.aborted) this.#onListed(slot, found);
+    });
+  }
+
+  /** These are in use from now on, the default first: what was in use before, and some found since. */
+  useRuntimes(drivers: readonly OpenDriver[]): void {
+    const before = new Set(this.#slots.all);
+    this.#slots.use(drivers);
+    for (const slot of this.#slots.all) {
+      if (before.has(slot)) continue;
+      for (const uid of this.#stranded) this.#resume(uid, slot);
+      this.#takeUp(slot);
+    }
+  }
+
+  /** Takes up a pod that was left as it is for want of its runtime. */
+  #resume(uid: string, slot: RuntimeSlot): void {
+    const { journal, node } = this.#options;
+    const record = parsePodRecord(journal.entries.get(podKeyPrefix + uid));
+    if (!record || (!record.refused && record.runtime !== slot.driver.name)) return;
+    this.#stranded.delete(uid);
+    this.#addWorker(afterReboot(record, node.bootId), { written: record.bootId === node.bootId });
   }
 
   /** Leaves everything running, to be adopted by the next start, unless the workloads shall stop too. */
@@ -178,6 +203,7 @@ export class PodRuntime {
     const { wakeAfterMs } = await this.#sync(uid, worker);
     if (worker.removed) {
       this.#workers.delete(uid);
+      this.#waiting.forget(uid);
       await this.#dropOutdatedTombstones();
     }
     if (worker.removed || worker.stopped || worker.record.reserved !== held) this.#wakeDeferred();
@@ -188,34 +214,32 @@ export class PodRuntime {
   async #sync(uid: string, worker: PodWorker): Promise<{ wakeAfterMs: number | undefined }> {
     const slot = this.#slots.get(worker.record.runtime);
     if (slot?.health.problem !== undefined) {
-      this.#tellWaiting(uid, slot);
+      this.#waiting.tellRuntime(uid, slot);
       return { wakeAfterMs: undefined };
     }
     try {
       return await worker.sync();
     } catch (error) {
       if (error instanceof DriverError && error.code === 'RuntimeUnavailable') slot?.health.suspect();
+      if (error instanceof JournalError)
+        this.#waiting.tell(uid, 'disk', {
+          reason: 'FailedSync',
+          message: `error syncing pod: ${error.message}`,
+        });
       throw error;
     }
-  }
-
-  /** Once for each time that a pod has something to do and cannot. */
-  #tellWaiting(uid: string, { driver, health }: RuntimeSlot): void {
-    if (this.#waiting.has(uid)) return;
-    this.#waiting.add(uid);
-    this.#options.outbox.reportEvent({
-      uid,
-      type: 'Warning',
-      reason: 'NodeNotReady',
-      message: `Waiting for the container runtime ${driver.name}, which does not answer: ${health.problem ?? ''}`,
-    });
   }
 
   /** It answers again; whatever its pods did meanwhile has to be looked at. */
   #onBack(slot: RuntimeSlot, found: Listing): void {
     this.#onListed(slot, found);
     for (const [uid, worker] of this.#workers) if (worker.driver === slot.driver) this.#lookAgain(uid);
-    this.#waiting.clear();
+    this.#waiting.released(slot.driver.name);
+  }
+
+  /** The disk takes writes again. */
+  retryWrites(): void {
+    for (const uid of this.#waiting.released('disk')) this.#queue.add(uid);
   }
 
   /** Somebody holds less than before, perhaps: who was put off for want of it may try again. */
@@ -231,9 +255,13 @@ export class PodRuntime {
       this.#options.outbox.reportPod({ uid, namespace, name, removed: true });
       return undefined;
     }
+    if (this.#slots.all.length === 0) {
+      this.#waiting.tellRuntime(uid, undefined);
+      return undefined;
+    }
     const missing = this.#unlisted(pod);
     if (missing) {
-      if (missing.health.problem !== undefined) this.#tellWaiting(uid, missing);
+      if (missing.health.problem !== undefined) this.#waiting.tellRuntime(uid, missing);
       return undefined;
     }
     const verdict = admit(pod, {
@@ -241,9 +269,10 @@ export class PodRuntime {
       ...this.#taken(),
       pressures: this.#options.node.pressures?.() ?? new Set(),
       allowedSysctls: this.#options.node.allowedSysctls ?? [],
-      runtimes: [...this.#slots.keys()],
+      runtimes: this.#slots.all.map(({ driver }) => driver.name),
       ...(this.#options.node.counted ? { counted: this.#options.node.counted() } : {}),
     });
+    if (verdict.admitted) tellUnenforced(pod, this.#slots.get(verdict.runtime)?.driver, this.#options.outbox);
     const record = newRecord({
       pod,
       runtime: verdict.admitted ? verdict.runtime : '',
@@ -258,7 +287,7 @@ export class PodRuntime {
   /** A runtime that may already have the pod: until it was listed that is not known. */
   #unlisted({ spec }: Pod): RuntimeSlot | undefined {
     const named = this.#slots.get(spec?.runtimeClassName ?? '');
-    return (named ? [named] : [...this.#slots.values()]).find(({ recovered }) => !recovered);
+    return (named ? [named] : this.#slots.all).find(({ recovered }) => !recovered);
   }
 
   #taken(besides?: string): ReturnType<typeof heldAmounts> {
@@ -274,8 +303,7 @@ export class PodRuntime {
   }
 
   #addWorker(record: PodRecord, options: { written: boolean }): PodWorker | undefined {
-    const slot =
-      this.#slots.get(record.runtime) ?? (record.refused ? [...this.#slots.values()][0] : undefined);
+    const slot = this.#slots.get(record.runtime) ?? (record.refused ? this.#slots.all[0] : undefined);
     if (!slot) {
       this.#stranded.add(record.uid);
       this.#options.log.error('a pod belongs to a runtime that is not in use; it is left as it is', {
@@ -321,16 +349,6 @@ export class PodRuntime {
 
   #desired(uid: string): Pod | undefined {
     return this.#options.desired.entries.get(`Pod/${uid}`)?.object;
-  }
-
-  /** Named uids, oldest pod first, so that admission at a cold start does not depend on chance. */
-  #namedInOrder(): string[] {
-    const pods = [...this.#options.desired.entries].filter(([key]) => key.startsWith('Pod/'));
-    const age = ({ metadata }: Pod) => `${metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
-    const named = pods
-      .map(([key, { object }]) => ({ uid: key.slice('Pod/'.length), age: age(object as Pod) }))
-      .sort((one, other) => (one.age < other.age ? -1 : 1));
-    return [...new Set([...this.#workers.keys(), ...named.map(({ uid }) => uid)])];
   }
 
   #onDesiredChange(keys: ReadonlySet<string>): void {
@@ -416,9 +434,9 @@ export class PodRuntime {
       adopted: adopted.length,
       orphans: orphans.containers.length,
     });
-    const allRecovered = [...this.#slots.values()].every(({ recovered }) => recovered);
+    const allRecovered = this.#slots.all.every(({ recovered }) => recovered);
     if (allRecovered) void this.#sweepVolumes();
-    for (const uid of this.#namedInOrder()) {
+    for (const uid of new Set([...this.#workers.keys(), ...wantedInOrder(this.#options.desired)])) {
       const worker = this.#workers.get(uid);
       if (!worker || worker.driver === slot.driver) this.#queue.add(uid);
     }
@@ -445,7 +463,7 @@ export class PodRuntime {
 
   async #relist(): Promise<void> {
     if (this.#stopping.signal.aborted || this.#workers.size === 0) return;
-    for (const slot of this.#slots.values()) {
+    for (const slot of this.#slots.all) {
       if (!slot.recovered || slot.health.problem !== undefined) continue;
       // What a step makes while the list is under way would look unknown.
       const quiet = new Set([...this.#workers].filter(([, { busy }]) => !busy).map(([uid]) => uid));

@@ -3,11 +3,11 @@ import { quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import { reservedBy } from './admission.ts';
 import { resourcesOf, wholePod, writtenResources } from './container-resources.ts';
 import { stopOf } from './plan-ending.ts';
-import type { PartPlan, PlanContext, PlanInput, Reason } from './plan-parts.ts';
+import { nodeLimits, type PartPlan, type PlanContext, type PlanInput, type Reason } from './plan-parts.ts';
 import { graceSecondsOf } from './plan-sandbox.ts';
 import type { Allocation, ContainerRecord, PodRecord, Resources } from './pod-record.ts';
 import type { PodState } from './pod-state.ts';
-import { resourceLimits } from './resource-limits.ts';
+import { podLimits, resourceLimits } from './resource-limits.ts';
 import { resizeTarget } from './steps.ts';
 
 /**
@@ -103,16 +103,16 @@ export function planResize(
   if (state.underWay[target]) return { steps: [] };
   const failure = state.failures[target];
   if (failure && failure.retryAtMs > now.monotonicMs) return { steps: [], wakeAtMs: failure.retryAtMs };
-  const limits = resourceLimits(pod, container, {
-    memoryBytes: context.sources.allocatable.memoryBytes,
-    podPidsMax: context.podPidsMax,
-  });
+  const node = nodeLimits(context);
+  const limits = resourceLimits(pod, container, node);
   const before = record.resources?.limits?.['memory'];
   const { memoryLimitBytes } = limits;
   const lowersMemory =
     memoryLimitBytes !== undefined && (before === undefined || quantityValue(before) > memoryLimitBytes);
+  const whole = { sandbox: state.record.sandbox, podLimits: podLimits(pod, node) };
+  const { handle } = record;
   return {
-    steps: [{ type: 'resizeContainer', handle: record.handle, resources: granted, limits, lowersMemory }],
+    steps: [{ type: 'resizeContainer', handle, resources: granted, limits, ...whole, lowersMemory }],
   };
 }
 

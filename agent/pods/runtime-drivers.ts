@@ -16,25 +16,39 @@ export interface RuntimeSlot extends OpenDriver {
 const operationsAtOnceMax = 4;
 
 /** Each with limits of its own: one that hangs holds up nobody else's pods. */
-export function runtimeSlots(
-  drivers: readonly OpenDriver[],
-  shared: Omit<ExecutorOptions, 'driver' | 'operations'>,
-): ReadonlyMap<string, RuntimeSlot> {
-  return new Map(
-    drivers.map(({ driver, probe, health }) => [
-      driver.name,
-      {
-        driver,
-        probe,
-        health,
-        executors: createExecutors({
-          driver,
-          operations: new Limiter(operationsAtOnceMax),
-          ...shared,
-        }),
-        idScheme: probe.version.split('://')[0] || driver.name,
-        recovered: false,
-      },
-    ]),
-  );
+export class RuntimeSlots {
+  readonly #shared: Omit<ExecutorOptions, 'driver' | 'operations'>;
+  #slots = new Map<string, RuntimeSlot>();
+
+  constructor(drivers: readonly OpenDriver[], shared: Omit<ExecutorOptions, 'driver' | 'operations'>) {
+    this.#shared = shared;
+    this.use(drivers);
+  }
+
+  /** From now on these, in this order; what is known of those that were in use already stays. */
+  use(drivers: readonly OpenDriver[]): void {
+    this.#slots = new Map(
+      drivers.map((open) => [open.driver.name, this.#slots.get(open.driver.name) ?? this.#slotOf(open)]),
+    );
+  }
+
+  get(name: string): RuntimeSlot | undefined {
+    return this.#slots.get(name);
+  }
+
+  /** The default first. */
+  get all(): RuntimeSlot[] {
+    return [...this.#slots.values()];
+  }
+
+  #slotOf({ driver, probe, health }: OpenDriver): RuntimeSlot {
+    return {
+      driver,
+      probe,
+      health,
+      executors: createExecutors({ driver, operations: new Limiter(operationsAtOnceMax), ...this.#shared }),
+      idScheme: probe.version.split('://')[0] || driver.name,
+      recovered: false,
+    };
+  }
 }

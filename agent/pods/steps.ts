@@ -3,6 +3,7 @@ import type { WantedDevices } from '../devices/pod-devices.ts';
 import type {
   ContainerHandle,
   ContainerSpec,
+  PodLimits,
   PullPolicy,
   ResourceLimits,
   SandboxHandle,
@@ -37,6 +38,8 @@ export interface StepDetails {
     files?: readonly FileVariable[];
     /** What `spec` has its limits from. */
     granted: Resources;
+    /** What the pod may take as a whole. */
+    podLimits: PodLimits;
   };
   /** What must be done before the container counts as running. */
   postStart: { handle: ContainerHandle; hook: Hook };
@@ -46,6 +49,8 @@ export interface StepDetails {
     handle: ContainerHandle;
     resources: Resources;
     limits: ResourceLimits;
+    sandbox: SandboxHandle | undefined;
+    podLimits: PodLimits;
     /** It may use more memory already than it is to have. */
     lowersMemory: boolean;
   };

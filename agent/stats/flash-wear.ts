@@ -7,8 +7,8 @@ export interface WearFiles extends Pick<HostFiles, 'read'> {
 }
 
 export interface Wear {
-  /** By the agent since it started, as the kernel counts what goes to disks. */
-  agentWrittenBytes: number;
+  /** By the agent since it started, as the kernel counts what goes to disks; undefined where it does not tell. */
+  agentWrittenBytes: number | undefined;
   disks: readonly DiskWear[];
 }
 
@@ -27,10 +27,10 @@ const sectorBytes = 512;
 const notDisks = /^(?:loop|ram|zram|dm-|md|sr|fd|nbd)/;
 
 export async function readWear(files: WearFiles): Promise<Wear> {
-  const io = (await files.read('/proc/self/io')) ?? '';
+  const written = /^write_bytes: (\d+)$/m.exec((await files.read('/proc/self/io')) ?? '')?.[1];
   const names = (await files.names('/sys/block')).filter((name) => !notDisks.test(name));
   return {
-    agentWrittenBytes: Number(/^write_bytes: (\d+)$/m.exec(io)?.[1] ?? 0),
+    agentWrittenBytes: written === undefined ? undefined : Number(written),
     disks: await Promise.all(names.map((device) => readDisk(files, device))),
   };
 }

@@ -30,22 +30,26 @@ export async function statsSummary(options: NodeReportOptions): Promise<object> 
     cpu: { time, usageNanoCores: figures.cpuNanocores, usageCoreNanoSeconds: figures.cpuNanos },
     memory: { time, workingSetBytes: figures.workingSetBytes },
   });
-  const node = usage(measured.node);
+  const node: Partial<ReturnType<typeof usage>> = measured.node ? usage(measured.node) : {};
   const { disk } = load;
   const pods = await Promise.all(
     [
       ...Map.groupBy(measuredContainers(measured, running()), ({ container }) => container.podUid).values(),
-    ].map((containers) => podSummary(containers, { time, usage, files })),
+    ].map((containers) => podSummary(containers, { measured, time, usage, files })),
   );
   return {
     node: {
       nodeName,
-      cpu: { ...node.cpu, ...(pressure.cpu ? { psi: pressure.cpu } : {}) },
-      memory: {
-        ...node.memory,
-        availableBytes: load.memoryAvailableBytes,
-        ...(pressure.memory ? { psi: pressure.memory } : {}),
-      },
+      ...(node.cpu ? { cpu: { ...node.cpu, ...(pressure.cpu ? { psi: pressure.cpu } : {}) } } : {}),
+      ...(node.memory
+        ? {
+            memory: {
+              ...node.memory,
+              availableBytes: load.memoryAvailableBytes,
+              ...(pressure.memory ? { psi: pressure.memory } : {}),
+            },
+          }
+        : {}),
       ...(pressure.io ? { io: { time, psi: pressure.io } } : {}),
       ...(disk
         ? {
@@ -58,7 +62,9 @@ export async function statsSummary(options: NodeReportOptions): Promise<object> 
             },
           }
         : {}),
-      rlimit: { time, maxpid: load.pidsMax, curproc: load.pidsUsed },
+      ...(load.pidsUsed === undefined
+        ? {}
+        : { rlimit: { time, maxpid: load.pidsMax, curproc: load.pidsUsed } }),
     },
     pods,
   };
@@ -81,7 +87,12 @@ function measuredContainers(
 
 async function podSummary(
   containers: readonly MeasuredContainer[],
-  { time, usage, files }: { time: string; usage: (figures: Figures) => object; files: HostFiles },
+  {
+    measured,
+    time,
+    usage,
+    files,
+  }: { measured: Measurement; time: string; usage: (figures: Figures) => object; files: HostFiles },
 ): Promise<object> {
   const [first] = containers;
   const { podUid = '', pod = '', namespace = '', pid = 0 } = first?.container ?? {};
@@ -93,8 +104,8 @@ async function podSummary(
       startTime: timestamp(container.startedAtMs),
       ...usage(figures),
     })),
-    ...usage(totalOf(containers)),
-    network: { time, ...interfaces[0], interfaces },
+    ...usage(measured.wholePods.get(podUid) ?? totalOf(containers)),
+    ...(interfaces ? { network: { time, ...interfaces[0], interfaces } } : {}),
   };
 }
 
@@ -116,10 +127,13 @@ interface NetworkInterface {
   txErrors: number;
 }
 
-/** Of the network that the process sees, without loopback. */
-export async function readNetwork(files: Pick<HostFiles, 'read'>, pid: number): Promise<NetworkInterface[]> {
-  const text = (await files.read(`/proc/${pid}/net/dev`)) ?? '';
-  return text.split('\n').flatMap((line) => {
+/** Of the network that the process sees, without loopback; undefined where that cannot be read. */
+export async function readNetwork(
+  files: Pick<HostFiles, 'read'>,
+  pid: number,
+): Promise<NetworkInterface[] | undefined> {
+  const text = await files.read(`/proc/${pid}/net/dev`);
+  return text?.split('\n').flatMap((line) => {
     const [, name, rest] = /^\s*([^:\s]+):\s*(.*)$/.exec(line) ?? [];
     if (name === undefined || name === 'lo') return [];
     const [rxBytes = 0, , rxErrors = 0, , , , , , txBytes = 0, , txErrors = 0] = (rest ?? '')
@@ -164,11 +178,12 @@ async function readPressure(
 export async function resourceMetrics({ meter, running }: NodeReportOptions): Promise<string> {
   const measured = await meter.measure();
   const containers = measuredContainers(measured, running());
-  const samples: Sample[] = [
-    { name: 'node_cpu_usage_seconds_total', labels: {}, value: measured.node.cpuNanos / 1e9 },
-    { name: 'node_memory_working_set_bytes', labels: {}, value: measured.node.workingSetBytes },
-    { name: 'resource_scrape_error', labels: {}, value: 0 },
-  ];
+  const samples: Sample[] = [{ name: 'resource_scrape_error', labels: {}, value: measured.node ? 0 : 1 }];
+  if (measured.node)
+    samples.push(
+      { name: 'node_cpu_usage_seconds_total', labels: {}, value: measured.node.cpuNanos / 1e9 },
+      { name: 'node_memory_working_set_bytes', labels: {}, value: measured.node.workingSetBytes },
+    );
   for (const { container, figures } of containers) {
     const labels = { container: container.container, namespace: container.namespace, pod: container.pod };
     samples.push(
@@ -178,8 +193,8 @@ export async function resourceMetrics({ meter, running }: NodeReportOptions): Pr
     );
   }
   for (const own of Map.groupBy(containers, ({ container }) => container.podUid).values()) {
-    const { namespace = '', pod = '' } = own[0]?.container ?? {};
-    const total = totalOf(own);
+    const { namespace = '', pod = '', podUid = '' } = own[0]?.container ?? {};
+    const total = measured.wholePods.get(podUid) ?? totalOf(own);
     samples.push(
       { name: 'pod_cpu_usage_seconds_total', labels: { namespace, pod }, value: total.cpuNanos / 1e9 },
       { name: 'pod_memory_working_set_bytes', labels: { namespace, pod }, value: total.workingSetBytes },
@@ -203,7 +218,7 @@ export async function cadvisorMetrics({ meter, running, files }: NodeReportOptio
     );
     if (seen.has(podUid)) continue;
     seen.add(podUid);
-    for (const { name, rxBytes, txBytes } of await readNetwork(files, container.pid)) {
+    for (const { name, rxBytes, txBytes } of (await readNetwork(files, container.pid)) ?? []) {
       const of = { interface: name, namespace, pod };
       samples.push(
         { name: 'container_network_receive_bytes_total', labels: of, value: rxBytes },
@@ -218,7 +233,9 @@ export async function cadvisorMetrics({ meter, running, files }: NodeReportOptio
 export async function agentMetrics({ wearFiles }: NodeReportOptions): Promise<string> {
   const { agentWrittenBytes, disks } = await readWear(wearFiles);
   const samples: Sample[] = [
-    { name: 'flotilla_agent_written_bytes_total', labels: {}, value: agentWrittenBytes },
+    ...(agentWrittenBytes === undefined
+      ? []
+      : [{ name: 'flotilla_agent_written_bytes_total', labels: {}, value: agentWrittenBytes }]),
     { name: 'process_resident_memory_bytes', labels: {}, value: process.memoryUsage.rss() },
   ];
   for (const { device, writtenBytes, lifeUsed } of disks) {

@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import { type CgroupMounts, parseCgroupMounts } from '../drivers/process/cgroups.ts';
 import type { HostFiles } from '../host/host-files.ts';
 import { wholeNumber } from '../host/host-files.ts';
@@ -18,7 +19,10 @@ export interface UsageReader {
   group(pid: number): Promise<Counters | undefined>;
   /** Of `pid` and what descends from it. */
   tree(pid: number): Promise<Counters | undefined>;
-  host(): Promise<Counters>;
+  /** Of all in the group that holds the pod's containers, of which `pid` is in one; undefined where there is none. */
+  pod(pid: number, podUid: string): Promise<Counters | undefined>;
+  /** Undefined where the kernel does not let that be read. */
+  host(): Promise<Counters | undefined>;
   /** Processes and threads in the control group of `pid`; undefined where that is not known. */
   processes(pid: number): Promise<number | undefined>;
 }
@@ -36,6 +40,7 @@ export async function createUsageReader(options: ReadUsageOptions): Promise<Usag
   return {
     group: (pid) => readGroup(pid, { files, mounts, own }),
     tree: (pid) => readTree(pid, options),
+    pod: (pid, podUid) => readGroup(pid, { files, mounts, own, podUid }),
     host: () => readHost(files),
     processes: (pid) => readProcesses(pid, { files, mounts, own }),
   };
@@ -46,6 +51,8 @@ interface GroupContext {
   mounts: CgroupMounts;
   /** The agent's own groups: what shares one with it was given none. */
   own: Groups;
+  /** The group above is meant, if it is this pod's. */
+  podUid?: string;
 }
 
 /** By controller of version 1, and '' for version 2: the path below the mount. */
@@ -109,9 +116,15 @@ async function readWorkingSet(groups: Groups, context: GroupContext): Promise<nu
 }
 
 /** Where the group is seen; undefined where there is none but the agent's own. */
-function folderOf(controller: string, groups: Groups, { mounts, own }: GroupContext): string | undefined {
+function folderOf(
+  controller: string,
+  groups: Groups,
+  { mounts, own, podUid }: GroupContext,
+): string | undefined {
   const mount = controller === '' ? mounts.unified : mounts.controllers.get(controller);
-  const path = groups.get(controller);
+  const group = groups.get(controller);
+  const path = podUid === undefined || group === undefined ? group : dirname(group);
+  if (podUid !== undefined && path !== undefined && basename(path) !== podUid) return undefined;
   if (mount === undefined || path === undefined || path === '/' || path === own.get(controller))
     return undefined;
   return mount + path;
@@ -162,11 +175,12 @@ function parseStat(text: string, pageBytes: number): ProcessFigures | undefined 
   return { parent, cpuNanos: ticks * nanosPerTick, workingSetBytes: pages * pageBytes };
 }
 
-async function readHost(files: Pick<HostFiles, 'read'>): Promise<Counters> {
+async function readHost(files: Pick<HostFiles, 'read'>): Promise<Counters | undefined> {
   const [stat = '', meminfo = ''] = await Promise.all([
     files.read('/proc/stat'),
     files.read('/proc/meminfo'),
   ]);
+  if (!/^cpu +\d/m.test(stat) || !/^MemTotal:/m.test(meminfo)) return undefined;
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (
     /^cpu +(.*)$/m.exec(stat)?.[1] ?? ''
   )

@@ -69,7 +69,7 @@ export function usageMessage(
     id,
     windowMs: Math.round(windowMs),
     ageMs: Math.max(0, Math.round(nowMs - measuredAtMs)),
-    node: pair(node),
+    ...(node ? { node: pair(node) } : {}),
     pods: Object.fromEntries(
       told.map(([uid, containers]) => [
         uid,

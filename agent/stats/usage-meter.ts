@@ -21,9 +21,12 @@ export interface Measurement {
   windowMs: number;
   /** Monotonic, the end of the window. */
   measuredAtMs: number;
-  node: Figures;
+  /** Undefined where the kernel does not let that be read. */
+  node: Figures | undefined;
   /** By uid, then by container. */
   pods: ReadonlyMap<string, ReadonlyMap<string, Figures>>;
+  /** By uid, of pods with a control group of their own: what beside the containers belongs to it is counted, too. */
+  wholePods: ReadonlyMap<string, Figures>;
 }
 
 /** A container that runs now. */
@@ -56,8 +59,10 @@ const firstWindowMs = 1_000;
 interface Look {
   atMs: number;
   wallMs: number;
-  node: Counters;
+  node: Counters | undefined;
   containers: ReadonlyMap<string, { container: RunningContainer; counters: Counters }>;
+  /** By uid. */
+  wholePods: ReadonlyMap<string, Counters>;
 }
 
 export function createUsageMeter({ reader, clock, running }: UsageMeterOptions): UsageMeter {
@@ -89,11 +94,15 @@ export function createUsageMeter({ reader, clock, running }: UsageMeterOptions):
 
 async function look({ reader, clock, running }: UsageMeterOptions): Promise<Look> {
   const containers = new Map<string, { container: RunningContainer; counters: Counters }>();
+  const wholePods = new Map<string, Counters>();
   for (const container of running()) {
+    const { pid, podUid } = container;
+    const whole = wholePods.has(podUid) ? undefined : await reader.pod(pid, podUid);
+    if (whole) wholePods.set(podUid, whole);
     const counters = (await reader.group(container.pid)) ?? (await reader.tree(container.pid));
     if (counters) containers.set(keyOf(container), { container, counters });
   }
-  return { atMs: clock.monotonic(), wallMs: clock.now(), node: await reader.host(), containers };
+  return { atMs: clock.monotonic(), wallMs: clock.now(), node: await reader.host(), containers, wholePods };
 }
 
 /**
@@ -114,12 +123,19 @@ function difference(before: Look, now: Look): Measurement {
     const pod = pods.get(container.podUid) ?? new Map<string, Figures>();
     pods.set(container.podUid, pod.set(container.container, figures));
   }
-  const idle = { ...now.node, cpuNanocores: 0 };
+  const wholePods = new Map<string, Figures>();
+  for (const uid of pods.keys()) {
+    const [known, counters] = [before.wholePods.get(uid), now.wholePods.get(uid)];
+    const figures = known && counters && rate(known, counters, windowMs);
+    if (figures) wholePods.set(uid, figures);
+  }
+  const idle = now.node && { ...now.node, cpuNanocores: 0 };
   return {
     windowMs,
     measuredAtMs: now.atMs,
-    node: rate(before.node, now.node, windowMs) ?? idle,
+    node: before.node && now.node ? (rate(before.node, now.node, windowMs) ?? idle) : idle,
     pods,
+    wholePods,
   };
 }
 

@@ -39,6 +39,11 @@ export const command = defineCommand({
       placeholder: 'SIGNAL<AMOUNT,…',
       description: 'when pods are evicted (memory.available<100Mi,nodefs.available<10%)',
     },
+    'eviction-pressure-transition-seconds': {
+      type: 'string',
+      placeholder: 'SECONDS',
+      description: 'how long a shortage must be gone before the node is well again (300)',
+    },
     'pod-pids-max': {
       type: 'string',
       placeholder: 'NUMBER',
@@ -104,8 +109,9 @@ export const command = defineCommand({
         allowedUnsafeSysctls: (options['allowed-unsafe-sysctls'] ?? '').split(',').filter(Boolean),
         devices: parseDevices(options.devices),
         ...(hostRoot === undefined ? {} : { hostRoot }),
-        ...percentOf('imageGcHighThreshold', options['image-gc-high-threshold']),
-        ...percentOf('imageGcLowThreshold', options['image-gc-low-threshold']),
+        ...numberOf('evictionPressureTransitionSeconds', options['eviction-pressure-transition-seconds']),
+        ...numberOf('imageGcHighThreshold', options['image-gc-high-threshold']),
+        ...numberOf('imageGcLowThreshold', options['image-gc-low-threshold']),
         ...(options['layers-max'] === undefined
           ? {}
           : { layersBytesMax: parseBytes('--layers-max', options['layers-max']) }),
@@ -125,7 +131,7 @@ export const command = defineCommand({
   },
 });
 
-function percentOf(name: string, text: string | undefined): Record<string, number> {
+function numberOf(name: string, text: string | undefined): Record<string, number> {
   return text === undefined ? {} : { [name]: Number(text) };
 }
 

@@ -37,7 +37,8 @@ export const usage = defineTopic({
     windowMs: amount,
     /** How long ago the window ended, for a device whose clock is not to be believed. */
     ageMs: amount,
-    node: figures,
+    /** Absent where the device cannot tell. */
+    node: v.optional(figures),
     /** By uid, then by container; what does not run is left out. */
     pods: v.record(text, v.record(text, figures)),
   }),

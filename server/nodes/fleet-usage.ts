@@ -24,7 +24,8 @@ export interface NodeUsage {
   /** The end of the window by this server's clock, since 1970. */
   measuredAtMs: number;
   windowMs: number;
-  node: Figures;
+  /** Undefined where the device cannot tell. */
+  node: Figures | undefined;
   /** By uid, then by container. At least those that were asked for. */
   pods: ReadonlyMap<string, ReadonlyMap<string, Figures>>;
 }
@@ -148,7 +149,7 @@ class UsageQuestions implements FleetUsage {
     const found: NodeUsage = {
       measuredAtMs: clock.now() - message.ageMs,
       windowMs: message.windowMs,
-      node: figures(message.node),
+      node: message.node && figures(message.node),
       pods: new Map(
         Object.entries(message.pods).map(([uid, containers]) => [
           uid,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from './support/cluster.ts';
-import { FaultyEngine } from './support/faulty-engine.ts';
+import { FaultyEngine, pathWithoutEngine } from './support/faulty-engine.ts';
 import { busyboxImage, containersMissing } from './support/images.ts';
 import { containerDeployment, processDeployment } from './support/manifests.ts';
 import { until } from './support/programs.ts';
@@ -86,6 +86,35 @@ describe('an engine at fault', { timeout: 200_000, skip: missing ?? false }, () 
     const [proc] = await cluster.readyPods('proc', 1);
     assert.deepEqual([cont, proc], before, 'nothing restarted');
     assert.match(await cluster.ok(['exec', cont?.name ?? '', '--', 'echo', 'back']), /back/);
+  });
+});
+
+describe('an engine that is installed later', { timeout: 120_000, skip: missing ?? false }, () => {
+  test('is used without a restart of the agent, and the node says until then what it has', async (t) => {
+    const cluster = await Cluster.start(t);
+    const { path, install } = await pathWithoutEngine(cluster.directory);
+    await cluster.startAgent('bare', { runtime: 'oci', environment: { PATH: path } });
+    const describeNode = () => cluster.ok(['describe', 'node', 'bare']);
+    await until('the node tells', async () =>
+      /RuntimeReady +False .*no container runtime works here: oci: no container engine \(podman: not installed/.test(
+        await describeNode(),
+      ),
+    );
+    await cluster.apply(toleratesAll(containerDeployment('early', busyboxImage)));
+    const [early] = await until('a pod', async () => {
+      const pods = await cluster.pods('early');
+      return pods[0]?.node === undefined ? undefined : pods;
+    });
+    await until('the pod tells', async () =>
+      /Waiting for a container runtime: none works on this node yet/.test(
+        await cluster.ok(['describe', 'pod', early?.name ?? '']),
+      ),
+    );
+    await install();
+    const [ready] = await cluster.readyPods('early', 1, 90_000);
+    assert.equal(ready?.uid, early?.uid, 'the pod that waited');
+    await cluster.waitForNode('bare', 'True');
+    assert.match(await describeNode(), /Container Runtime Version: +podman:/);
   });
 });
 

@@ -9,6 +9,7 @@ import type {
 } from '../driver.ts';
 import { DriverError } from '../errors.ts';
 import type { Engine } from './engine.ts';
+import type { PodPlace } from './engine-groups.ts';
 import { markName } from './marked-processes.ts';
 import { securityArguments } from './security-arguments.ts';
 
@@ -70,12 +71,14 @@ export function parseName(name: string): ParsedName | undefined {
 export function runSandboxArguments(
   engine: Engine,
   pod: SandboxSpec,
-  { owner, cluster, image }: Ownership & { image: string },
+  { owner, cluster, image, place }: Ownership & { image: string; place: PodPlace | undefined },
 ): string[] {
   const userLabels = Object.entries(pod.labels).filter(([name]) => !name.startsWith('flotilla.dev/'));
   return [
+    ...(place?.globals ?? []),
     ...runDetached,
     sandboxName(pod),
+    ...placeArguments(engine, place),
     ...labelArguments([
       ...userLabels,
       [labels.owner, owner],
@@ -89,6 +92,12 @@ export function runSandboxArguments(
     ...sandboxRest(engine),
     image,
   ];
+}
+
+/** What stays beside the container to see its end must not count as the pod's, nor die with it. */
+function placeArguments({ command }: Engine, place: PodPlace | undefined): string[] {
+  if (place === undefined) return [];
+  return ['--cgroup-parent', place.parent, ...(command === 'podman' ? ['--cgroups', 'no-conmon'] : [])];
 }
 
 function sandboxRest({ command }: Engine): string[] {
@@ -113,16 +122,23 @@ export interface RunContainer {
 export function runContainerArguments(
   engine: Engine,
   spec: ContainerSpec,
-  options: Ownership & { image: string; sandbox: string; profileFolder: string },
+  options: Ownership & {
+    image: string;
+    sandbox: string;
+    profileFolder: string;
+    place: PodPlace | undefined;
+  },
 ): RunContainer {
-  const { owner, cluster, image, sandbox, profileFolder } = options;
+  const { owner, cluster, image, sandbox, profileFolder, place } = options;
   const variables = environmentArguments(spec.environment);
   const [entrypoint, ...beforeArgs] = spec.command;
   return {
     environment: variables.environment,
     args: [
+      ...(place?.globals ?? []),
       ...runDetached,
       containerName(spec),
+      ...placeArguments(engine, place),
       ...labelArguments([
         [labels.owner, owner],
         [labels.cluster, cluster],

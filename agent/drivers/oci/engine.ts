@@ -13,6 +13,8 @@ export interface Engine {
   readonly rootless: boolean;
   /** Where images lie; '' when the engine does not say. */
   readonly imageRoot: string;
+  /** `cgroupfs`, `systemd`, or '' when the engine does not say. */
+  readonly cgroupManager: string;
   readonly limitsCpu: boolean;
   readonly limitsMemory: boolean;
   readonly limitsPids: boolean;
@@ -36,6 +38,8 @@ export interface EngineCall {
   signal?: AbortSignal;
   /** Added to our own environment. */
   environment?: Readonly<Record<string, string>>;
+  /** Of control groups: the engine, and what it leaves running, is in them instead of in the agent's. */
+  joinFiles?: readonly string[];
 }
 
 export interface EngineAnswer {
@@ -52,10 +56,11 @@ export interface EngineAnswer {
 export async function callEngine(
   command: string,
   args: readonly string[],
-  { environment, ...options }: EngineCall,
+  { environment, joinFiles = [], ...options }: EngineCall,
 ): Promise<EngineAnswer> {
+  const [program = command, ...words] = joining(joinFiles, [command, ...args]);
   try {
-    const { exitCode, stdout, stderr } = await run(command, args, {
+    const { exitCode, stdout, stderr } = await run(program, words, {
       ...options,
       environment: environment ? { ...ownEnvironment(), ...environment } : undefined,
     });
@@ -66,6 +71,17 @@ export async function callEngine(
     const problem = cause.code === 'TimedOut' ? `no answer within ${options.timeoutMs} ms` : cause.message;
     throw new DriverError('RuntimeUnavailable', `${what}: ${problem}`, { cause });
   }
+}
+
+const joinScript = `
+for file in $1; do echo 0 2> /dev/null > "$file"; done
+shift
+exec "$@"
+`;
+
+function joining(files: readonly string[], words: readonly string[]): readonly string[] {
+  if (files.length === 0) return words;
+  return ['/bin/sh', '-c', joinScript, 'flotilla-engine', files.join(' '), ...words];
 }
 
 /** The last error line, or everything when there is none. */
@@ -105,6 +121,7 @@ export async function findEngine(command: EngineCommand): Promise<EngineFinding>
 
 interface PodmanInfo {
   host: {
+    cgroupManager?: string;
     cgroupControllers?: string[] | null;
     ociRuntime?: { name?: string };
     security?: { rootless?: boolean };
@@ -122,6 +139,7 @@ interface DockerInfo {
   MemoryLimit?: boolean;
   CpuCfsQuota?: boolean;
   PidsLimit?: boolean;
+  CgroupDriver?: string;
   DockerRootDir?: string;
 }
 
@@ -145,6 +163,7 @@ function fromPodman({ host, version, store }: PodmanInfo): EngineFinding {
       runtime: host.ociRuntime?.name ?? '',
       rootless: host.security?.rootless === true,
       imageRoot: store?.graphRoot ?? '',
+      cgroupManager: host.cgroupManager ?? '',
       limitsCpu: controllers.includes('cpu'),
       limitsMemory: controllers.includes('memory'),
       limitsPids: controllers.includes('pids'),
@@ -162,6 +181,7 @@ function fromDocker(command: EngineCommand, info: DockerInfo): EngineFinding {
       runtime: info.DefaultRuntime ?? '',
       rootless: (info.SecurityOptions ?? []).some((option) => option.includes('rootless')),
       imageRoot: info.DockerRootDir ?? '',
+      cgroupManager: info.CgroupDriver ?? '',
       limitsCpu: info.CpuCfsQuota === true,
       limitsMemory: info.MemoryLimit === true,
       limitsPids: info.PidsLimit === true,

@@ -70,7 +70,7 @@ async function measureNodes(nodes: readonly Node[], usage: FleetUsage): Promise<
   const found = await usage.read(asked);
   return nodes.flatMap(({ metadata }) => {
     const node = found.get(metadata?.name ?? '');
-    if (!node) return [];
+    if (!node?.node) return [];
     return [{ ...measured(metadata ?? {}, node), usage: quantities(node.node) }];
   });
 }

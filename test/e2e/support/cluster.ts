@@ -10,6 +10,8 @@ export interface AgentOptions {
   environment?: Readonly<Record<string, string>>;
   /** Further flags. */
   flags?: readonly string[];
+  /** What starts it, if that is not the launcher. */
+  program?: readonly string[];
 }
 
 /**
@@ -96,7 +98,8 @@ export class Cluster {
       ...(options.flags ?? []),
       ...joining,
     ];
-    const agent = new Running(launcher, args, { ...process.env, ...options.environment });
+    const [program = launcher, ...before] = options.program ?? [];
+    const agent = new Running(program, [...before, ...args], { ...process.env, ...options.environment });
     this.agents.set(name, agent);
     return agent;
   }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finish } from './programs.ts';
 
@@ -41,4 +41,19 @@ export class FaultyEngine {
   async heal(): Promise<void> {
     await rm(join(this.folder, 'fault'), { force: true });
   }
+}
+
+/** Folder for a PATH on which no container engine is found until `install` is called. */
+export async function pathWithoutEngine(
+  directory: string,
+): Promise<{ path: string; install(): Promise<void> }> {
+  const folder = join(directory, 'programs');
+  await mkdir(folder);
+  const real = (await finish('sh', ['-c', 'command -v podman'])).stdout.trim();
+  const engines = new Set(['podman', 'docker', 'nerdctl']);
+  for (const from of (process.env['PATH'] ?? '').split(':')) {
+    for (const name of await readdir(from).catch(() => []))
+      if (!engines.has(name)) await symlink(join(from, name), join(folder, name)).catch(() => undefined);
+  }
+  return { path: folder, install: () => symlink(real, join(folder, 'podman')) };
 }

@@ -16,6 +16,7 @@ suite('agent configuration', () => {
       podPidsMax: 1024,
       reserve: '',
       evictionHard: '',
+      evictionPressureTransitionSeconds: 300,
       imageGcHighThreshold: 85,
       imageGcLowThreshold: 80,
       layersBytesMax: 2 ** 30,

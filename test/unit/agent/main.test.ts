@@ -13,6 +13,7 @@ import type { Pod } from '../../../protocol/generated/models.ts';
 import { DeadLink } from '../../support/dead-link.ts';
 import { desire } from '../../support/desire.ts';
 import { eventually } from '../../support/eventually.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 async function device(context: TestContext) {
   const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-'));
@@ -105,16 +106,25 @@ suite('an agent', () => {
     await assert.rejects(start(), { code: 'DataDirInUse' });
   });
 
-  test('says which runtimes were tried when none works', async (context) => {
-    const { start, definition } = await device(context);
-    const broken: DriverDefinition = {
-      name: 'broken',
+  test('without any runtime takes its pods all the same, and runs them when there is one', async (context) => {
+    const { dataDir, host, start, definition } = await device(context);
+    await desire(dataDir, pod);
+    let installed = false;
+    const late: DriverDefinition = {
+      name: 'late',
       open: (options) => {
-        const driver = definition('broken').open(options);
-        driver.probe = async () => ({ available: false, message: 'no engine', version: '' });
+        const driver = definition('late').open(options);
+        driver.probe = async () => ({ available: installed, message: 'no engine', version: 'late://1' });
         return driver;
       },
     };
-    await assert.rejects(start({ driverDefinitions: [broken] }), { message: /broken: no engine/ });
+    const clock = new ManualClock();
+    await using agent = await start({ clock, driverDefinitions: [late] });
+    await agent.pods.idle();
+    assert.equal(agent.pods.podCount, 0, 'it waits, and is not refused');
+    installed = true;
+    await clock.advance(60_000);
+    const running = () => [...host.containers.values()].some(({ state }) => state.state === 'running');
+    await eventually(running, 'the container runs');
   });
 });

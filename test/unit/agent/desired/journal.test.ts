@@ -144,6 +144,51 @@ test('a full disk rejects the write, keeps what there was, and is forgotten when
   assert.deepEqual(contents(await open(disk)), expected);
 });
 
+test('room that was taken in time lets small writes go on while the disk is full', async () => {
+  const disk = new MemoryDisk();
+  const reserveBytes = 64 * 1024;
+  const reopen = () => openJournal({ path, log: silentLogger, disk, reserveBytes });
+  const journal = await reopen();
+  await journal.write([put('a', 1)]);
+  disk.capacityBytes = disk.usedBytes;
+  await assert.rejects(journal.write([put('large', 'x'.repeat(100_000))]), { code: 'DiskFull' });
+  for (let n = 0; n < 100; n++) await journal.write([put(`k${n}`, 'y'.repeat(300))]);
+  assert.equal(journal.entries.size, 101);
+  const again = await reopen();
+  assert.equal(again.damaged, false);
+  assert.deepEqual(contents(again), contents(journal));
+  await assert.rejects(again.write([put('large', 'x'.repeat(100_000))]), { code: 'DiskFull' });
+  await again.write([put('a', 2)]);
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
+  await again.write([put('large', 'x'.repeat(100_000))]);
+  assert.deepEqual(contents(await reopen()), contents(again));
+});
+
+test('what is acknowledged outlives power cuts also in room that was taken before', async () => {
+  for (let seed = 1; seed <= 100; seed++) {
+    const random = seededRandom(seed);
+    let disk = new MemoryDisk();
+    let acknowledged = 0;
+    for (let life = 0; life < 4; life++) {
+      const journal = await openJournal({ path, log: silentLogger, disk, reserveBytes: 4096 });
+      const last = Number(journal.entries.get('n') ?? 0);
+      assert.ok(last >= acknowledged, `seed ${seed}: lost ${acknowledged}, has ${last}`);
+      assert.equal(journal.damaged, false);
+      for (let step = 1; step <= 10; step++) {
+        const full = random.fraction() < 0.2;
+        disk.capacityBytes = full ? disk.usedBytes : Number.POSITIVE_INFINITY;
+        const padding = put('padding', 'p'.repeat(Math.floor(random.fraction() * 3000)));
+        const stored = await journal.write([put('n', last + step), padding]).then(
+          () => true,
+          () => false,
+        );
+        if (stored) acknowledged = last + step;
+      }
+      disk = disk.crash(random);
+    }
+  }
+});
+
 test('a rejected write does not come back, even when its bytes reached the disk', async () => {
   const disk = new MemoryDisk();
   const journal = await open(disk);

@@ -42,16 +42,48 @@ suite('openDrivers', () => {
     );
   });
 
-  test('when none works, or none has that name, the error says so', async () => {
-    const definitions = [definition('broken', false)];
-    await assert.rejects(openDrivers({ ...context, runtime: 'auto', definitions }), {
-      code: 'RuntimeUnavailable',
-      message: /broken: broken says/,
-    });
+  test('a name that none has is an error that says so', async () => {
+    const definitions = [definition('good', true)];
     await assert.rejects(openDrivers({ ...context, runtime: 'misspelt', definitions }), {
       code: 'RuntimeUnavailable',
       message: /misspelt/,
     });
+  });
+
+  test('one that works later takes its place, is told of once, and then nothing is looked for', async () => {
+    const clock = new ManualClock();
+    let installed = false;
+    let probes = 0;
+    const late: DriverDefinition = {
+      name: 'late',
+      open: (options) => {
+        const driver = createHollowDriver({ clock: options.clock, name: 'late' });
+        driver.probe = () => {
+          probes += 1;
+          const message = installed ? 'late is here' : 'not installed';
+          return Promise.resolve({ available: installed, message, version: installed ? 'late://2' : '' });
+        };
+        return driver;
+      },
+    };
+    const definitions = [late, definition('good', true)];
+    using opened = await openDrivers({ ...context, clock, runtime: 'auto', definitions });
+    const found: string[] = [];
+    opened.onFound(({ driver, probe }) => found.push(`${driver.name} ${probe.version}`));
+    await clock.advance(10 * 60_000);
+    assert.ok(probes > 5 && probes < 20, `${probes} looks in ten minutes`);
+    assert.deepEqual(found, []);
+    installed = true;
+    await clock.advance(60_000);
+    assert.deepEqual(found, ['late late://2']);
+    assert.deepEqual(
+      opened.drivers.map(({ driver }) => driver.name),
+      ['late', 'good'],
+    );
+    assert.deepEqual(opened.unavailable, []);
+    const looks = probes;
+    await clock.advance(10 * 60_000);
+    assert.equal(probes, looks);
   });
 
   test('one that has worked before keeps its place, is known to be away, and is not waited for', async () => {

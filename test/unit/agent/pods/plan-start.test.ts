@@ -66,6 +66,7 @@ suite('starting a pod', () => {
         cpuLimitMillis: 1500,
         cpuRequestMillis: 1500,
         memoryLimitBytes: 64 * 2 ** 20,
+        memoryMinBytes: 64 * 2 ** 20,
         oomScoreAdjust: -997,
       },
       tty: false,

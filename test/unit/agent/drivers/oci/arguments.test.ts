@@ -19,6 +19,7 @@ const podman: Engine = {
   runtime: 'runc',
   rootless: false,
   imageRoot: '',
+  cgroupManager: 'cgroupfs',
   limitsCpu: true,
   limitsMemory: true,
   limitsPids: true,
@@ -29,6 +30,7 @@ const ours = {
   cluster: 'fleet',
   image: 'localhost/x:1',
   sandbox: 'flotilla.uid-1',
+  place: undefined,
   profileFolder: '/none',
 };
 

@@ -10,6 +10,7 @@ import {
 const podmanInfo = JSON.stringify({
   host: {
     cgroupControllers: ['cpu', 'pids'],
+    cgroupManager: 'systemd',
     ociRuntime: { name: 'crun' },
     security: { rootless: true },
   },
@@ -26,6 +27,7 @@ suite('an engine about itself', () => {
       runtime: 'crun',
       rootless: true,
       imageRoot: '/var/lib/containers/storage',
+      cgroupManager: 'systemd',
       limitsCpu: true,
       limitsMemory: false,
       limitsPids: true,

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  cpuLimitsVersion1,
-  cpuLimitsVersion2,
-  parseCgroupMounts,
-} from '../../../../../agent/drivers/process/cgroups.ts';
+import { parseCgroupMounts } from '../../../../../agent/drivers/process/cgroups.ts';
+import { cpuLimitsVersion1, cpuLimitsVersion2 } from '../../../../../agent/drivers/process/limit-files.ts';
 
 const none = { cpuLimitMillis: undefined, cpuRequestMillis: undefined, memoryLimitBytes: undefined };
 
