@@ -87,6 +87,8 @@ export interface VersionConversion {
    * Throws a StatusError. Absent: the versions differ in name only.
    */
   convert?: ConvertObjects | undefined;
+  /** Which fields of a version are owned one by one; undefined for one that there is not. */
+  fieldsOf?: ((apiVersion: string) => FieldSchema | undefined) | undefined;
 }
 
 /** A method's type, which lets the definition of one kind stand where any kind's is wanted. */

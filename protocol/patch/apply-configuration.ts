@@ -1,9 +1,10 @@
-import { compareFields } from './compare-fields.ts';
+import { compareFields, type FieldChanges } from './compare-fields.ts';
 import type { FieldSchema } from './field-schema.ts';
 import { difference, type FieldSet, intersection, isEmpty, noFields, pathsOf, union } from './field-set.ts';
 import { isObject } from './json-value.ts';
 import { mergeFields } from './merge-fields.ts';
 import {
+  type ChangesElsewhere,
   type Conflict,
   conflictsWith,
   isOwner,
@@ -29,6 +30,8 @@ export interface Application {
   schema: FieldSchema;
   /** RFC 3339. */
   time: string;
+  /** The fields of owners by other versions as this one names them, where that is otherwise. */
+  renamed?: ReadonlyMap<Owner, FieldSet>;
 }
 
 export type Applied = { object: object; owners: Owner[] } | { conflicts: Conflict[] };
@@ -40,21 +43,42 @@ export type Applied = { object: object; owners: Owner[] } | { conflicts: Conflic
  * both. Neither `live` nor `config` is changed, but the result shares parts with them.
  */
 export function applyConfiguration(application: Application): Applied {
-  const { live = {}, config, owners, applier, force, mayTake = noFields, schema, time } = application;
+  return takeFields(mergeConfiguration(application), application);
+}
+
+/** What an application makes of an object, before it is asked whose fields that changes. */
+export interface Merged {
+  object: object;
+  changes: FieldChanges;
+  others: readonly Owner[];
+  own: Owner;
+}
+
+export function mergeConfiguration(application: Application): Merged {
+  const { live = {}, config, owners, applier, schema, time, renamed } = application;
+  const fieldsOfOwner = (owner: Owner) => renamed?.get(owner) ?? owner.fields;
   const last = owners.find((owner) => isOwner(owner, 'Apply', applier));
   const others = owners.filter((owner) => owner !== last);
   const fields = appliedFields(config, schema);
   const merged = mergeFields(live, config, schema);
-  const owned = others.reduce((all, owner) => union(all, owner.fields), fields);
-  const pruned = prune(merged, { last: last?.fields ?? noFields, owned, schema });
+  const owned = others.reduce((all, owner) => union(all, fieldsOfOwner(owner)), fields);
+  const pruned = prune(merged, { last: last ? fieldsOfOwner(last) : noFields, owned, schema });
   // A list that lost all of its items went with them, but the configuration may want it empty.
   const object = mergeFields(pruned, config, schema) as object;
   const changes = compareFields(live, object, schema);
-  const conflicts = force ? [] : conflictsWith(others, difference(changes.set, mayTake));
+  return { object, changes, others, own: { ...applier, operation: 'Apply', time, fields } };
+}
+
+/** Who owns what after it, or who stands against it. */
+export function takeFields(
+  { object, changes, others, own }: Merged,
+  { force, mayTake = noFields }: Pick<Application, 'force' | 'mayTake'>,
+  elsewhere?: ChangesElsewhere,
+): Applied {
+  const conflicts = force ? [] : conflictsWith(others, difference(changes.set, mayTake), elsewhere);
   if (conflicts.length > 0) return { conflicts };
-  const left = yieldChanges(others, changes);
-  const own: Owner = { ...applier, operation: 'Apply', time, fields };
-  return { object, owners: isEmpty(fields) ? left : [...left, own] };
+  const left = yieldChanges(others, changes, elsewhere);
+  return { object, owners: isEmpty(own.fields) ? left : [...left, own] };
 }
 
 /** What an applier of the configuration owns. */

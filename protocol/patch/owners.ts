@@ -130,12 +130,31 @@ export function isOwner(owner: Owner, operation: Owner['operation'], writer: Wri
   );
 }
 
+/** What a write changes, by other versions of the API that name fields otherwise; undefined for one that is gone. */
+export type ChangesElsewhere = ReadonlyMap<string, FieldChanges | undefined>;
+
 /** What others keep after a write that was theirs to lose: nothing of what changed, nothing of what is gone. */
-export function yieldChanges(owners: readonly Owner[], { set, removed }: FieldChanges): Owner[] {
-  if (isEmpty(set) && isEmpty(removed)) return [...owners];
+export function yieldChanges(
+  owners: readonly Owner[],
+  changes: FieldChanges,
+  elsewhere?: ChangesElsewhere,
+): Owner[] {
+  if (isEmpty(changes.set) && isEmpty(changes.removed)) return [...owners];
   return owners
-    .map((owner) => ({ ...owner, fields: difference(difference(owner.fields, set), removed) }))
+    .map((owner) => ({ ...owner, fields: keptBy(owner, changesFor(owner, changes, elsewhere)) }))
     .filter(({ fields }) => !isEmpty(fields));
+}
+
+function changesFor(
+  { apiVersion }: Owner,
+  changes: FieldChanges,
+  elsewhere: ChangesElsewhere | undefined,
+): FieldChanges | undefined {
+  return elsewhere?.has(apiVersion) ? elsewhere.get(apiVersion) : changes;
+}
+
+function keptBy({ fields }: Owner, changes: FieldChanges | undefined): FieldSet {
+  return changes ? difference(difference(fields, changes.set), changes.removed) : noFields;
 }
 
 export interface Conflict {
@@ -143,10 +162,17 @@ export interface Conflict {
   readonly fields: FieldSet;
 }
 
-/** Whose fields a change would take. */
-export function conflictsWith(owners: readonly Owner[], changed: FieldSet): Conflict[] {
+/** Whose fields a change would take; of `elsewhere` all, of this version what was not allowed. */
+export function conflictsWith(
+  owners: readonly Owner[],
+  changed: FieldSet,
+  elsewhere?: ChangesElsewhere,
+): Conflict[] {
   return owners
-    .map((owner) => ({ owner, fields: intersection(owner.fields, changed) }))
+    .map((owner) => {
+      const changes = changesFor(owner, { set: changed, removed: noFields }, elsewhere);
+      return { owner, fields: intersection(owner.fields, changes?.set ?? noFields) };
+    })
     .filter(({ fields }) => !isEmpty(fields));
 }
 
@@ -157,10 +183,10 @@ export function conflictsWith(owners: readonly Owner[], changed: FieldSet): Conf
 export function ownersAfterUpdate(
   owners: readonly Owner[],
   changes: FieldChanges,
-  { writer, time }: { writer: Writer; time: string },
+  { writer, time, elsewhere }: { writer: Writer; time: string; elsewhere?: ChangesElsewhere | undefined },
 ): readonly Owner[] {
   if (isEmpty(changes.set) && isEmpty(changes.removed)) return owners;
-  const left = yieldChanges(owners, changes);
+  const left = yieldChanges(owners, changes, elsewhere);
   if (isEmpty(changes.set)) return left;
   const before = left.find((owner) => isOwner(owner, 'Update', writer));
   const fields = union(before?.fields ?? noFields, changes.set);

@@ -10,6 +10,7 @@ import type {
   KubernetesObject,
   VersionConversion,
 } from '../../protocol/kinds/define-kind.ts';
+import type { FieldSchema } from '../../protocol/patch/field-schema.ts';
 import { isObject } from '../../protocol/patch/json-value.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { applySchemaDefaults } from '../../protocol/structural/apply-defaults.ts';
@@ -17,6 +18,7 @@ import { pruneObject } from '../../protocol/structural/prune.ts';
 import { callWebhook } from '../outgoing/call-webhook.ts';
 import { HttpsCallError } from '../outgoing/https-client.ts';
 import type { Outgoing } from '../outgoing/outgoing.ts';
+import { customFields } from './custom-schemas.ts';
 
 export interface ConversionContext {
   outgoing: Outgoing;
@@ -29,14 +31,26 @@ const reviewVersions = ['v1', 'v1beta1'];
 
 /** How the versions of a definition become one another: by their names alone, or by its webhook. */
 export function conversionOf(
-  { spec }: CustomResourceDefinition,
+  definition: CustomResourceDefinition,
   context: ConversionContext,
 ): VersionConversion {
+  const { spec } = definition;
   const stored = spec.versions.find(({ storage }) => storage)?.name ?? '';
   const storedApiVersion = `${spec.group}/${stored}`;
   const { strategy, webhook } = spec.conversion ?? {};
   if (strategy !== 'Webhook' || !webhook) return { storedApiVersion };
-  return { storedApiVersion, convert: convertBy(spec, webhook, context) };
+  const compiled = new Map<string, FieldSchema>();
+  return {
+    storedApiVersion,
+    convert: convertBy(spec, webhook, context),
+    fieldsOf(apiVersion) {
+      const version = spec.versions.find(({ name }) => `${spec.group}/${name}` === apiVersion);
+      if (!version) return undefined;
+      const fields = compiled.get(apiVersion) ?? customFields(definition, version);
+      compiled.set(apiVersion, fields);
+      return fields;
+    },
+  };
 }
 
 function convertBy(

@@ -13,14 +13,12 @@ import {
 } from '../../protocol/kinds/define-kind.ts';
 import { dnsSubdomain } from '../../protocol/kinds/name-rules.ts';
 import { validateObjectMeta } from '../../protocol/kinds/object-meta.ts';
-import { compileFieldSchemas } from '../../protocol/patch/field-schema.ts';
-import { schemas } from '../../protocol/schema/schemas.ts';
 import { StatusError } from '../../protocol/status.ts';
 import { applySchemaDefaults } from '../../protocol/structural/apply-defaults.ts';
 import { pruneObject } from '../../protocol/structural/prune.ts';
 import { customColumns } from './custom-columns.ts';
 import { fieldText, scaleAccess } from './custom-fields.ts';
-import { customSchemaName, customSchemas } from './custom-schemas.ts';
+import { customFields, customSchemaName, customSchemas } from './custom-schemas.ts';
 import type { CustomValidation } from './custom-validation.ts';
 
 export interface CustomKindContext {
@@ -61,10 +59,7 @@ function customKind(
   const hasStatus = subresources?.status !== undefined;
   const scale = subresources?.scale;
   const checked = validation.of(schema);
-  const fields = once(() => {
-    const own = customSchemas(definition, version.name, schema);
-    return compileFieldSchemas({ ...schemas, ...own })(customSchemaName(definition, version.name));
-  });
+  const fields = once(() => customFields(definition, version));
   const validate = (object: Parts, old?: Parts) => [
     ...validateObjectMeta(object, dnsSubdomain, { anyFinalizer: true }),
     ...checked(object, old),

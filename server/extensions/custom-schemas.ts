@@ -1,5 +1,11 @@
-import type { CustomResourceDefinition } from '../../protocol/generated/models.ts';
+import type {
+  CustomResourceDefinition,
+  CustomResourceDefinitionVersion,
+} from '../../protocol/generated/models.ts';
+import { schemaOfVersion } from '../../protocol/kinds/custom-resource-definition.ts';
+import { compileFieldSchemas, type FieldSchema } from '../../protocol/patch/field-schema.ts';
 import { refTo, type Schema, type SchemaSet } from '../../protocol/schema/schema.ts';
+import { schemas } from '../../protocol/schema/schemas.ts';
 import { metaPrefix } from '../../protocol/schema/well-known.ts';
 import { isJsonObject, type StructuralSchema } from '../../protocol/structural/structural-schema.ts';
 
@@ -41,6 +47,15 @@ export function customSchemas(
       ...gvk(listKind),
     },
   };
+}
+
+/** Which fields of a version are owned one by one. */
+export function customFields(
+  definition: CustomResourceDefinition,
+  version: CustomResourceDefinitionVersion,
+): FieldSchema {
+  const own = customSchemas(definition, version.name, schemaOfVersion(version));
+  return compileFieldSchemas({ ...schemas, ...own })(customSchemaName(definition, version.name));
 }
 
 const typeFields: Record<string, Schema> = {

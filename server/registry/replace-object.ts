@@ -87,7 +87,7 @@ async function replace<T extends KubernetesObject>(
     ...(options.user ? { user: options.user } : {}),
   });
   bumpGeneration(kind, next, old);
-  trackUpdate(context, kind, { old, next, sentOwners, options });
+  await trackUpdate(context, kind, { old, next, sentOwners, options });
   const causes = [
     ...metadataUpdateCauses(next.metadata ?? {}, old.metadata ?? {}),
     // A status report is not refused because the rules for specs became stricter meanwhile.

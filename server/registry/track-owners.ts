@@ -9,6 +9,7 @@ import { compareFields } from '../../protocol/patch/compare-fields.ts';
 import { fieldsOfKind } from '../../protocol/patch/field-schema.ts';
 import { emptyFormOf } from '../../protocol/patch/new-object.ts';
 import {
+  type ChangesElsewhere,
   type Owner,
   ownablePart,
   ownersAfterUpdate,
@@ -18,6 +19,7 @@ import {
   writeOwners,
 } from '../../protocol/patch/owners.ts';
 import type { RegistryContext } from './context.ts';
+import { changesElsewhere, foreignVersions } from './foreign-owners.ts';
 import type { WriteOptions } from './registry.ts';
 
 /**
@@ -50,16 +52,21 @@ interface Replacement<T> {
   options: WriteOptions;
 }
 
-export function trackUpdate<T extends KubernetesObject>(
+/** Waits for nobody but whoever converts between the versions of the kind, for owners by another one. */
+export async function trackUpdate<T extends KubernetesObject>(
   context: RegistryContext,
   kind: KindDefinition<T>,
   { old, next, sentOwners, options }: Replacement<T>,
-): void {
+): Promise<void> {
   if (options.keepsOwners) return keepTimes(next, { old, sentOwners });
   setOwners(next, old.metadata?.managedFields);
   if (options.fieldManager === undefined && options.subresource === 'status') return;
   const owners = ownersBefore(sentOwners, old, options);
-  noteChanges(context, kind, { old, next, owners, options });
+  const versions = foreignVersions(kind, owners);
+  if (versions.length === 0) return noteChanges(context, kind, { old, next, owners, options });
+  const part = ownedPart(kind, options);
+  const elsewhere = await changesElsewhere(kind, { old, next }, { versions, part });
+  noteChanges(context, kind, { old, next, owners, options, elsewhere });
 }
 
 /**
@@ -83,26 +90,32 @@ interface Change {
   next: KubernetesObject;
   owners: readonly Owner[];
   options: WriteOptions;
+  elsewhere?: ChangesElsewhere;
+}
+
+/** Who writes the object itself owns nothing of a status that has its own door. */
+function ownedPart(kind: Pick<KindDefinition, 'subresources'>, { subresource = '' }: WriteOptions) {
+  return (object: object) => {
+    const { status, ...rest } = ownablePart(object);
+    return subresource === '' && kind.subresources.includes('status') ? rest : { ...rest, status };
+  };
 }
 
 function noteChanges(
   { fieldSchemaOf, clock }: Pick<RegistryContext, 'fieldSchemaOf' | 'clock'>,
   kind: Pick<KindDefinition, 'group' | 'version' | 'schema' | 'subresources'>,
-  { old, next, owners, options }: Change,
+  { old, next, owners, options, elsewhere }: Change,
 ): void {
   if (!fieldSchemaOf || (old && owners.length === 0)) return setOwners(next, undefined);
   const { subresource = '', fieldManager = serverManager } = options;
-  const part = (object: object) => {
-    const { status, ...rest } = ownablePart(object);
-    return subresource === '' && kind.subresources.includes('status') ? rest : { ...rest, status };
-  };
+  const part = ownedPart(kind, options);
   const changes = compareFields(
     part(old ?? emptyFormOf(next)),
     part(next),
     fieldsOfKind(kind, fieldSchemaOf),
   );
   const writer = { manager: fieldManager, apiVersion: apiVersionOf(kind), subresource };
-  const after = ownersAfterUpdate(owners, changes, { writer, time: timestamp(clock.now()) });
+  const after = ownersAfterUpdate(owners, changes, { writer, time: timestamp(clock.now()), elsewhere });
   setOwners(next, writeOwners(after));
 }
 

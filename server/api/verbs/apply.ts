@@ -4,7 +4,14 @@ import {
   type KubernetesObject,
 } from '../../../protocol/kinds/define-kind.ts';
 import { timestamp } from '../../../protocol/kinds/stored-object.ts';
-import { applyConfiguration, describeConflicts } from '../../../protocol/patch/apply-configuration.ts';
+import {
+  type Application,
+  type Applied,
+  applyConfiguration,
+  describeConflicts,
+  mergeConfiguration,
+  takeFields,
+} from '../../../protocol/patch/apply-configuration.ts';
 import { compareFields } from '../../../protocol/patch/compare-fields.ts';
 import type { FieldSchema } from '../../../protocol/patch/field-schema.ts';
 import { fieldsOfKind } from '../../../protocol/patch/field-schema.ts';
@@ -27,6 +34,7 @@ import {
 import { fieldElement } from '../../../protocol/patch/path-element.ts';
 import { isStatus, StatusError } from '../../../protocol/status.ts';
 import { conflict, modifiedMeanwhile } from '../../registry/failures.ts';
+import { changesElsewhere, foreignVersions, renamedFields } from '../../registry/foreign-owners.ts';
 import { accessOf } from '../access/access-request.ts';
 import { enforce } from '../access/authorizer.ts';
 import { objectName, type ResourceExchange } from '../exchange.ts';
@@ -61,10 +69,15 @@ export async function writeConfiguration(
   const apply = configure(exchange, config, applier);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const change = (draft: KubernetesObject) => replaceContent(draft, apply(draft));
-      const object = await services.registry.mutate(kind, objectName(exchange), change, options);
+      const at = objectName(exchange);
+      const ready = kind.custom?.conversion?.convert
+        ? await apply.across(await services.registry.get(kind, at))
+        : apply.here;
+      const change = (draft: KubernetesObject) => replaceContent(draft, ready(draft));
+      const object = await services.registry.mutate(kind, at, change, options);
       return { code: 200, object };
     } catch (error) {
+      if (error instanceof ChangedMeanwhile && attempt < attemptsMax) continue;
       if (!isStatus(error, 'NotFound') || subresource !== '') throw error;
     }
     if (!kind.verbs.includes('create')) throw methodNotAllowed();
@@ -72,7 +85,7 @@ export async function writeConfiguration(
       const access = accessOf({ ...info, verb: 'create' }, exchange.query);
       await enforce(services.access.authorize, exchange.user, access);
       refuseUid(kind, config);
-      const object = await services.registry.create(kind, apply(undefined), options);
+      const object = await services.registry.create(kind, apply.here(undefined), options);
       return { code: 201, object };
     } catch (error) {
       if (!isStatus(error, 'AlreadyExists') || attempt === attemptsMax) throw error;
@@ -80,32 +93,33 @@ export async function writeConfiguration(
   }
 }
 
+/** The object is another than the one that was converted. */
+class ChangedMeanwhile extends StatusError {
+  constructor() {
+    super('Conflict', modifiedMeanwhile);
+  }
+}
+
+type MakeObject = (live: KubernetesObject | undefined) => KubernetesObject;
+
 /** What applying the configuration makes of an object, or of none. */
 function configure(
   exchange: ResourceExchange,
   config: KubernetesObject,
   { manager, force }: Applier,
-): (live: KubernetesObject | undefined) => KubernetesObject {
+): { here: MakeObject; across: (seen: KubernetesObject) => Promise<MakeObject> } {
   const { kind, services, info } = exchange;
   const { subresource = '' } = info;
   const applier: Writer = { manager, apiVersion: apiVersionOf(kind), subresource };
   const schema = fieldsOfKind(kind, services.fieldSchemaOf);
-  return (live) => {
+  const prepare = (live: KubernetesObject | undefined): Application => {
     const time = timestamp(services.clock.now());
     if (live) checkVersion(kind, config, live);
     const owners = live ? ownersOf(live, { kind, schema, time, subresource }) : [];
     const mayTake = live && manager === kubectlApplier ? fieldsAppliedByClient(live, schema) : noFields;
-    const wanted = structuredClone(config);
-    const applied = applyConfiguration({
-      live,
-      config: wanted,
-      owners,
-      applier,
-      force,
-      mayTake,
-      schema,
-      time,
-    });
+    return { live, config: structuredClone(config), owners, applier, force, mayTake, schema, time };
+  };
+  const finish = (applied: Applied): KubernetesObject => {
     if ('conflicts' in applied) throw applyConflict(applied.conflicts);
     const object: KubernetesObject = { ...applied.object };
     if (manager === kubectlApplier) keepLastApplied(object, config);
@@ -113,6 +127,24 @@ function configure(
     object.metadata = { ...object.metadata, ...(managedFields ? { managedFields } : {}) };
     if (!managedFields) delete object.metadata.managedFields;
     return object;
+  };
+  return {
+    here: (live) => finish(applyConfiguration(prepare(live))),
+    /** Whoever converts is asked first; what comes of it holds for this state of the object alone. */
+    async across(seen) {
+      const application = prepare(seen);
+      const versions = foreignVersions(kind, application.owners);
+      const foreign = application.owners.filter(({ apiVersion }) => versions.includes(apiVersion));
+      const renamed = await renamedFields(kind, { live: seen, owners: foreign, schema });
+      const merged = mergeConfiguration({ ...application, renamed });
+      const next: KubernetesObject = { ...merged.object, apiVersion: applier.apiVersion, kind: kind.kind };
+      const elsewhere = await changesElsewhere(kind, { old: seen, next }, { versions });
+      const object = finish(takeFields(merged, application, elsewhere));
+      return (live) => {
+        if (live?.metadata?.resourceVersion !== seen.metadata?.resourceVersion) throw new ChangedMeanwhile();
+        return object;
+      };
+    },
   };
 }
 
