@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Random } from '../lib/random.ts';
 import { parseIp } from '../protocol/ip-address.ts';
+import { type AddedRanges, createAddedRanges } from './allocation/added-ranges.ts';
 import { readAddressRanges, readPortRange } from './allocation/read-ranges.ts';
 import { serviceAllocator } from './allocation/service-allocator.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
@@ -10,6 +11,8 @@ import type { Allocator } from './registry/allocation.ts';
 /** What services get from where, by the settings. */
 export interface ServiceNetworks {
   allocators: readonly Allocator[];
+  /** To be followed once there is a cache. */
+  added: AddedRanges;
   /** Where pods reach this server's API, as far as the settings tell, and how they shall call it. */
   placeOf: (apiPort: number) => ServerPlace;
 }
@@ -19,8 +22,10 @@ export function serviceNetworks(config: ServerConfig, random: Random): ServiceNe
   const { serviceCidr, serviceNodePortRange, bind, advertise } = config;
   const addresses = read('serviceCidr', () => readAddressRanges(serviceCidr));
   const nodePorts = read('serviceNodePortRange', () => readPortRange(serviceNodePortRange));
+  const added = createAddedRanges();
   return {
-    allocators: [serviceAllocator({ addresses, nodePorts, random })],
+    added,
+    allocators: [serviceAllocator({ addresses, added: added.list, nodePorts, random })],
     placeOf: (port) => ({
       address:
         advertise.find((name) => parseIp(name)) ??

@@ -19,6 +19,8 @@ import { initFamilies } from './ip-families.ts';
 export interface ServiceAllocatorOptions {
   /** One, or one of each family; the first is the default. */
   addresses: readonly AddressRange[];
+  /** More ranges of those families, as there are now; used when the first ones are full, or when chosen from. */
+  added?: () => readonly AddressRange[];
   nodePorts: PortRange;
   random: Random;
 }
@@ -82,30 +84,43 @@ async function giveAddresses(giving: Giving): Promise<void> {
   for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
     const address = addresses[index] ?? '';
     if (address !== '' && kept.includes(address)) continue;
-    const range = ranges.find((candidate) => candidate.family === family);
-    if (!range) continue;
+    if (!ranges.some((candidate) => candidate.family === family)) continue;
+    const possible = [...ranges, ...(giving.added?.() ?? [])].filter((one) => one.family === family);
     if (address !== '') {
-      const why = await choiceFault(address, range, isTaken);
+      const why = await choiceFault(address, possible, isTaken);
       if (why === undefined) continue;
       const cause = invalid('spec.clusterIPs', spec.clusterIPs, `failed to allocate IP ${address}: ${why}`);
       throw refuse(serviceKind, nameOf(service), [cause]);
     }
-    const text = (value: bigint) => ipText(range.cidr.family, value);
-    const picked = await pickFree(range.range, random, (value) => isTaken(addressClaim(text(value))));
+    const picked = await pickAddress(possible, random, isTaken);
     if (picked === undefined) throw exhausted('a serviceIP');
-    addresses[index] = text(picked);
+    addresses[index] = picked;
   }
   spec.clusterIPs = addresses;
   spec.clusterIP = addresses[0] ?? '';
 }
 
-async function choiceFault(
-  address: string,
-  range: AddressRange,
+async function pickAddress(
+  ranges: readonly AddressRange[],
+  random: Random,
   isTaken: Giving['isTaken'],
 ): Promise<string | undefined> {
-  if (!isInRange(range, address)) {
-    return `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${range.text}`;
+  for (const { cidr, range } of ranges) {
+    const text = (value: bigint) => ipText(cidr.family, value);
+    const picked = await pickFree(range, random, (value) => isTaken(addressClaim(text(value))));
+    if (picked !== undefined) return text(picked);
+  }
+  return undefined;
+}
+
+async function choiceFault(
+  address: string,
+  ranges: readonly AddressRange[],
+  isTaken: Giving['isTaken'],
+): Promise<string | undefined> {
+  if (!ranges.some((range) => isInRange(range, address))) {
+    const valid = ranges.map(({ text }) => text).join(', ');
+    return `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${valid}`;
   }
   return (await isTaken(addressClaim(address))) ? 'provided IP is already allocated' : undefined;
 }

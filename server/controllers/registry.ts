@@ -27,6 +27,7 @@ import { deviceClassController } from './resource-claims/default-device-classes.
 import { resourceClaimController } from './resource-claims/resource-claim-controller.ts';
 import { templateClaimController } from './resource-claims/template-claims.ts';
 import { serviceAccountController } from './service-account-controller.ts';
+import { serviceCidrController } from './service-cidrs.ts';
 import { statefulSetController } from './stateful-set/stateful-set-controller.ts';
 
 /** Every controller the server runs. */
@@ -53,6 +54,7 @@ export const controllers: readonly ControllerDefinition[] = [
   endpointsController,
   endpointsMirroringController,
   ipAddressController,
+  serviceCidrController,
   ephemeralClaimController,
   localStorageClassController,
   persistentVolumeClaimController,

@@ -27,7 +27,7 @@ function converted({ spec = {}, ...object }: Place, apiVersion: string): Place {
   const [left, right] = address?.split(':') ?? [host, port];
   const hasAny = left !== undefined || right !== undefined;
   const parts = apiVersion.endsWith('v1')
-    ? { ...(hasAny ? { address: `${left ?? ''}:${right ?? 0}` } : {}) }
+    ? hasAny && { address: `${left ?? ''}:${right ?? 0}` }
     : {
         ...(left === undefined ? {} : { host: String(left) }),
         ...(right === undefined ? {} : { port: Number(right) }),
