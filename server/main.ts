@@ -97,12 +97,12 @@ async function startParts(
   void compactPeriodically(store, { clock, log, keepMs, signal: stopping.signal });
   const fieldSchemaOf = compileFieldSchemas(schemas);
   const admission = createAdmission();
-  const { allocators, placeOf, added } = serviceNetworks(config, random);
+  const { allocators, placeOf, followAdded } = serviceNetworks(config, random);
   const registry = createRegistry({ store, clock, random, log, kinds, fieldSchemaOf, admission, allocators });
   await ensureBuiltIns(registry);
   const cache = parts.use(createCache({ registry, clock, log }));
   followApiServices(cache);
-  added.follow(cache);
+  followAdded(cache);
   const outgoing = parts.use(createOutgoing({ cache, clock, random }));
   const extensions = parts.use(
     await startExtensions({ registry, cache, builtIn: kinds, outgoing, clock, random, log }),

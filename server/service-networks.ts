@@ -1,9 +1,11 @@
 import { networkInterfaces } from 'node:os';
 import type { Random } from '../lib/random.ts';
 import { parseIp } from '../protocol/ip-address.ts';
-import { type AddedRanges, createAddedRanges } from './allocation/added-ranges.ts';
+import { serviceCidrKind } from '../protocol/kinds/service-cidr.ts';
+import { createAddedRanges } from './allocation/added-ranges.ts';
 import { readAddressRanges, readPortRange } from './allocation/read-ranges.ts';
 import { serviceAllocator } from './allocation/service-allocator.ts';
+import type { Cache } from './cache/informer.ts';
 import { ConfigError, type ServerConfig } from './config/server-config.ts';
 import type { ServerPlace } from './controllers/kubernetes-service.ts';
 import type { Allocator } from './registry/allocation.ts';
@@ -11,8 +13,8 @@ import type { Allocator } from './registry/allocation.ts';
 /** What services get from where, by the settings. */
 export interface ServiceNetworks {
   allocators: readonly Allocator[];
-  /** To be followed once there is a cache. */
-  added: AddedRanges;
+  /** Has services get addresses of what clients add, too. */
+  followAdded: (cache: Cache) => void;
   /** Where pods reach this server's API, as far as the settings tell, and how they shall call it. */
   placeOf: (apiPort: number) => ServerPlace;
 }
@@ -24,7 +26,12 @@ export function serviceNetworks(config: ServerConfig, random: Random): ServiceNe
   const nodePorts = read('serviceNodePortRange', () => readPortRange(serviceNodePortRange));
   const added = createAddedRanges();
   return {
-    added,
+    followAdded: (cache) => {
+      cache.informer(serviceCidrKind).onChange(({ type, object }) => {
+        if (type === 'deleted') added.remove(object);
+        else added.put(object);
+      });
+    },
     allocators: [serviceAllocator({ addresses, added: added.list, nodePorts, random })],
     placeOf: (port) => ({
       address:

@@ -8,6 +8,7 @@ import type { QuotaLedger } from './admission/quota/quota-ledger.ts';
 import type { AggregatedApis } from './aggregation/aggregated-apis.ts';
 import { createEverywhere } from './aggregation/everywhere.ts';
 import { createMetricsServers } from './aggregation/metrics-servers.ts';
+import { configuredRangeName, hasRoom, isOfNetwork } from './allocation/added-ranges.ts';
 import type { ApiAccess } from './api/access/access.ts';
 import type { Bus } from './bus/bus.ts';
 import type { Cache } from './cache/informer.ts';
@@ -24,6 +25,7 @@ import { controllers } from './controllers/registry.ts';
 import { resourceQuotaController } from './controllers/resource-quota-controller.ts';
 import { rootCaPublisher } from './controllers/root-ca-publisher.ts';
 import { runControllers } from './controllers/run-controllers.ts';
+import { serviceCidrController } from './controllers/service-cidrs.ts';
 import { tokenSecretsController } from './controllers/token-secrets.ts';
 import type { Identity } from './identity/identity.ts';
 import type { FleetUsage } from './nodes/fleet-usage.ts';
@@ -99,6 +101,7 @@ export async function startWork(
     certificateSigningController(identity.requestSigner),
     certificateApprovingController({ read: identity.requestSigner.read, may: mayHaveCertificate(access) }),
     kubernetesServiceController(place),
+    serviceCidrController({ configured: configuredRangeName, hasRoom, isOfNetwork }),
     rootCaPublisher(identity),
     resourceQuotaController(quotas),
     horizontalPodAutoscalerController({

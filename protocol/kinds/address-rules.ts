@@ -15,13 +15,19 @@ export function validateCidr(field: string, range: string): StatusCause[] {
   return parseCidr(range) ? [] : [invalid(field, range, cidrFault)];
 }
 
-const special: readonly { ranges: readonly string[]; fault: (address: string) => string }[] = [
+const special: readonly {
+  ranges: readonly string[];
+  fault: (address: string) => string;
+  local?: true;
+}[] = [
   { ranges: ['0.0.0.0/32', '::/128'], fault: (address) => `may not be unspecified (${address})` },
   {
+    local: true,
     ranges: ['127.0.0.0/8', '::1/128'],
     fault: () => 'may not be in the loopback range (127.0.0.0/8, ::1/128)',
   },
   {
+    local: true,
     ranges: ['169.254.0.0/16', 'fe80::/10'],
     fault: () => 'may not be in the link-local range (169.254.0.0/16, fe80::/10)',
   },
@@ -33,9 +39,25 @@ const special: readonly { ranges: readonly string[]; fault: (address: string) =>
 
 /** That an address is one that others can reach (source: Kubernetes, ValidateNonSpecialIP). */
 export function validateReachableIp(field: string, address = ''): StatusCause[] {
+  return validateIpAgainst(special, field, address);
+}
+
+/**
+ * As the one above, but for an address that leads to a device or to this server: these may have none but that of the
+ * machine itself, or of its link.
+ */
+export function validateEndpointIp(field: string, address = ''): StatusCause[] {
+  return validateIpAgainst(
+    special.filter(({ local }) => !local),
+    field,
+    address,
+  );
+}
+
+function validateIpAgainst(refused: typeof special, field: string, address: string): StatusCause[] {
   const ip = parseIp(address);
   if (!ip) return [invalid(field, address, 'must be a valid IP address')];
-  return special
+  return refused
     .filter(({ ranges }) => ranges.some((range) => holds(parseCidr(range), ip)))
     .map(({ fault }) => invalid(field, address, fault(address)));
 }

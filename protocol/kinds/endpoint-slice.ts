@@ -1,7 +1,7 @@
 import type { DiscoveryEndpointPort, Endpoint, EndpointSlice } from '../generated/models.ts';
 import { parseIp } from '../ip-address.ts';
 import type { StatusCause } from '../status.ts';
-import { validateReachableIp } from './address-rules.ts';
+import { validateEndpointIp } from './address-rules.ts';
 import { duplicate, immutable, invalid, invalidFor, oneOf, required, tooMany } from './cause.ts';
 import { ageColumn, firstOf, nameColumn, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
@@ -84,7 +84,7 @@ function validateEndpoint(
     const family = parseIp(address)?.family;
     if (type === 'IPv4' && family !== 4) causes.push(invalid(at, address, 'must be a valid IPv4 address'));
     if (type === 'IPv6' && family !== 6) causes.push(invalid(at, address, 'must be a valid IPv6 address'));
-    if (type !== 'FQDN') causes.push(...validateReachableIp(at, address));
+    if (type !== 'FQDN') causes.push(...validateEndpointIp(at, address));
     else if (address === '') causes.push(required(at));
     else causes.push(...invalidFor(at, address.replace(/\.$/, ''), qualifiedDomainName(address)));
   });

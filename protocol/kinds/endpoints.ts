@@ -1,6 +1,6 @@
 import type { EndpointSubset, Endpoints } from '../generated/models.ts';
 import type { StatusCause } from '../status.ts';
-import { validateIp, validateReachableIp } from './address-rules.ts';
+import { validateEndpointIp, validateIp } from './address-rules.ts';
 import { invalidFor, oneOf, required } from './cause.ts';
 import { ageColumn, firstOf, nameColumn, none, textColumn } from './columns.ts';
 import { allVerbs, defineKind } from './define-kind.ts';
@@ -59,7 +59,7 @@ function validateSubset(subset: EndpointSubset, field: string): StatusCause[] {
       if (hostname) causes.push(...invalidFor(`${path}.hostname`, hostname, dnsLabel(hostname)));
       if (nodeName !== undefined)
         causes.push(...invalidFor(`${path}.nodeName`, nodeName, dnsSubdomain(nodeName)));
-      causes.push(...validateReachableIp(`${path}.ip`, ip));
+      causes.push(...validateEndpointIp(`${path}.ip`, ip));
     });
   }
   ports.forEach(({ name, port, protocol, appProtocol }, index) => {

@@ -27,7 +27,6 @@ import { deviceClassController } from './resource-claims/default-device-classes.
 import { resourceClaimController } from './resource-claims/resource-claim-controller.ts';
 import { templateClaimController } from './resource-claims/template-claims.ts';
 import { serviceAccountController } from './service-account-controller.ts';
-import { serviceCidrController } from './service-cidrs.ts';
 import { statefulSetController } from './stateful-set/stateful-set-controller.ts';
 
 /** Every controller the server runs. */
@@ -54,7 +53,6 @@ export const controllers: readonly ControllerDefinition[] = [
   endpointsController,
   endpointsMirroringController,
   ipAddressController,
-  serviceCidrController,
   ephemeralClaimController,
   localStorageClassController,
   persistentVolumeClaimController,

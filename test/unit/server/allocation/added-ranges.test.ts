@@ -9,7 +9,12 @@ import { kinds } from '../../../../protocol/kinds/registry.ts';
 import { serviceKind } from '../../../../protocol/kinds/service.ts';
 import { serviceCidrKind } from '../../../../protocol/kinds/service-cidr.ts';
 import { isStatus } from '../../../../protocol/status.ts';
-import { createAddedRanges } from '../../../../server/allocation/added-ranges.ts';
+import {
+  configuredRangeName,
+  createAddedRanges,
+  hasRoom,
+  isOfNetwork,
+} from '../../../../server/allocation/added-ranges.ts';
 import { readAddressRanges, readPortRange } from '../../../../server/allocation/read-ranges.ts';
 import { serviceAllocator } from '../../../../server/allocation/service-allocator.ts';
 import { createCache } from '../../../../server/cache/create-cache.ts';
@@ -43,10 +48,14 @@ async function open() {
   });
   await registry.create(namespaceKind, { metadata: { name: 'default' } });
   const cache = parts.use(createCache({ registry, clock, log }));
-  added.follow(cache);
+  cache.informer(serviceCidrKind).onChange(({ type, object }) => {
+    if (type === 'deleted') added.remove(object);
+    else added.put(object);
+  });
   const events = createEventRecorder({ registry, clock, log, component: 'test' });
+  const controller = serviceCidrController({ configured: configuredRangeName, hasRoom, isOfNetwork });
   const context = { registry, cache, kinds: fixedKinds(kinds), clock, log, events };
-  parts.use(await runControllers([serviceCidrController], context));
+  parts.use(await runControllers([controller], context));
   const until = async (what: string, holds: () => Promise<boolean>) => {
     for (let turn = 0; turn < 500; turn += 1) {
       if (await holds()) return;

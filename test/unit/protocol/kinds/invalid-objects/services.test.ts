@@ -249,8 +249,8 @@ describe('endpoints', () => {
     ],
     [
       'subsets.0.addresses.0.ip',
-      '169.254.0.1',
-      'subsets[0].addresses[0].ip: Invalid value: "169.254.0.1": may not be in the link-local range (169.254.0.0/16, fe80::/10)',
+      '0.0.0.0',
+      'subsets[0].addresses[0].ip: Invalid value: "0.0.0.0": may not be unspecified (0.0.0.0)',
     ],
     ['subsets.0.addresses.0.hostname', 'A', `subsets[0].addresses[0].hostname: Invalid value: "A": ${label}`],
     [
@@ -287,8 +287,8 @@ describe('endpoint slices', () => {
     ],
     [
       'endpoints.0.addresses.0',
-      '127.0.0.1',
-      'endpoints[0].addresses[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+      '224.0.0.1',
+      'endpoints[0].addresses[0]: Invalid value: "224.0.0.1": may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)',
     ],
     ['endpoints.0.nodeName', '-', `endpoints[0].nodeName: Invalid value: "-": ${subdomain}`],
     ['endpoints.0.hostname', 'a.b', 'endpoints[0].hostname: Invalid value: "a.b": must not contain dots'],
