@@ -105,6 +105,9 @@ async function measure(nodes: number): Promise<void> {
   const names = Array.from({ length: 200 }, (_, index) => `board-${index}`);
   await meter('node lost', names.length, () => setNodes(registry, names, 'Unknown'));
   await meter('node back', names.length, () => setNodes(registry, names, 'True'));
+  await meter(`Deployment of ${nodes} deleted, dependents first`, nodes, () =>
+    registry.delete(deploymentKind, at('big'), { propagationPolicy: 'Foreground' }),
+  );
   await scheduler[Symbol.asyncDispose]();
   await running[Symbol.asyncDispose]();
   await events.idle();

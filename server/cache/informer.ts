@@ -12,6 +12,8 @@ export interface Informer<T extends KubernetesObject> {
   readonly size: number;
   /** Objects for which the index function named `index` yields `value`. Costs the size of the answer. */
   byIndex(index: string, value: string): readonly Readonly<T>[];
+  /** The same one by one, for who may need only the first of many; not to be kept over an await. */
+  eachByIndex(index: string, value: string): Iterable<Readonly<T>>;
   /** Adds an index; existing objects are indexed at once. Adding the same name twice is a programmer error. */
   addIndex(index: string, values: (object: Readonly<T>) => readonly string[]): void;
   hasIndex(name: string): boolean;

@@ -67,6 +67,10 @@ export class LiveInformer<T extends KubernetesObject> implements Informer<T> {
     return this.#objects.byIndex(index, value);
   }
 
+  eachByIndex(index: string, value: string): Iterable<Readonly<T>> {
+    return this.#objects.eachByIndex(index, value);
+  }
+
   addIndex(index: string, values: (object: Readonly<T>) => readonly string[]): void {
     this.#objects.addIndex(index, values);
   }

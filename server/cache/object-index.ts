@@ -40,6 +40,11 @@ export class ObjectIndex<T extends KubernetesObject> {
     return [...(this.#index(name).byValue.get(value)?.values() ?? [])];
   }
 
+  /** As `byIndex`, one by one: nothing may be put or removed meanwhile. */
+  eachByIndex(name: string, value: string): Iterable<Readonly<T>> {
+    return this.#index(name).byValue.get(value)?.values() ?? [];
+  }
+
   hasIndex(name: string): boolean {
     return this.#indexes.has(name);
   }

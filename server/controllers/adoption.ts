@@ -34,15 +34,19 @@ export async function adoptAndRelease<O extends KubernetesObject, T extends Kube
   const matches = compileLabelSelector(request.selector);
   const isWanted = ({ metadata }: Readonly<T>) =>
     metadata?.deletionTimestamp === undefined && matches(metadata?.labels);
-  const kept = request.controlled.filter(({ metadata }) => matches(metadata?.labels));
-  const released = request.controlled.filter(
-    ({ metadata }) => metadata?.deletionTimestamp === undefined && !matches(metadata?.labels),
-  );
+  const [kept, strange] = partition(request.controlled, ({ metadata }) => matches(metadata?.labels));
+  const released = strange.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
   await Promise.all(released.map((object) => release(context, request, object)));
   const wanted = request.orphans.filter(isWanted);
   if (wanted.length === 0 || !(await mayAdopt(context, request))) return kept;
   const adopted = await Promise.all(wanted.map((object) => adopt(context, request, object, isWanted)));
   return [...kept, ...adopted.filter((object) => object !== undefined)];
+}
+
+function partition<T>(all: readonly T[], test: (one: T) => boolean): [T[], T[]] {
+  const [yes, no]: [T[], T[]] = [[], []];
+  for (const one of all) (test(one) ? yes : no).push(one);
+  return [yes, no];
 }
 
 async function mayAdopt<O extends KubernetesObject, T extends KubernetesObject>(

@@ -68,9 +68,14 @@ export class DependencyGraph {
   }
 
   dependentsOf(ownerUid: string): Found[] {
-    return [...this.#informers.values()].flatMap((informer) =>
-      informer.byIndex(byOwnerUid.name, ownerUid).map((object) => ({ kind: informer.kind, object })),
-    );
+    return [...this.eachDependentOf(ownerUid)];
+  }
+
+  /** One by one; not to be kept over an await. */
+  *eachDependentOf(ownerUid: string): Generator<Found> {
+    for (const informer of this.#informers.values())
+      for (const object of informer.eachByIndex(byOwnerUid.name, ownerUid))
+        yield { kind: informer.kind, object };
   }
 
   /** Believes an owner gone only when the registry itself says so, never because the cache has not seen it yet. */

@@ -36,7 +36,7 @@ export const garbageCollector = defineController({
   workers: 16,
   setup({ kinds, cache, registry, follow, followKinds }, enqueue) {
     const graph = new DependencyGraph(registry);
-    const world: World = { registry, graph, enqueue };
+    const world: World = { registry, graph, enqueue, emptying: new Set() };
     const watch = (kind: KindDefinition) => {
       // Events end by age, and own nothing.
       if (kind.group === eventKind.group && kind.plural === eventKind.plural) return;
@@ -56,7 +56,10 @@ export const garbageCollector = defineController({
     });
     return async (uid) => {
       const found = graph.find(uid);
-      if (!found) return enqueueDependents(world, uid);
+      if (!found) {
+        world.emptying.delete(uid);
+        return enqueueDependents(world, uid);
+      }
       if (isOrphaningDependents(found.object)) return orphanDependents(world, found);
       if (isDeletingDependents(found.object)) return deleteDependents(world, found);
       await collect(world, found);
@@ -68,6 +71,8 @@ interface World {
   registry: Registry;
   graph: DependencyGraph;
   enqueue: (uid: string) => void;
+  /** Owners being deleted in the foreground whose dependents have been queued. */
+  emptying: Set<string>;
 }
 
 /** Uids that a change gives something to do. */
@@ -141,19 +146,25 @@ function policyOf({ metadata }: Readonly<KubernetesObject>): 'Orphan' | 'Foregro
   return metadata?.finalizers?.includes(foregroundFinalizer) ? 'Foreground' : 'Background';
 }
 
-/** Foreground: dependents go first; the owner follows when none is left that blocks it. */
+/**
+ * Foreground: dependents go first; the owner follows when none is left that blocks it. They are queued once; one that comes later
+ * is queued by its own change. So each that goes costs a look for one that is left, not a look at all.
+ */
 async function deleteDependents(world: World, owner: Found): Promise<void> {
   const { uid } = storedMeta(owner.object);
-  const dependents = world.graph.dependentsOf(uid).filter(({ object }) => isWithin(owner, object));
-  for (const { object } of dependents) {
-    if (object.metadata?.deletionTimestamp === undefined) world.enqueue(storedMeta(object).uid);
+  if (!world.emptying.has(uid)) {
+    world.emptying.add(uid);
+    for (const { object } of world.graph.dependentsOf(uid)) {
+      if (isWithin(owner, object) && object.metadata?.deletionTimestamp === undefined)
+        world.enqueue(storedMeta(object).uid);
+    }
   }
-  const isBlocked = dependents.some(({ object }) =>
-    object.metadata?.ownerReferences?.some(
-      (reference) => reference.uid === uid && reference.blockOwnerDeletion === true,
-    ),
-  );
-  if (!isBlocked) await dropFinalizer(world, owner, foregroundFinalizer);
+  for (const { object } of world.graph.eachDependentOf(uid)) {
+    const references = object.metadata?.ownerReferences ?? [];
+    const isBlocking = references.some((one) => one.uid === uid && one.blockOwnerDeletion === true);
+    if (isBlocking && isWithin(owner, object)) return;
+  }
+  await dropFinalizer(world, owner, foregroundFinalizer);
 }
 
 /**

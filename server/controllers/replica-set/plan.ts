@@ -53,28 +53,41 @@ export function planReplicaSet(
   return {
     create: Math.min(Math.max(0, -surplus), burstReplicas),
     remove: surplus > 0 ? leastUseful(active, goesFirst).slice(0, Math.min(surplus, burstReplicas)) : [],
-    status: statusOf(replicaSet, pods, active, nowMs),
+    status: statusOf(replicaSet, pods, nowMs),
     wakeAfterMs: nextAvailability(active, minReadySeconds, nowMs),
   };
 }
 
+/** In one pass: a set of ten thousand is counted again and again. */
 function statusOf(
   replicaSet: Readonly<Replicated>,
   pods: readonly Readonly<Pod>[],
-  active: readonly Readonly<Pod>[],
   nowMs: number,
 ): ReplicaSetStatus {
   const templateLabels = Object.entries(replicaSet.spec?.template?.metadata?.labels ?? {});
-  const hasTemplateLabels = (pod: Readonly<Pod>) =>
-    templateLabels.every(([key, value]) => pod.metadata?.labels?.[key] === value);
   const minReadySeconds = replicaSet.spec?.minReadySeconds ?? 0;
   const conditions = replicaSet.status?.conditions;
+  const counts = {
+    replicas: 0,
+    fullyLabeledReplicas: 0,
+    readyReplicas: 0,
+    availableReplicas: 0,
+    terminatingReplicas: 0,
+  };
+  for (const pod of pods) {
+    if (!isPodActive(pod)) {
+      if (isPodTerminating(pod)) counts.terminatingReplicas += 1;
+      continue;
+    }
+    const labels = pod.metadata?.labels;
+    counts.replicas += 1;
+    if (templateLabels.every(([key, value]) => labels?.[key] === value)) counts.fullyLabeledReplicas += 1;
+    if (!isPodReady(pod)) continue;
+    counts.readyReplicas += 1;
+    if (isPodAvailable(pod, minReadySeconds, nowMs)) counts.availableReplicas += 1;
+  }
   return {
-    replicas: active.length,
-    fullyLabeledReplicas: active.filter(hasTemplateLabels).length,
-    readyReplicas: active.filter(isPodReady).length,
-    availableReplicas: active.filter((pod) => isPodAvailable(pod, minReadySeconds, nowMs)).length,
-    terminatingReplicas: pods.filter(isPodTerminating).length,
+    ...counts,
     observedGeneration: replicaSet.metadata?.generation ?? 0,
     ...(conditions ? { conditions } : {}),
   };

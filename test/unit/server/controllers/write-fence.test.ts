@@ -30,6 +30,7 @@ class Shown {
       get: unused,
       list: unused,
       byIndex: unused,
+      eachByIndex: unused,
       addIndex: unused,
       hasIndex: unused,
       onChange: unused,
