@@ -8,6 +8,7 @@ import { defineConfig } from 'oxlint';
 const confined = [
   { name: 'aedes', homes: ['server/bus'] },
   { name: 'classic-level', homes: ['server/store'] },
+  { name: 'mqtt-packet', homes: ['server/bus'] },
   { name: 'mqtt', homes: ['agent/link'] },
   { name: 'mqtt/lib/client', homes: ['agent/link'] },
   { name: 'esbuild', homes: ['cli'] },

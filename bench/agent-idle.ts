@@ -16,7 +16,8 @@ import { finish, until } from '../test/e2e/support/programs.ts';
  */
 const [periods = '2', podCounts = '0,10,50', runtime = 'process'] = process.argv.slice(2);
 const seconds = Number(periods) * limits.keepaliveSeconds;
-const settleMs = 45_000;
+/** Beyond the first look at what runs, which marks folders as read. */
+const settleMs = 75_000;
 const readyTimeoutMs = 300_000;
 const secondsPerDay = 24 * 3600;
 /** Of IPv4 and of TCP with time stamps. */

@@ -31,7 +31,7 @@ try {
 
 async function measure(runtime: Runtime): Promise<void> {
   const cluster = await Cluster.start({ after: (task) => void ending.push(task) });
-  await cluster.addNodes(['one'], { runtime });
+  await cluster.addNodes(['one'], { runtime: 'auto' });
   const podPort = runtime === 'oci' ? 8080 : await freePort();
   const pod = await startWebPod(cluster, runtime, podPort);
   print(`\n${runtime}`, '');

@@ -28,6 +28,7 @@ import { versionInfo } from './api/version.ts';
 import { ensureBuiltIns } from './built-in-objects.ts';
 import type { Authenticator } from './bus/broker-hooks.ts';
 import { type EmbeddedBroker, startEmbeddedBroker } from './bus/embedded-broker.ts';
+import { settlePacketNumbers } from './bus/packet-numbers.ts';
 import { createCache } from './cache/create-cache.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import { startExtensions } from './extensions/start-extensions.ts';
@@ -173,6 +174,7 @@ async function startBus(
   { identity, authenticator }: { identity: Identity; authenticator: Authenticator },
 ): Promise<EmbeddedBroker> {
   const listen = { tls: identity.server, bind, port: mqttPort };
+  settlePacketNumbers();
   const bus = await startEmbeddedBroker({ cluster, authenticator, clock, log, listen });
   identity.onRenewed((server) => bus.useCertificate(server));
   return bus;

@@ -110,8 +110,9 @@ export class NodeMonitor {
   #description: HostDescription | undefined;
   #load: HostLoad | undefined;
   #routes = '';
-  /** Our address on the way to the server. */
+  /** Our address on the way to the server, and the ways that there were when it was found. */
   #facing: string | undefined;
+  #facingAmong = '';
   #looking = false;
   #ips: readonly string[] = [];
   #pressures: Pressures = {};
@@ -255,12 +256,17 @@ export class NodeMonitor {
     this.#pressures = pressuresAt(felt, this.#pressures, time);
   }
 
-  /** Not waited for: without a network the name of the server takes long to not be found. */
+  /**
+   * Only when the ways out have changed: a look asks for the server's name, which a metered link carries. Not waited for: without a
+   * network the name takes long to not be found.
+   */
   async #lookWhereServerIs(): Promise<void> {
     const { host, server } = this.#options;
-    if (!server || this.#looking) return;
+    const ways = JSON.stringify([this.#routes, host.interfaces()]);
+    if (!server || this.#looking || (this.#facing !== undefined && this.#facingAmong === ways)) return;
     this.#looking = true;
     this.#facing = await host.addressFacing(server.host, server.port);
+    this.#facingAmong = ways;
     this.#looking = false;
     this.#report();
   }

@@ -37,6 +37,7 @@ class Board {
   eth0 = '192.168.2.7';
   facing: string | undefined;
   hardwareAsked = 0;
+  serverAsked = 0;
   runtimeProblem: string | undefined;
   monitor: NodeMonitor | undefined;
 
@@ -56,7 +57,10 @@ class Board {
         wlan0: [address('192.168.3.9')],
         eth0: [address('fe80::1'), address('2001:db8::7'), address('2001:db8::aaaa'), address(this.eth0)],
       }),
-      addressFacing: async () => this.facing,
+      addressFacing: async () => {
+        this.serverAsked += 1;
+        return this.facing;
+      },
       describeHardware: async () => {
         this.hardwareAsked += 1;
         return { model: 'from systeminformation', systemUuid: 'uuid-1' };
@@ -176,6 +180,25 @@ suite('what a node says of itself', () => {
     const board = new Board();
     board.facing = '127.0.0.1';
     assert.equal((await board.start()).addresses[0]?.address, '192.168.2.7');
+  });
+
+  test('the way to the server is looked for again when the ways out change, and else never', async () => {
+    const board = new Board();
+    board.facing = '192.168.3.9';
+    await board.start();
+    await board.clock.advance(10 * 60_000);
+    assert.equal(
+      board.serverAsked,
+      1,
+      'each look may ask a name server, over a link that is paid by the byte',
+    );
+    board.eth0 = '192.168.2.8';
+    await board.clock.advance(60_000);
+    assert.equal(board.serverAsked, 2);
+    const unreachable = new Board();
+    await unreachable.start();
+    await unreachable.clock.advance(60_000);
+    assert.equal(unreachable.serverAsked, 2, 'it may come into reach');
   });
 
   test('in a container its limits are the capacity', async () => {
