@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import type { Logger } from '../../lib/log.ts';
 import type { Random } from '../../lib/random.ts';
-import type { Arrival } from './fetch-blob.ts';
+import { type Arrivals, countArrivals } from './count-arrivals.ts';
 import { type Blob, readBlobs } from './image-manifest.ts';
 import { LayerError } from './layer-error.ts';
 import type { Layers } from './layers.ts';
@@ -22,10 +22,7 @@ export interface Mirror extends Disposable {
 export interface MirroredRepository extends Disposable {
   /** `127.0.0.1:4711/5f0c…`, for the engine's settings. */
   readonly location: string;
-  /** What has come from elsewhere. */
-  readonly arrivedBytes: number;
-  /** Of these, by the name of the device. */
-  readonly fromPeers: ReadonlyMap<string, number>;
+  readonly arrivals: Arrivals;
   /** Of what the engine has got here. */
   readonly digests: ReadonlySet<string>;
   /** Why the engine could not be given a blob; it does not say. */
@@ -78,26 +75,16 @@ interface Opened extends MirroredRepository {
   readonly blobs: Map<string, Blob>;
   readonly digests: Set<string>;
   failure: LayerError | undefined;
-  onArrival(arrival: Arrival): void;
 }
 
 function createOpened(repository: Repository, location: string, onDispose: () => void): Opened {
-  let arrivedBytes = 0;
-  const fromPeers = new Map<string, number>();
   return {
     repository,
     location,
-    fromPeers,
+    arrivals: countArrivals(),
     blobs: new Map(),
     digests: new Set(),
     failure: undefined,
-    get arrivedBytes() {
-      return arrivedBytes;
-    },
-    onArrival({ bytes, from }) {
-      arrivedBytes += bytes;
-      if (from.isPeer) fromPeers.set(from.name, (fromPeers.get(from.name) ?? 0) + bytes);
-    },
     [Symbol.dispose]: onDispose,
   };
 }
@@ -164,7 +151,7 @@ async function giveBlob({ request, response, one, layers, signal }: Exchange, bl
   if (request.method === 'HEAD') return void response.writeHead(200, headers).end();
   one.failure = undefined;
   try {
-    const onArrival = (arrival: Arrival) => one.onArrival(arrival);
+    const { onArrival } = one.arrivals;
     using layer = await layers.fetch(one.repository, blob, { signal, onArrival });
     one.digests.add(blob.digest);
     response.writeHead(offset > 0 ? 206 : 200, headers);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { goArchitecture } from '../../protocol/go-architecture.ts';
 import type { PullOptions } from '../drivers/driver.ts';
+import { countArrivals } from '../layers/count-arrivals.ts';
 import { type Blob, digestOf } from '../layers/image-manifest.ts';
 import { LayerError } from '../layers/layer-error.ts';
 import type { HeldLayer } from '../layers/layer-store.ts';
@@ -11,20 +12,20 @@ import type { ImageSource, UnpackedImage, UnpackedImages } from './unpacked-imag
 /** Fetches what of an image is not here, layer by layer, and unpacks it. Rejects with LayerError, or the signal's reason. */
 export async function addFromRegistry(
   image: string,
-  { credentials = [], signal, onArrived }: PullOptions,
+  { credentials = [], signal, onArrived, onNearby }: PullOptions,
   { images, layers }: { images: UnpackedImages; layers: Layers },
 ): Promise<UnpackedImage> {
   const platform = { os: 'linux', architecture: goArchitecture(process.arch), ...variantOf(process.arch) };
   const remote = await layers.resolve(image, { credentials, platform, signal });
   if (remote.config.size > configBytesMax)
     throw new LayerError('WrongContent', `${image} describes itself at too great length`);
-  let arrivedBytes = 0;
+  const arrivals = countArrivals();
   const hold = (blob: Blob): Promise<HeldLayer> =>
     layers.fetch(remote.repository, blob, {
       signal,
-      onArrival: ({ bytes }) => {
-        arrivedBytes += bytes;
-        onArrived?.(arrivedBytes);
+      onArrival: (arrival) => {
+        arrivals.onArrival(arrival);
+        onArrived?.(arrivals.bytes);
       },
     });
   using description = await hold(remote.config);
@@ -43,6 +44,7 @@ export async function addFromRegistry(
   const tags = image.includes('@') ? [] : [image];
   const added = await images.add(source, { tags, digests: [remote.reference] }, signal);
   await layers.finished([remote.config.digest, ...remote.layers.map(({ digest }) => digest)]);
+  if (arrivals.fromPeers.size > 0) onNearby?.(arrivals.fromPeers);
   return added;
 }
 

@@ -39,11 +39,11 @@ async function pullOnce(
   const { engine, clock } = options;
   using way = await openPullWay(image, credential, options);
   await using files = await openPullFiles({ ...options, credential, registries: way.registries });
-  const arrived = () => way.arrivedBytes ?? files.arrivedBytes();
+  const arrived = () => way.arrivals?.bytes ?? files.arrivedBytes();
   using _measuring = onArrived && watchArrival(arrived, clock, onArrived);
   const call = { timeoutMs: engineTimeoutMs.pull, signal, environment: files.environment };
   const args = ['pull', '--quiet', qualifiedReference(image)];
   const answer = await way.ended(await callEngine(engine.command, args, call));
-  if (answer.exitCode === 0 && way.fromPeers.size > 0) onNearby?.(way.fromPeers);
+  if (answer.exitCode === 0 && way.arrivals?.fromPeers.size) onNearby?.(way.arrivals.fromPeers);
   return answer;
 }

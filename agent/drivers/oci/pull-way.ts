@@ -1,4 +1,5 @@
 import type { Logger } from '../../../lib/log.ts';
+import type { Arrivals } from '../../layers/count-arrivals.ts';
 import { LayerError } from '../../layers/layer-error.ts';
 import type { EngineMirror } from '../../layers/layers.ts';
 import type { OpenLayers } from '../../layers/layers-when-needed.ts';
@@ -10,9 +11,7 @@ export interface PullWay extends Disposable {
   /** In place of the host's `registries.conf`. */
   readonly registries: string | undefined;
   /** Undefined where the engine fetches by itself. */
-  readonly arrivedBytes: number | undefined;
-  /** By the name of the device. */
-  readonly fromPeers: ReadonlyMap<string, number>;
+  readonly arrivals: Arrivals | undefined;
   /** The engine's answer in words for people. */
   ended(answer: EngineAnswer): Promise<EngineAnswer>;
 }
@@ -40,10 +39,7 @@ export async function openPullWay(
     if (!mirror) return directWay;
     return {
       registries: mirror.settings,
-      fromPeers: mirror.fromPeers,
-      get arrivedBytes() {
-        return mirror.arrivedBytes;
-      },
+      arrivals: mirror.arrivals,
       async ended(answer) {
         if (answer.exitCode !== 0) return { ...answer, message: explain(answer.message, mirror) };
         await layers.finished(mirror.digests);
@@ -61,8 +57,7 @@ export async function openPullWay(
 
 const directWay: PullWay = {
   registries: undefined,
-  arrivedBytes: undefined,
-  fromPeers: new Map(),
+  arrivals: undefined,
   ended: async (answer) => answer,
   [Symbol.dispose]: () => {},
 };

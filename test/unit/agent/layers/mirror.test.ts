@@ -64,7 +64,7 @@ suite('the mirror that an engine pulls through', () => {
     assert.equal(part.status, 206);
     assert.deepEqual(Buffer.from(await part.arrayBuffer()), whole.subarray(99_000));
     assert.equal(registry.blobBytes(), 100_000);
-    assert.equal(mirror.arrivedBytes, 100_000);
+    assert.equal(mirror.arrivals.bytes, 100_000);
     assert.deepEqual([...mirror.digests], [digest]);
   });
 
@@ -79,7 +79,7 @@ suite('the mirror that an engine pulls through', () => {
     await (await ask('manifests/1')).arrayBuffer();
     assert.equal((await (await ask(`blobs/${digest}`)).arrayBuffer()).byteLength, 50_000);
     assert.equal(registry.blobBytes(), 0);
-    assert.deepEqual([...mirror.fromPeers], [['board-2', 50_000]]);
+    assert.deepEqual([...mirror.arrivals.fromPeers], [['board-2', 50_000]]);
   });
 
   test('what it cannot do is left to the engine before the first blob', async () => {
