@@ -29,6 +29,7 @@ import type {
 import { DriverError } from './errors.ts';
 import { openExecProcess } from './exec-process.ts';
 import { hostAddresses } from './host-addresses.ts';
+import { isHostImage } from './host-image.ts';
 import { requireNonRoot } from './non-root.ts';
 import { readEnd, readTerminationMessage, removeContainerFiles } from './oci/container-files.ts';
 import { isImageReference } from './oci/image-reference.ts';
@@ -58,11 +59,11 @@ import {
   makeTmp,
   terminationLog,
 } from './process/host-process.ts';
-import { isHostImage, type LocalImages, localImages } from './process/local-images.ts';
+import { type LocalImages, localImages } from './process/local-images.ts';
 import { mayMount } from './process/private-mounts.ts';
 import { readLog } from './process/read-log.ts';
 import { RunningContainers } from './process/running-containers.ts';
-import type { RuntimeProgram } from './process/runtime-program.ts';
+import { findRuntimeProgram, type RuntimeProgram } from './process/runtime-program.ts';
 import { startShim } from './process/shim.ts';
 import { invalidName } from './pull-image.ts';
 
@@ -100,6 +101,7 @@ export function createProcessDriver(options: ProcessDriverOptions): RuntimeDrive
 class ProcessDriver implements RuntimeDriver {
   readonly name = 'process';
   readonly images: ImageStore;
+  usesLayers = false;
   readonly #root: string;
   readonly #options: ProcessDriverOptions;
   readonly #containers: RunningContainers;
@@ -142,6 +144,9 @@ class ProcessDriver implements RuntimeDriver {
       return { available: false, version, message: `host processes need Linux, not ${process.platform}` };
     await makePrivate(this.#root);
     await this.#sweep();
+    this.usesLayers =
+      this.#options.layers !== undefined &&
+      findRuntimeProgram({ cgroups: this.#cgroups !== undefined }) !== undefined;
     const limits = this.#cgroups?.description ?? noGroups;
     return { available: true, version, message: `host processes on Linux ${release()} (${limits})` };
   }

@@ -247,7 +247,7 @@ function extras(pod: Pod, container: Container, { record }: PodState): Partial<C
 export function planImage(input: RunInput, container: Container): PartPlan & { present: boolean } {
   const { state, now, context } = input;
   const image = container.image ?? '';
-  if (!context.pullsImages || state.images[container.name]?.image === image)
+  if (!context.pullsImages(image) || state.images[container.name]?.image === image)
     return { present: true, steps: [] };
   const target = imageTarget(container.name, image);
   const failure = state.failures[target];

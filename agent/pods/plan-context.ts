@@ -14,7 +14,7 @@ export function planContext(
     ...(node.podPidsMax === undefined ? {} : { podPidsMax: node.podPidsMax }),
     volumeInputs: (pod) => volumes.inputs(pod),
     refuseResize: refuse,
-    pullsImages: driver.pull !== undefined,
+    pullsImages: (image) => driver.pull !== undefined && driver.seesHost?.(image) !== true,
     deviceNodes: devices.nodesOf,
     ...(awaitsImagesUntilMs ? { awaitsImagesUntilMs } : {}),
     sources: {

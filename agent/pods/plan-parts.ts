@@ -27,7 +27,7 @@ export interface PlanContext {
   /** Why the node cannot give the pod what it asks for now; undefined when it can. Absent where nobody else is. */
   refuseResize?: (pod: Pod) => Required<Reason> | undefined;
   /** Whether the driver pulls images. */
-  pullsImages: boolean;
+  pullsImages: (image: string) => boolean;
   /** Monotonic; until when at the latest a pod that is deleted goes on because what follows it is not here yet. */
   awaitsImagesUntilMs?: (pod: Pod) => number | undefined;
 }

@@ -1,4 +1,5 @@
 import type { Container, Pod, PodSpec, VolumeProjection } from '../../protocol/generated/models.ts';
+import { isHostImage } from '../drivers/host-image.ts';
 import { unknownVolume } from '../volumes/pod-volumes.ts';
 import { hostnameProblem } from './pod-names.ts';
 import { forbiddenSysctl } from './sysctls.ts';
@@ -24,7 +25,7 @@ export function refuseUnsupported(
     refuseVolumes(spec, containers, runtime) ??
     refuseSysctls(spec, runtime, allowedSysctls) ??
     refuseSecurity(spec, containers, runtime) ??
-    refuseFields(spec, runtime) ??
+    refuseFields(spec, containers, runtime) ??
     refuseName(pod)
   );
 }
@@ -125,7 +126,11 @@ const notForProcesses: readonly { field: string; why: string; asked: (spec: PodS
   },
 ];
 
-function refuseFields(spec: PodSpec, runtime: string | undefined): Refusal | undefined {
+function refuseFields(
+  spec: PodSpec,
+  containers: readonly Container[],
+  runtime: string | undefined,
+): Refusal | undefined {
   if (spec.os && spec.os.name !== 'linux')
     return refusal('PodOSNotSupported', "the OS field doesn't match node OS");
   if (spec.hostUsers === false)
@@ -133,7 +138,7 @@ function refuseFields(spec: PodSpec, runtime: string | undefined): Refusal | und
       'UnsupportedField',
       'spec.hostUsers=false asks for a user namespace of its own, which this node does not make',
     );
-  if (runtime !== 'process') return undefined;
+  if (runtime !== 'process' || !containers.some(({ image }) => isHostImage(image))) return undefined;
   const found = notForProcesses.find(({ asked }) => asked(spec));
   return (
     found &&

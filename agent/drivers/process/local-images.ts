@@ -10,11 +10,6 @@ import { qualifiedReference } from '../oci/image-reference.ts';
 import { pullImage } from '../pull-image.ts';
 import { imageOf, listFolders } from './container-folder.ts';
 
-/** Whether a container is a process of the host and has no image. */
-export function isHostImage(image: string): boolean {
-  return image === 'host';
-}
-
 export interface LocalImagesOptions {
   stateDir: string;
   /** Of the containers that may use them. */

@@ -8,7 +8,7 @@ export interface RuntimeProgram {
   path: string;
 }
 
-const folders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+const usualFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** What a person is to do where there is none. */
 export const installWords = 'install crun (or runc, or bubblewrap), or a container engine';
@@ -20,9 +20,11 @@ export const installWords = 'install crun (or runc, or bubblewrap), or a contain
 export function findRuntimeProgram({
   cgroups,
   only,
+  folders = usualFolders,
 }: {
   cgroups: boolean;
   only?: RuntimeProgram['kind'];
+  folders?: readonly string[];
 }): RuntimeProgram | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const candidates: [RuntimeProgram['kind'], boolean][] = [
@@ -31,13 +33,13 @@ export function findRuntimeProgram({
     ['bwrap', true],
   ];
   for (const [kind, fits] of candidates) {
-    const path = fits && (only ?? kind) === kind ? programPath(kind) : undefined;
+    const path = fits && (only ?? kind) === kind ? programPath(kind, folders) : undefined;
     if (path !== undefined) return { kind, path };
   }
   return undefined;
 }
 
-function programPath(name: string): string | undefined {
+function programPath(name: string, folders: readonly string[]): string | undefined {
   return folders.map((folder) => join(folder, name)).find(isProgram);
 }
 

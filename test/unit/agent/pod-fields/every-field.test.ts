@@ -73,7 +73,8 @@ function holds(path: string, fate: Fate, runtime: string): void {
       return assert.match(readFileSync(join(root, fate.source), 'utf8'), new RegExp(`\\b${field}\\b`));
     }
     case 'refused': {
-      const verdict = admission(fate.spec, runtime);
+      const onHost = runtime === 'process' ? { containers: [container('app', { image: 'host' })] } : {};
+      const verdict = admission({ ...onHost, ...fate.spec }, runtime);
       return assert.match(verdict.admitted ? 'admitted' : verdict.message, fate.words);
     }
     case 'rejected': {

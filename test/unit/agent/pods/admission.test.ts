@@ -129,7 +129,13 @@ suite('admission', () => {
     assert.equal(named(confined), undefined);
     assert.equal(named({ ...confined, runtimeClassName: 'process' }), unsupported);
     const dns = { dnsConfig: { nameservers: ['10.0.0.53'] } };
-    assert.equal(named({ ...dns, runtimeClassName: 'process' }), 'UnsupportedField');
+    const onHost = { ...dns, ...contained({ image: 'host' }), runtimeClassName: 'process' };
+    assert.equal(named(onHost), 'UnsupportedField');
+    assert.equal(
+      named({ ...dns, runtimeClassName: 'process' }),
+      undefined,
+      'with an image it has such files',
+    );
     assert.equal(named(dns), undefined);
     assert.equal(named({ securityContext: {} }), undefined, 'what the API fills in asks for nothing');
   });

@@ -40,7 +40,7 @@ export function handle(name: string, attempt = 0): ContainerHandle {
 
 export const context: PlanContext = {
   nodeHostname: 'node1',
-  pullsImages: true,
+  pullsImages: () => true,
   volumeInputs: () => '',
   sources: {
     configMap: () => undefined,

@@ -31,7 +31,7 @@ suite('starting a pod', () => {
 
   test('a driver without images pulls none', () => {
     const life = new PodLife(pod());
-    life.context = { ...life.context, pullsImages: false };
+    life.context = { ...life.context, pullsImages: () => false };
     assert.deepEqual(life.steps(), ['create sandbox']);
     assert.deepEqual(life.settle().status().phase, 'Running');
   });

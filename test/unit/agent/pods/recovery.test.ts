@@ -106,7 +106,7 @@ suite('after a reboot', () => {
   test('containers start again at once with their restart count one higher', () => {
     const life = new PodLife(pod()).settle().exit('app', 1).settle().exit('app', 1);
     const after = new PodLife(pod(), afterReboot(life.state.record, 'b2'));
-    after.context = { ...after.context, pullsImages: false };
+    after.context = { ...after.context, pullsImages: () => false };
     after.on({ type: 'observed', sandbox: { state: 'ready', podIps: [] }, containers: {} });
     assert.deepEqual(after.steps(), ['run app-2']);
   });
@@ -115,7 +115,7 @@ suite('after a reboot', () => {
     const wanted = pod({ initContainers: [container('one')] });
     const life = new PodLife(wanted).settle().exit('one', 0).settle();
     const after = new PodLife(wanted, afterReboot(life.state.record, 'b2'));
-    after.context = { ...after.context, pullsImages: false };
+    after.context = { ...after.context, pullsImages: () => false };
     const containers = { app: exited(undefined, after.now) };
     after.on({ type: 'observed', sandbox: { state: 'ready', podIps: [] }, containers });
     assert.deepEqual(after.steps(), ['run one-1']);
