@@ -228,6 +228,7 @@ export interface ContainerDevice {
   source: string;
   /** In the container. */
   target: string;
+  readOnly?: boolean;
 }
 
 /** What is absent is as the runtime has it. Names of capabilities are without `CAP_`; `ALL` is one too. */

@@ -1,13 +1,13 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { PodDevices, PreparedDevices } from '../devices/pod-devices.ts';
-import type { ContainerHandle, ContainerSpec, ContainerState, RuntimeDriver } from '../drivers/driver.ts';
+import type { PodDevices } from '../devices/pod-devices.ts';
+import type { ContainerHandle, ContainerState, RuntimeDriver } from '../drivers/driver.ts';
 import { DriverError } from '../drivers/errors.ts';
 import { fetchImage, type ImageFetching } from '../images/fetch-image.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
-import { putFileVariables } from './environment-files.ts';
 import type { Limiter } from './limiter.ts';
 import { leastGraceMs } from './plan-ending.ts';
 import type { PodEvent } from './pod-state.ts';
+import { prepareContainer } from './prepare-container.ts';
 import type { Executors, Step, StepDetails, StepType, StopContainer } from './steps.ts';
 import { takeHook } from './take-hook.ts';
 import { inspectWithMessage } from './termination-message.ts';
@@ -41,7 +41,7 @@ export async function execute(
 }
 
 export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
-  const { driver, clock, operations, images, volumes, devices } = options;
+  const { driver, clock, operations, images, volumes } = options;
   return {
     createSandbox: ({ spec }) =>
       operations.run(async () => {
@@ -68,23 +68,8 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
     },
     runContainer: (step) =>
       operations.run(async () => {
-        const details = await putFileVariables(step, volumes);
-        const { podUid } = details.spec;
-        const mounts = await volumes.mounts(podUid, details.mounts).catch((cause: unknown) => {
-          throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });
-        });
-        const { security, image } = details.spec;
-        if (!details.devices) return runContainer(driver, { ...details, spec: { ...details.spec, mounts } });
-        const how = { security, seesHost: driver.seesHost?.(image) ?? false };
-        const prepared = await devices.prepare(podUid, details.devices, how).catch((cause: unknown) => {
-          throw new DriverError('CreateContainerConfigError', wordsOf(cause), { cause });
-        });
-        const spec = withDevices({ ...details.spec, mounts }, prepared);
-        return {
-          ...(await runContainer(driver, { ...details, spec })),
-          bound: prepared.bound,
-          uses: prepared.uses,
-        };
+        const { details, used } = await prepareContainer(step, options);
+        return { ...(await runContainer(driver, details)), ...used };
       }),
     async postStart({ handle, hook }, signal) {
       const problem = await takeHook(hook, handle, { driver, clock, signal });
@@ -102,17 +87,6 @@ export function createExecutors(options: ExecutorOptions): Executors<PodEvent> {
       await operations.run(() => driver.remove(handle));
       return { type: 'containerRemoved', handle };
     },
-  };
-}
-
-function withDevices(spec: ContainerSpec, { devices, environment, groups }: PreparedDevices): ContainerSpec {
-  const { security } = spec;
-  return {
-    ...spec,
-    devices,
-    // What the author wrote wins.
-    environment: { ...environment, ...spec.environment },
-    security: groups.length > 0 ? { ...security, groups: [...(security.groups ?? []), ...groups] } : security,
   };
 }
 

@@ -208,7 +208,15 @@ function planStart(input: RunInput, container: Container, view: ContainerView): 
     podLimits: podLimits(pod, nodeLimits(context)),
   };
   const step = { type: 'runContainer' as const, spec, sandbox, created, mounts, ...given };
-  const asked = { ...(devices ? { devices } : {}), ...(files.length > 0 ? { files } : {}) };
+  const blocks = (container.volumeDevices ?? []).map(({ name: volume, devicePath }) => ({
+    volume,
+    devicePath,
+  }));
+  const asked = {
+    ...(devices ? { devices } : {}),
+    ...(files.length > 0 ? { files } : {}),
+    ...(blocks.length > 0 ? { blocks } : {}),
+  };
   return { steps: [{ ...step, ...asked }] };
 }
 

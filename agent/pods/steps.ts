@@ -10,7 +10,7 @@ import type {
   SandboxSpec,
 } from '../drivers/driver.ts';
 import type { Action } from '../probes/action.ts';
-import type { WantedMount } from '../volumes/pod-volumes.ts';
+import type { WantedBlock, WantedMount } from '../volumes/pod-volumes.ts';
 import type { FileVariable } from './environment-files.ts';
 import type { Resources } from './pod-record.ts';
 
@@ -34,6 +34,8 @@ export interface StepDetails {
     created: ContainerHandle | undefined;
     mounts: readonly WantedMount[];
     devices?: WantedDevices | undefined;
+    /** Volumes that it gets as block devices. */
+    blocks?: readonly WantedBlock[];
     /** Variables that `spec` has marks for. */
     files?: readonly FileVariable[];
     /** What `spec` has its limits from. */

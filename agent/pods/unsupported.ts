@@ -49,9 +49,10 @@ function refuseVolumes(
     const why = `volume "${name}" projects a ${kind}, which nobody issues here`;
     return refusal('UnsupportedVolume', why);
   }
-  const device = containers.find(({ volumeDevices }) => volumeDevices?.length);
+  const device =
+    runtime === 'process' ? containers.find(({ volumeDevices }) => volumeDevices?.length) : undefined;
   if (!device) return undefined;
-  const why = `volumeDevices of container "${device.name}" (raw block devices) are not offered by this node`;
+  const why = `volumeDevices of container "${device.name}" (raw block devices): a host process finds the host's own under their names; ${otherwise}`;
   return refusal('UnsupportedVolume', why);
 }
 

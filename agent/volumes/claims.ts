@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import type {
   PersistentVolume,
   PersistentVolumeClaim,
@@ -52,12 +53,20 @@ async function prepareClaim(
     throw new Error(`error processing PVC ${what}: PVC is not bound`);
   const { spec = {}, metadata } = claim.volume;
   requireReachable(spec, context);
-  if ((spec.volumeMode ?? 'Filesystem') !== 'Filesystem')
-    throw new Error(
-      `volume "${metadata?.name ?? ''}" has volumeMode ${spec.volumeMode ?? ''}, which this node cannot give a folder of`,
-    );
+  if (spec.volumeMode === 'Block') {
+    const device = await blockDevice(spec, metadata?.name ?? '');
+    return { path: device, readOnly, block: true };
+  }
   const path = await publish(spec, context);
   return { path, readOnly: readOnly || isReadOnly(spec) };
+}
+
+/** A local volume that is a device; by its own name, as links like /dev/disk/by-id mean nothing to a container. */
+async function blockDevice({ local }: PersistentVolumeSpec, name: string): Promise<string> {
+  if (!local)
+    throw new Error(`volume "${name}" has volumeMode Block, which this node has of local volumes only`);
+  await checkHostPath(local.path, 'BlockDevice');
+  return realpath(local.path);
 }
 
 function requireReachable({ nodeAffinity }: PersistentVolumeSpec, { node }: VolumeContext): void {

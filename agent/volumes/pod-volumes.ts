@@ -3,7 +3,7 @@ import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../lib/log.ts';
 import type { Pod, Volume } from '../../protocol/generated/models.ts';
-import type { ContainerMount } from '../drivers/driver.ts';
+import type { ContainerDevice, ContainerMount } from '../drivers/driver.ts';
 import { tokenInputPrefix } from './content.ts';
 import { type MemoryRoot, memoryRoot, namesIn } from './memory-root.ts';
 import { mountsUnder, unmountUnder } from './mount-table.ts';
@@ -25,6 +25,8 @@ export interface PodVolumes {
   prepare(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Of a pod whose volumes are prepared. Rejects with an Error when one cannot be had. */
   mounts(podUid: string, wanted: readonly WantedMount[]): Promise<ContainerMount[]>;
+  /** The same for volumes that are block devices. */
+  blockDevices(podUid: string, wanted: readonly WantedBlock[]): ContainerDevice[];
   /** Whether there is such a file in a volume; undefined when that cannot be told. */
   hasFile(podUid: string, place: { volume: string; file: string }): Promise<boolean | undefined>;
   /** A small text that a container left in a volume; undefined when there is no such file. Rejects with an Error. */
@@ -44,6 +46,12 @@ export interface WantedMount {
   /** What is mounted inside of the volume is read only too. */
   recursive?: boolean;
   propagation: ContainerMount['propagation'];
+}
+
+/** A volumeDevice. */
+export interface WantedBlock {
+  volume: string;
+  devicePath: string;
 }
 
 export interface PodVolumesOptions {
@@ -115,6 +123,8 @@ class DiskVolumes implements PodVolumes {
     const mounts = wanted.map(async ({ volume, mountPath, subPath, readOnly, recursive, propagation }) => {
       const found = prepared?.get(volume);
       if (!found) throw new Error(`volume "${volume}" is not mounted`);
+      if (found.block)
+        throw new Error(`volume ${volume} has volumeMode Block, but is specified in volumeMounts`);
       const source = subPath === '' ? found.path : await resolveSubPath(found.path, subPath);
       const mount = { source, target: mountPath, readOnly: readOnly || found.readOnly, propagation };
       return [mount, ...(recursive ? await innerMounts(mount) : [])];
@@ -122,6 +132,16 @@ class DiskVolumes implements PodVolumes {
     const resolved = (await Promise.all(mounts)).flat();
     // What is mounted inside of another mount comes after it.
     return resolved.sort((one, other) => one.target.length - other.target.length);
+  }
+
+  blockDevices(podUid: string, wanted: readonly WantedBlock[]): ContainerDevice[] {
+    const prepared = this.#prepared.get(podUid);
+    return wanted.map(({ volume, devicePath }) => {
+      const found = prepared?.get(volume);
+      if (!found?.block)
+        throw new Error(`volume ${volume} has volumeMode Filesystem, but is specified in volumeDevices`);
+      return { source: found.path, target: devicePath, ...(found.readOnly ? { readOnly: true } : {}) };
+    });
   }
 
   async hasFile(

@@ -61,4 +61,6 @@ export interface PreparedVolume {
   path: string;
   /** Whatever a mount says, containers may only read it. */
   readOnly: boolean;
+  /** `path` is a block device to be handed over as it is. */
+  block?: boolean;
 }

@@ -188,6 +188,43 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
     await until('the reason', async () => (await cluster.ok(waits)) === 'ErrImageNeverPull');
   });
 
+  test('a container gets a local volume as the block device that it is', async (t) => {
+    const file = join(cluster.directory, 'block.img');
+    await finish('truncate', ['-s', '4M', file]);
+    const attached = await finish('losetup', ['--find', '--show', file]);
+    if (attached.code !== 0) return t.skip(`this kernel gives no loop device: ${attached.stderr}`);
+    const device = attached.stdout.trim();
+    ending.unshift(async () => void (await finish('losetup', ['--detach', device])));
+    const on = { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['spec'] }] };
+    const common = { storageClassName: 'raw', volumeMode: 'Block', accessModes: ['ReadWriteOnce'] };
+    for (const object of [
+      {
+        kind: 'PersistentVolume',
+        metadata: { name: 'disk' },
+        spec: {
+          ...common,
+          capacity: { storage: '4Mi' },
+          local: { path: device },
+          nodeAffinity: { required: { nodeSelectorTerms: [on] } },
+        },
+      },
+      {
+        kind: 'PersistentVolumeClaim',
+        metadata: { name: 'disk' },
+        spec: { ...common, resources: { requests: { storage: '1Mi' } } },
+      },
+    ])
+      await cluster.apply(JSON.stringify({ apiVersion: 'v1', ...object }));
+    await apply('raw', {
+      containers: [main('exec sleep 1000', { volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }] })],
+      volumes: [{ name: 'disk', persistentVolumeClaim: { claimName: 'disk' } }],
+    });
+    await ready('raw');
+    await run('raw', 'test -b /dev/xvda && echo written > /dev/xvda');
+    await cluster.ok(['delete', 'pod', 'raw', '--grace-period=1', '--timeout=40s']);
+    assert.equal((await finish('head', ['-c', '8', device])).stdout, 'written\n');
+  });
+
   test('a limit of the whole pod holds for its containers, and can be changed while they run', async () => {
     await apply('whole', {
       resources: { limits: { memory: '64Mi' } },
@@ -226,18 +263,20 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
   });
 
   test('the groups that an image has its user in count, unless the policy is strict', async () => {
-    const groups = 'mkdir -p /etc; echo "me:x:1000:1000::/:/bin/sh" >> /etc/passwd';
-    await apply('merged', {
-      securityContext: {
-        runAsUser: 1000,
-        runAsGroup: 1000,
-        supplementalGroups: [7],
-        supplementalGroupsPolicy: 'Strict',
-      },
-      containers: [main(`${groups} 2>/dev/null; exec sleep 1000`)],
-    });
+    const image = 'localhost/flotilla-test-groups:1';
+    const lines = 'echo me:x:1000:1000::/:/bin/sh >> /etc/passwd; echo extra:x:50:me >> /etc/group';
+    const made = `podman run --name flotilla-groups --network none ${busyboxImage} sh -c '${lines}' && podman commit -q flotilla-groups ${image}; podman rm -f flotilla-groups`;
+    ending.push(async () => void (await finish('podman', ['rmi', '--force', image])));
+    assert.equal((await finish('sh', ['-c', made])).code, 0);
+    const asks = { runAsUser: 1000, supplementalGroups: [7] };
+    const strict = { ...asks, runAsGroup: 1000, supplementalGroupsPolicy: 'Strict' };
+    await apply('merged', { securityContext: asks, containers: [main('exec sleep 1000', { image })] });
+    await apply('strict', { securityContext: strict, containers: [main('exec sleep 1000', { image })] });
     await ready('merged');
-    assert.equal((await run('merged', 'id -G')).trim(), '1000 7');
+    await ready('strict');
+    const groups = async (name: string) => (await run(name, 'id -G')).trim().split(' ').sort();
+    assert.deepEqual(await groups('merged'), ['1000', '50', '7']);
+    assert.deepEqual(await groups('strict'), ['1000', '7']);
   });
 
   test('a container can end so that all of its pod begins anew, in the same sandbox', async () => {

@@ -189,13 +189,13 @@ function imageMountArguments({ command }: Engine, { image, target, subPath }: Im
 }
 
 /** Colons cannot be written in another way. */
-function deviceArguments({ source, target }: ContainerDevice): string[] {
+function deviceArguments({ source, target, readOnly }: ContainerDevice): string[] {
   if (source.includes(':') || target.includes(':'))
     throw new DriverError(
       'CreateContainerConfigError',
       `${source} cannot be given to a container: it has ':'`,
     );
-  return ['--device', `${source}:${target}:rw`];
+  return ['--device', `${source}:${target}:${readOnly ? 'r' : 'rw'}`];
 }
 
 function joinArguments(

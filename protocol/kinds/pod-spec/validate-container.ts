@@ -64,6 +64,7 @@ function validateContainer(container: Container, spec: PodSpec, field: string): 
     ...validateFileVariables(container, spec, `${field}.env`),
     ...validateEnvironmentFrom(container.envFrom ?? [], `${field}.envFrom`),
     ...validateMounts(container, spec, `${field}.volumeMounts`),
+    ...validateVolumeDevices(container, spec, `${field}.volumeDevices`),
     ...validateResources(container.resources, `${field}.resources`),
     ...validateResizePolicy(container, spec, `${field}.resizePolicy`),
     ...validateContainerSecurity(container.securityContext, `${field}.securityContext`),
@@ -217,6 +218,43 @@ function validateMounts(
       causes.push(forbidden(`${path}.mountPropagation`, detail));
     }
     return [...causes, ...validateRecursive(mount, path)];
+  });
+}
+
+function validateVolumeDevices(
+  { volumeDevices = [], volumeMounts = [] }: Container,
+  { volumes = [] }: PodSpec,
+  field: string,
+): StatusCause[] {
+  const [names, paths] = [new Set<string>(), new Set<string>()];
+  return volumeDevices.flatMap(({ name, devicePath }, index) => {
+    const path = `${field}[${index}]`;
+    const volume = volumes.find((one) => one.name === name);
+    const causes: StatusCause[] = [];
+    if (!name) causes.push(required(`${path}.name`));
+    else if (!volume) causes.push(notFound(`${path}.name`, name));
+    else if (!volume.persistentVolumeClaim && !volume.ephemeral)
+      causes.push(
+        invalid(
+          `${path}.name`,
+          name,
+          'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode',
+        ),
+      );
+    if (names.has(name)) causes.push(invalid(`${path}.name`, name, 'must be unique'));
+    if (volumeMounts.some((mount) => mount.name === name))
+      causes.push(invalid(`${path}.name`, name, 'must not already exist in volumeMounts'));
+    if (!devicePath) causes.push(required(`${path}.devicePath`));
+    else if (paths.has(devicePath)) causes.push(invalid(`${path}.devicePath`, devicePath, 'must be unique'));
+    else if (volumeMounts.some(({ mountPath }) => mountPath === devicePath))
+      causes.push(
+        invalid(`${path}.devicePath`, devicePath, 'must not already exist as a path in volumeMounts'),
+      );
+    if (devicePath?.split('/').includes('..'))
+      causes.push(invalid(`${path}.devicePath`, devicePath, "must not contain '..'"));
+    names.add(name);
+    paths.add(devicePath);
+    return causes;
   });
 }
 

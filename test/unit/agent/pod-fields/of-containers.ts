@@ -155,8 +155,13 @@ const mounts: Row[] = [
   mounted('subPath', { subPath: 'x' }),
   mounted('subPathExpr', { subPathExpr: 'x' }),
   ...['name', 'devicePath'].map((field): Row => {
-    const asks = app({ volumeDevices: [{ name: 'v', devicePath: '/dev/x' }] });
-    return { path: `containers.volumeDevices.${field}`, fate: refused(asks, /raw block devices/) };
+    const one = { name: 'v', devicePath: '/dev/x' };
+    const row = inContainer(
+      `volumeDevices.${field}`,
+      { volumeDevices: [{ ...one, [field]: 'y' }] },
+      { volumeDevices: [one] },
+    );
+    return { ...row, process: refused(app({ volumeDevices: [one] }), /raw block devices/) };
   }),
 ];
 

@@ -152,6 +152,7 @@ const noVolumes: PodVolumes = {
   concerns: () => false,
   prepare: async () => {},
   mounts: async () => [],
+  blockDevices: () => [],
   remove: async () => {},
   sweep: async () => {},
 };
