@@ -39,8 +39,8 @@ export const apiLimits = {
   stalledReaderMs: 30_000,
   watchTimeoutSecondsDefault: 1_800,
   watchTimeoutSecondsMax: 24 * 3_600,
-  /** Encoded watch events kept for the other watchers of the same event. */
-  encodedEventsBytesMax: 16 * 1024 * 1024,
+  /** Encoded watch events kept for watchers that come to the same event later. */
+  encodedEventsBytesMax: 4 * 1024 * 1024,
   warningsMax: 100,
   /** One WebSocket message of a client in a session. */
   execMessageBytesMax: 1024 * 1024,

@@ -72,7 +72,7 @@ export function parse({ key, value }: Entry): KubernetesObject {
 }
 
 /** Encoded size of what a decode cache remembers. */
-export const decodedBytesMax = 16 * 1024 * 1024;
+export const decodedBytesMax = 4 * 1024 * 1024;
 
 /**
  * Remembers decoded entries, so that a change seen by many watchers is parsed once. What it returns is shared:

@@ -59,7 +59,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   return throughViews({
     get: (kind, at) => explained(async () => decodeEntry(kind, await readEntry(context, kind, at))),
     list: (kind, request) => explained(() => listObjects(context, kind, request)),
-    listEncoded: (kind, request) => explained(() => listEncoded(context, kind, request)),
+    listEncoded: (kind, request, shape) => explained(() => listEncoded(context, kind, request, shape)),
     watch: (kind, request) => watchObjects(context, kind, request),
     create: (kind, object, options) => explained(() => createObject(context, kind, object, options)),
     update: (kind, object, options) => explained(() => updateObject(context, kind, object, options)),

@@ -27,8 +27,14 @@ export function listEncoded<T extends KubernetesObject>(
   context: RegistryContext,
   kind: KindDefinition<T>,
   request: ListRequest = {},
+  shape?: (object: T) => unknown,
 ): Promise<ListAnswer<EncodedItem>> {
-  return listAs(context, kind, request, (entry, object) => context.items.encode(kind, entry, object));
+  // Each object is done with before the next is decoded: thousands of them at a time would be work for the garbage collector.
+  return listAs(context, kind, request, (entry, object) =>
+    shape
+      ? { head: JSON.stringify(shape(object ?? decode(kind, entry))) }
+      : context.items.encode(kind, entry, object),
+  );
 }
 
 /** Makes an item of an entry; `object` is the entry decoded, where that was needed before. */

@@ -10,10 +10,14 @@ import type { EncodedItem } from './encoded-items.ts';
 export interface Registry {
   get<T extends KubernetesObject>(kind: KindDefinition<T>, at: ObjectName): Promise<T>;
   list<T extends KubernetesObject>(kind: KindDefinition<T>, options?: ListRequest): Promise<ListAnswer<T>>;
-  /** As `list`, as JSON: an object that is stored as it is shown is neither parsed nor written anew. */
+  /**
+   * As `list`, as JSON: an object that is stored as it is shown is neither parsed nor written anew. With `shape`, the JSON of
+   * what that makes of each object, which it does not keep.
+   */
   listEncoded<T extends KubernetesObject>(
     kind: KindDefinition<T>,
     options?: ListRequest,
+    shape?: (object: T) => unknown,
   ): Promise<ListAnswer<EncodedItem>>;
   /**
    * Changes after `resourceVersion`; without it, first everything there is as ADDED. A malformed request throws at

@@ -5,7 +5,7 @@ export function requestedBy(registry: Registry, requested: Requested): Registry 
   return {
     get: (kind, at) => registry.get(kind, at),
     list: (kind, request) => registry.list(kind, request),
-    listEncoded: (kind, request) => registry.listEncoded(kind, request),
+    listEncoded: (kind, request, shape) => registry.listEncoded(kind, request, shape),
     watch: (kind, request) => registry.watch(kind, request),
     create: (kind, object, options) => registry.create(kind, object, { ...options, ...requested }),
     update: (kind, object, options) => registry.update(kind, object, { ...options, ...requested }),

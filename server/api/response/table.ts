@@ -34,7 +34,7 @@ export function columnDefinition({ name, type, format, description, priority }: 
   return { name, type, format: format ?? '', description, priority: priority ?? 0 };
 }
 
-function tableRow(
+export function tableRow(
   kind: KindDefinition,
   object: KubernetesObject,
   { includeObject, now, apiVersion }: Pick<TableOptions, 'includeObject' | 'now' | 'apiVersion'>,

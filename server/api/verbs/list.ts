@@ -8,10 +8,10 @@ import type { ListAnswer } from '../../registry/registry.ts';
 import { apiLimits } from '../api-limits.ts';
 import type { ResourceExchange } from '../exchange.ts';
 import { readListOptions } from '../request/list-options.ts';
-import { acceptsGzip, negotiate, type Representation, type Transformation } from '../request/negotiation.ts';
+import { acceptsGzip, negotiate, type Representation } from '../request/negotiation.ts';
 import { sendBytes, sendValue, wantsPretty } from '../response/answer.ts';
 import { partialMetadata } from '../response/partial-metadata.ts';
-import { tableOf } from '../response/table.ts';
+import { tableOf, tableRow } from '../response/table.ts';
 
 type Answer<Item = KubernetesObject> = ListAnswer<Item>;
 
@@ -23,10 +23,11 @@ export async function listKind(exchange: ResourceExchange): Promise<void> {
   const { services, kind, audit } = exchange;
   const representation = negotiate(exchange.request.headers.accept, { transforms: true });
   const options = readListOptions(exchange);
-  if (representation.as || isWhole(exchange, representation) || audit?.wantsResponse)
+  if (isWhole(exchange, representation) || audit?.wantsResponse)
     return sendAnswer(exchange, await services.registry.list(kind, options), representation);
-  const answer = await services.registry.listEncoded(kind, options);
-  await sendItems(exchange, listEnvelope(exchange, answer), answer.items);
+  const { envelope, field, itemOf } = shapeOf(exchange, representation);
+  const answer = await services.registry.listEncoded(kind, options, itemOf);
+  await sendItems(exchange, envelope(answer), answer.items, field);
 }
 
 /** Answers with what `read` finds, which is not begun when the client takes no form that there is. */
@@ -40,35 +41,54 @@ async function sendAnswer(
   answer: Answer,
   representation: Representation,
 ): Promise<void> {
-  const { as } = representation;
-  if (as?.kind === 'Table') return sendTable(exchange, answer, as);
-  const envelope = as
-    ? { kind: 'PartialObjectMetadataList', apiVersion: as.apiVersion, metadata: listMetadata(answer) }
-    : listEnvelope(exchange, answer);
-  const itemOf = as ? (object: KubernetesObject) => partialMetadata(object, as.apiVersion) : listItem;
-  if (isWhole(exchange, representation))
-    return sendValue(exchange, 200, { ...envelope, items: answer.items.map(itemOf) }, representation);
-  await sendListJson(exchange, envelope, answer.items, itemOf);
+  const { audit } = exchange;
+  const { envelope, field, itemOf = listItem } = shapeOf(exchange, representation);
+  const around = envelope(answer);
+  const whole = () => ({ ...around, [field]: answer.items.map(itemOf) });
+  if (isWhole(exchange, representation)) {
+    const format = representation.as?.kind === 'Table' ? 'json' : representation.format;
+    return sendValue(exchange, 200, whole(), { format });
+  }
+  if (audit?.wantsResponse) {
+    if (answer.items.length > auditedItemsMax) audit.leavesOutResponse();
+    else audit.answered(whole());
+  }
+  await sendItems(exchange, around, serialised(answer.items, itemOf), field);
 }
 
 /** Whether the list is written in one go, for a person to read. */
-function isWhole(exchange: ResourceExchange, { format }: Representation): boolean {
-  return format === 'yaml' || wantsPretty(exchange);
+function isWhole(exchange: ResourceExchange, { format, as }: Representation): boolean {
+  return (format === 'yaml' && as?.kind !== 'Table') || wantsPretty(exchange);
 }
 
-function listEnvelope({ kind }: ResourceExchange, answer: Answer<unknown>): object {
-  return { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: listMetadata(answer) };
+/** What is around the items of a list, and what is made of each; without `itemOf` the objects as they are. */
+interface ListShape {
+  readonly envelope: (answer: Answer<unknown>) => object;
+  readonly field: 'items' | 'rows';
+  readonly itemOf?: (object: KubernetesObject) => unknown;
 }
 
-async function sendTable(exchange: ResourceExchange, answer: Answer, as: Transformation): Promise<void> {
-  const now = exchange.services.clock.now();
-  const includeObject = exchange.query.get('includeObject');
-  const { apiVersion } = as;
-  const table = (objects: readonly KubernetesObject[]) =>
-    tableOf(exchange.kind, objects, { apiVersion, includeObject, metadata: listMetadata(answer), now });
-  if (wantsPretty(exchange)) return sendValue(exchange, 200, table(answer.items), { format: 'json' });
-  const { rows: _none, ...envelope } = table([]);
-  await sendListJson(exchange, envelope, answer.items, (object) => table([object]).rows[0], 'rows');
+function shapeOf({ kind, query, services }: ResourceExchange, { as }: Representation): ListShape {
+  if (as?.kind === 'Table') {
+    const { apiVersion } = as;
+    const options = { apiVersion, includeObject: query.get('includeObject'), now: services.clock.now() };
+    return {
+      envelope(answer) {
+        const { rows: _none, ...head } = tableOf(kind, [], { ...options, metadata: listMetadata(answer) });
+        return head;
+      },
+      field: 'rows',
+      itemOf: (object) => tableRow(kind, object, options),
+    };
+  }
+  const head = as
+    ? { kind: 'PartialObjectMetadataList', apiVersion: as.apiVersion }
+    : { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind) };
+  return {
+    envelope: (answer) => ({ ...head, metadata: listMetadata(answer) }),
+    field: 'items',
+    ...(as ? { itemOf: (object: KubernetesObject) => partialMetadata(object, as.apiVersion) } : {}),
+  };
 }
 
 /** Items of a list carry no kind and version of their own: the list's says it. */
@@ -82,21 +102,6 @@ function listMetadata({ resourceVersion, continue: next, remainingItemCount }: A
     ...(next ? { continue: next } : {}),
     ...(next && remainingItemCount !== undefined ? { remainingItemCount } : {}),
   };
-}
-
-async function sendListJson(
-  exchange: ResourceExchange,
-  envelope: object,
-  items: readonly KubernetesObject[],
-  itemOf: (object: KubernetesObject) => unknown,
-  field = 'items',
-): Promise<void> {
-  const { audit } = exchange;
-  if (audit?.wantsResponse) {
-    if (items.length > auditedItemsMax) audit.leavesOutResponse();
-    else audit.answered({ ...envelope, [field]: items.map(itemOf) });
-  }
-  await sendItems(exchange, envelope, serialised(items, itemOf), field);
 }
 
 function* serialised(
@@ -114,7 +119,7 @@ async function sendItems(
   exchange: ResourceExchange,
   envelope: object,
   items: Iterable<EncodedItem>,
-  field = 'items',
+  field: string,
 ): Promise<void> {
   const { request, response, services, abort } = exchange;
   const { clock } = services;
