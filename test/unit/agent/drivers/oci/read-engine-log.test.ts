@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -22,7 +30,7 @@ function line(text: string, { second = 0, stream = 'stdout', tag = 'F' } = {}): 
 }
 
 async function until(holds: () => boolean): Promise<void> {
-  for (let round = 0; round < 500 && !holds(); round++) await sleep(systemClock, 10);
+  for (let round = 0; round < 3_000 && !holds(); round++) await sleep(systemClock, 10);
   assert.ok(holds());
 }
 
@@ -39,6 +47,15 @@ describe("the engine's log file", () => {
   function replace(): void {
     writeFileSync(`${path}.tmp`, '');
     renameSync(`${path}.tmp`, path);
+  }
+
+  /** Whether the reader, which is in this process, has opened the newest file. */
+  function isHeldOpen(): boolean {
+    const { ino } = statSync(path);
+    const inodes = readdirSync('/proc/self/fd').map(
+      (fd) => statSync(`/proc/self/fd/${fd}`, { throwIfNoEntry: false })?.ino,
+    );
+    return inodes.includes(ino);
   }
 
   function read(options: Partial<LogOptions> = {}, isRunning = () => Promise.resolve(false)) {
@@ -103,7 +120,7 @@ describe("the engine's log file", () => {
       if (file % 2 === 0) await all();
       replace();
       // A reader that is given no time at all between two replacements cannot know of the first.
-      await sleep(systemClock, 20);
+      await until(isHeldOpen);
       write(`after ${file}`);
     }
     await all();
