@@ -71,9 +71,9 @@ async function startWebPod(cluster: Cluster, runtime: Runtime, port: number): Pr
   const folder = '$(mktemp -d /tmp/flotilla-bench-XXXXXX)';
   const script = [
     `folder=${folder}; head -c ${bigBytes} /dev/zero > $folder/big; echo ok > $folder/small`,
-    'trap "kill $!; rm -rf $folder; exit 0" TERM',
-    `busybox httpd -f -p ${port} -h $folder & wait $!`,
-  ].join('; ');
+    `busybox httpd -f -p ${port} -h $folder &`,
+    `trap "kill $!; rm -rf $folder; exit 0" TERM; wait $!`,
+  ].join('\n');
   const image = runtime === 'oci' ? busyboxImage : 'host';
   // No mktemp in the small image.
   const command = ['sh', '-c', runtime === 'oci' ? script.replace(folder, '/tmp') : script];
