@@ -16,6 +16,7 @@ import {
 
 const missing = (await containersMissing()) ?? (await registryMissing());
 const megabyte = 1_000_000;
+const patient = { timeoutMs: 120_000 };
 
 interface PodStatus {
   status: {
@@ -26,7 +27,7 @@ interface PodStatus {
   };
 }
 
-describe('layers at a site', { skip: missing ?? false, timeout: 200_000 }, () => {
+describe('layers at a site', { skip: missing ?? false, timeout: 400_000 }, () => {
   const endings: (() => Promise<void> | void)[] = [];
   const boards = ['one', 'two'];
   const engines = new Map<string, OwnEngine>();
@@ -54,10 +55,14 @@ describe('layers at a site', { skip: missing ?? false, timeout: 200_000 }, () =>
         '--type=kubernetes.io/dockerconfigjson',
         `--from-literal=.dockerconfigjson=${registry.dockerConfig(registryPassword, host)}`,
       ]);
-    await until('both give layers', async () => {
-      const nodes = await cluster.ok(['get', 'nodes', '-o', 'json']);
-      return nodes.match(/"flotilla\.dev\/layers-port": "\d+"/g)?.length === boards.length;
-    });
+    await until(
+      'both give layers',
+      async () => {
+        const nodes = await cluster.ok(['get', 'nodes', '-o', 'json']);
+        return nodes.match(/"flotilla\.dev\/layers-port": "\d+"/g)?.length === boards.length;
+      },
+      patient,
+    );
   });
 
   const startAgent = (name: string) =>
@@ -91,7 +96,7 @@ describe('layers at a site', { skip: missing ?? false, timeout: 200_000 }, () =>
         const [container] = status.containerStatuses ?? [];
         return container?.state.running ? container.imageID : undefined;
       },
-      { describe: () => cluster.ok(['describe', 'pod', name]), timeoutMs: 90_000 },
+      { describe: () => cluster.ok(['describe', 'pod', name]), ...patient },
     );
   }
 
@@ -135,8 +140,8 @@ describe('layers at a site', { skip: missing ?? false, timeout: 200_000 }, () =>
     await registry.push('site/large:1', { layerBytes: [12 * megabyte] });
     Object.assign(link, { receivedBytes: 0, budgetBytes: 6 * megabyte });
     await run('cut', 'one', `${link.host}/site/large:1`);
-    await until('the cut', async () => link.receivedBytes > 5.5 * megabyte);
-    await until('nobody gets anything', async () => link.refused > 0);
+    await until('the cut', async () => link.receivedBytes > 5.5 * megabyte, patient);
+    await until('nobody gets anything', async () => link.refused > 0, patient);
     link.budgetBytes = Number.POSITIVE_INFINITY;
     await running('cut');
     assert.ok(link.receivedBytes < 14 * megabyte, `${link.receivedBytes} of 13 MB`);
@@ -160,11 +165,46 @@ describe('layers at a site', { skip: missing ?? false, timeout: 200_000 }, () =>
     await registry.push('site/other:1', { layerBytes: [12 * megabyte] });
     Object.assign(link, { receivedBytes: 0, bytesPerSecond: 3 * megabyte });
     await run('stopped', 'one', `${link.host}/site/other:1`);
-    await until('half of it', async () => link.receivedBytes > 6 * megabyte);
+    await until('half of it', async () => link.receivedBytes > 6 * megabyte, patient);
     await cluster.agents.get('one')?.kill('SIGTERM');
     link.bytesPerSecond = Number.POSITIVE_INFINITY;
     await startAgent('one');
     await running('stopped');
     assert.ok(link.receivedBytes < 14 * megabyte, `${link.receivedBytes} of 13 MB`);
+  });
+
+  test('neighbours are known while the server is away', async () => {
+    await registry.push('site/away:1', { layerBytes: [3 * megabyte] });
+    await run('near', 'one', `${registry.host}/site/away:1`);
+    await running('near');
+    link.budgetBytes = 0;
+    const image = `${link.host}/site/away:1`;
+    await run('away', 'two', image);
+    await until(
+      'the pull fails',
+      async () => {
+        const { status } = await cluster.json<PodStatus>(['get', 'pod', 'away']);
+        return status.containerStatuses?.[0]?.state.waiting?.reason === 'ImagePullBackOff';
+      },
+      patient,
+    );
+    const uid = await cluster.ok(['get', 'pod', 'away', '-o', 'jsonpath={.metadata.uid}']);
+    await cluster.killServer();
+    const before = registry.asked().length;
+    link.budgetBytes = Number.POSITIVE_INFINITY;
+    await until(
+      'its container',
+      async () => (await engines.get('two')?.podman('ps', '--format', '{{.Names}}'))?.includes(`${uid}.main`),
+      { ...patient, describe: () => cluster.agents.get('two')?.output ?? '' },
+    );
+    const asked = registry.asked().slice(before);
+    assert.ok(
+      asked.some((line) => line === 'GET /v2/site/away/manifests/1 200'),
+      asked.join('\n'),
+    );
+    assert.deepEqual(
+      asked.filter((line) => line.includes('/blobs/')),
+      [],
+    );
   });
 });
