@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import type { RuntimeDriver } from '../../agent/drivers/driver.ts';
+import { findRuntimeProgram } from '../../agent/drivers/process/runtime-program.ts';
 import { openDrivers } from '../../agent/drivers/registry.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { run } from '../../lib/exec.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { eventually } from '../conformance/driver/bench.ts';
-import { testImage } from '../conformance/driver/test-image.ts';
+import { testImage, testImageArchive } from '../conformance/driver/test-image.ts';
 
 /**
  * Real runtimes whose agent is killed so many milliseconds into each thing it does. The next agent does that again, as
@@ -58,7 +59,7 @@ const scriptOf = (marks: string) =>
   `echo started >> ${marks}/starts; trap "" TERM; while :; do sleep 0.1; done`;
 
 const steps = ['createSandbox', 'start', 'stop', 'remove', 'removeSandbox'];
-const delaysMs = { process: [0, 8], oci: [40, 150] };
+const delaysMs = { process: [0, 8], unpacked: [8, 60], oci: [40, 150] };
 
 interface Bench {
   driver: RuntimeDriver;
@@ -68,7 +69,11 @@ interface Bench {
   runtime: 'process' | 'oci';
 }
 
-async function open(t: TestContext, runtime: 'process' | 'oci'): Promise<Bench | undefined> {
+/** With an image of its own where that is asked of processes, too. */
+async function open(
+  t: TestContext,
+  { runtime, images }: { runtime: 'process' | 'oci'; images: boolean },
+): Promise<Bench | undefined> {
   const stateDir = await mkdtemp(join(tmpdir(), 'flotilla-crash-'));
   const context = { stateDir, cluster: 'test', clock: systemClock, log: silentLogger };
   const opened = await openDrivers({ ...context, runtime }).catch((error: unknown) => String(error));
@@ -80,10 +85,19 @@ async function open(t: TestContext, runtime: 'process' | 'oci'): Promise<Bench |
   t.after(() => opened[Symbol.dispose]());
   const [first] = opened.drivers;
   assert.ok(first);
-  const image = runtime === 'oci' ? await testImage(first.probe.version.split(':')[0] ?? '') : 'host';
+  const engine = first.probe.version.split(':')[0] ?? '';
+  const image =
+    runtime === 'oci' ? await testImage(engine) : images ? await loadedImage(first.driver, stateDir) : 'host';
   const program = join(stateDir, 'agent.mjs');
   await writeFile(program, dying);
   return { driver: first.driver, image, stateDir, program, runtime };
+}
+
+async function loadedImage(driver: RuntimeDriver, stateDir: string): Promise<string> {
+  const { name, archive } = await testImageArchive();
+  await writeFile(join(stateDir, 'image.tar'), archive);
+  await driver.images?.load(join(stateDir, 'image.tar'), new AbortController().signal);
+  return name;
 }
 
 /** Dies there, then another agent does everything again. */
@@ -165,13 +179,25 @@ function cleanEnvironment(): Record<string, string> {
   );
 }
 
-for (const runtime of ['process', 'oci'] as const)
-  suite(`an agent killed in the middle of each call, runtime ${runtime}`, { timeout: 120_000 }, () => {
+const shapes = [
+  { runtime: 'process', images: false },
+  { runtime: 'process', images: true },
+  { runtime: 'oci', images: true },
+] as const;
+const programMissing = findRuntimeProgram({ cgroups: true })
+  ? false
+  : 'nothing runs images without an engine';
+
+for (const { runtime, images } of shapes)
+  suite(`an agent killed in the middle of each call, runtime ${runtime}${images ? ' with images' : ''}`, {
+    skip: images && runtime === 'process' ? programMissing : false,
+    timeout: 120_000,
+  }, () => {
     test('runs nothing twice, and the next one leaves nothing over', async (t) => {
-      const bench = await open(t, runtime);
+      const bench = await open(t, { runtime, images });
       if (!bench) return;
       for (const step of steps)
-        for (const delayMs of delaysMs[runtime])
+        for (const delayMs of delaysMs[runtime === 'process' && images ? 'unpacked' : runtime])
           await dieAndComeBack(bench, step, delayMs).catch((error: unknown) => {
             throw new Error(`killed ${delayMs} ms into ${step}`, { cause: error });
           });

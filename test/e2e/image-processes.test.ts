@@ -38,7 +38,7 @@ interface PodJson {
   };
 }
 
-describe('images without an engine', { skip: missing ?? false, timeout: 240_000 }, () => {
+describe('images without an engine', { skip: missing ?? false, timeout: 400_000 }, () => {
   const endings: (() => Promise<void> | void)[] = [];
   let cluster: Cluster;
   let registry: Registry;
