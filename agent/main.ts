@@ -221,7 +221,7 @@ function answerServer(
   const evictor = new Evictor({ ...base, ...eviction });
   stack.use(
     monitor.onShortage((shortages) => {
-      void relieveDisk(shortages, layers, images).then((relieved) => {
+      void relieveDisk(shortages, { layers, images }).then((relieved) => {
         if (!relieved) void evictor.relieve(shortages);
       });
     }),
@@ -231,11 +231,12 @@ function answerServer(
 /** Layers that are kept for others, and images that nobody uses, go before pods do. */
 async function relieveDisk(
   shortages: readonly Shortage[],
-  ...stores: readonly { relieve(): Promise<boolean> }[]
+  { layers, images }: { layers: { relieve(): Promise<boolean> }; images: ImageCare },
 ): Promise<boolean> {
-  if (!shortages[0]?.signal.startsWith('nodefs')) return false;
-  for (const store of stores) if (await store.relieve().catch(() => false)) return true;
-  return false;
+  const [filesystem] = shortages[0]?.signal.split('.') ?? [];
+  if (filesystem !== 'nodefs' && filesystem !== 'imagefs') return false;
+  if (filesystem === 'nodefs' && (await layers.relieve().catch(() => false))) return true;
+  return images.relieve(filesystem).catch(() => false);
 }
 
 interface PodsParts extends Omit<PodRuntimeOptions, 'node' | 'volumes' | 'devices' | 'images'> {
@@ -322,7 +323,13 @@ async function startPods(
 function createMonitor(
   node: Omit<
     NodeMonitorOptions,
-    'runtimes' | 'runtimeVersion' | 'problems' | 'reserved' | 'thresholds' | 'pressureTransitionMs'
+    | 'runtimes'
+    | 'runtimeVersion'
+    | 'imageRoot'
+    | 'problems'
+    | 'reserved'
+    | 'thresholds'
+    | 'pressureTransitionMs'
   > &
     Pick<AgentConfig, 'reserve' | 'evictionHard' | 'evictionPressureTransitionSeconds'> & {
       journal: WatchedJournal;
@@ -337,6 +344,7 @@ function createMonitor(
     runtimes: () => runtimes.drivers.map(({ driver }) => driver.name),
     runtimeVersion: () => runtimes.drivers[0]?.probe.version ?? '',
     pressureTransitionMs: node.evictionPressureTransitionSeconds * 1000,
+    imageRoot: () => runtimes.imageRoot(),
     problems: () => ({
       runtime: runtimes.problem,
       dataDisk: diskProblem(journal, dataDir),

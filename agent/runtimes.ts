@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Journal } from './desired/journal.ts';
 import { type DriverDefinition, type OpenDriver, type OpenDrivers, openDrivers } from './drivers/registry.ts';
+import { onOneDisk } from './host/host-files.ts';
 import type { OpenLayers } from './layers/layers-when-needed.ts';
 
 export interface Runtimes extends Disposable {
@@ -11,6 +12,8 @@ export interface Runtimes extends Disposable {
   readonly problem: string | undefined;
   /** Which limits are not enforced by which of them, and what to do about it; undefined while all are. */
   readonly unenforced: string | undefined;
+  /** The folder of the images, where they lie on another file system than the agent's data; nobody is waited for. */
+  imageRoot(): Promise<string | undefined>;
   /** Called with each that is found later, once it is among `drivers`. */
   onFound: OpenDrivers['onFound'];
 }
@@ -60,6 +63,7 @@ export async function openRuntimes(options: RuntimesOptions): Promise<Runtimes> 
     get unenforced() {
       return unenforcedBy(open);
     },
+    imageRoot: () => otherImageRoot(open, dataDir),
     onFound: (handler) => open.onFound(handler),
     [Symbol.dispose]: () => open[Symbol.dispose](),
   };
@@ -72,6 +76,13 @@ function problemOf({ drivers, unavailable }: OpenDrivers): string | undefined {
   }
   const down = drivers.find(({ health }) => health.problem !== undefined);
   return down && `container runtime is down: ${down.driver.name}: ${down.health.problem ?? ''}`;
+}
+
+async function otherImageRoot({ drivers }: OpenDrivers, dataDir: string): Promise<string | undefined> {
+  const well = drivers.filter(({ health }) => health.problem === undefined);
+  const store = well.find(({ driver }) => driver.images)?.driver.images;
+  const root = await store?.root().catch(() => undefined);
+  return root === undefined || (await onOneDisk(root, dataDir)) ? undefined : root;
 }
 
 const groupsAdvice =

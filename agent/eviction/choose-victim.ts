@@ -32,6 +32,8 @@ export const resourceOf: Readonly<Record<EvictionSignal, Resource>> = {
   'memory.available': { name: 'memory', requested: 'memory', format: 'binary' },
   'nodefs.available': { name: 'ephemeral-storage', requested: 'ephemeral-storage', format: 'binary' },
   'nodefs.inodesFree': { name: 'inodes', requested: undefined, format: 'decimal' },
+  'imagefs.available': { name: 'ephemeral-storage', requested: 'ephemeral-storage', format: 'binary' },
+  'imagefs.inodesFree': { name: 'inodes', requested: undefined, format: 'decimal' },
   'pid.available': { name: 'pids', requested: undefined, format: 'decimal' },
 };
 

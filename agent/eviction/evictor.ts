@@ -42,7 +42,12 @@ export class Evictor {
     if (!shortage || this.#looking || this.#waits()) return;
     this.#looking = true;
     try {
-      const victim = chooseVictim(shortage, await this.#candidates(shortage));
+      const candidates = await this.#candidates(shortage);
+      // On a disk of the engine's own, who has nothing there would give nothing back.
+      const helpful = shortage.signal.startsWith('imagefs')
+        ? candidates.filter(({ usage }) => usage > 0)
+        : candidates;
+      const victim = chooseVictim(shortage, helpful);
       if (!victim)
         return log.warn('the node is short of something and no pod can be evicted', { ...shortage });
       log.warn('evicting a pod', { ...victim });
@@ -90,7 +95,9 @@ export class Evictor {
       case 'pid.available':
         return reader.processes(pid);
       case 'nodefs.available':
-      case 'nodefs.inodesFree': {
+      case 'nodefs.inodesFree':
+      case 'imagefs.available':
+      case 'imagefs.inodesFree': {
         const layer = await writableLayer(pid, files);
         return layer === undefined ? undefined : amountIn(signal, [layer]);
       }
@@ -107,5 +114,5 @@ export class Evictor {
 
 async function amountIn(signal: Shortage['signal'], folders: readonly string[]): Promise<number> {
   const { bytes, files } = await diskUse(folders);
-  return signal === 'nodefs.available' ? bytes : files;
+  return signal.endsWith('.available') ? bytes : files;
 }

@@ -18,20 +18,28 @@ const pressureOf: Readonly<Record<EvictionSignal, PressureType>> = {
   'memory.available': 'MemoryPressure',
   'nodefs.available': 'DiskPressure',
   'nodefs.inodesFree': 'DiskPressure',
+  'imagefs.available': 'DiskPressure',
+  'imagefs.inodesFree': 'DiskPressure',
   'pid.available': 'PIDPressure',
 };
 
 /** What is short now. */
 export function shortagesOf(load: HostLoad, thresholds: Thresholds): Shortage[] {
-  const { disk } = load;
+  const { disk, imageDisk } = load;
   const observed: [EvictionSignal, available: number, total: number][] = [
     ['memory.available', load.memoryAvailableBytes, load.memoryTotalBytes],
   ];
   if (load.pidsUsed !== undefined)
     observed.push(['pid.available', load.pidsMax - load.pidsUsed, load.pidsMax]);
-  if (disk) observed.push(['nodefs.available', disk.availableBytes, disk.totalBytes]);
-  // Some file systems (btrfs, FAT) have no fixed number of inodes and say 0.
-  if (disk && disk.totalInodes > 0) observed.push(['nodefs.inodesFree', disk.freeInodes, disk.totalInodes]);
+  for (const [name, space] of [
+    ['nodefs', disk],
+    ['imagefs', imageDisk],
+  ] as const) {
+    if (!space) continue;
+    observed.push([`${name}.available`, space.availableBytes, space.totalBytes]);
+    // Some file systems (btrfs, FAT) have no fixed number of inodes and say 0.
+    if (space.totalInodes > 0) observed.push([`${name}.inodesFree`, space.freeInodes, space.totalInodes]);
+  }
   return observed.flatMap(([signal, available, total]) => {
     const threshold = Math.floor(amountOf(thresholds[signal], total));
     return available < threshold ? [{ signal, available, threshold }] : [];

@@ -1,4 +1,4 @@
-import { readFile, statfs } from 'node:fs/promises';
+import { readFile, stat, statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 
 /** The little that is read of /proc, /sys and /etc, so that a test can be another machine. */
@@ -45,4 +45,12 @@ export function tidy(text: string | undefined): string {
 export function wholeNumber(text: string | undefined): number | undefined {
   const trimmed = tidy(text);
   return /^\d+$/.test(trimmed) ? Number(trimmed) : undefined;
+}
+
+/** False where either cannot be looked at. */
+export async function onOneDisk(one: string, other: string): Promise<boolean> {
+  const [first, second] = await Promise.all(
+    [stat(one), stat(other)].map((found) => found.catch(() => undefined)),
+  );
+  return first !== undefined && first.dev === second?.dev;
 }

@@ -6,6 +6,8 @@ export interface HostLoad {
   memoryTotalBytes: number;
   memoryAvailableBytes: number;
   disk: DiskSpace | undefined;
+  /** Of the engine's images and containers, where they lie on another file system. */
+  imageDisk: DiskSpace | undefined;
   pidsMax: number;
   /** Undefined where the kernel does not let that be read. */
   pidsUsed: number | undefined;
@@ -15,12 +17,14 @@ export interface HostLoad {
   load: number;
 }
 
-export async function readHostLoad(files: HostFiles, dataDir: string): Promise<HostLoad> {
-  const [meminfo, loadavg, pidMax, disk, cgroup] = await Promise.all([
+/** `imageRoot` is on another file system than `dataDir`. */
+export async function readHostLoad(files: HostFiles, dataDir: string, imageRoot?: string): Promise<HostLoad> {
+  const [meminfo, loadavg, pidMax, disk, imageDisk, cgroup] = await Promise.all([
     files.read('/proc/meminfo'),
     files.read('/proc/loadavg'),
     files.read('/proc/sys/kernel/pid_max'),
     files.space(dataDir),
+    imageRoot === undefined ? undefined : files.space(imageRoot),
     readCgroupLimits(files),
   ]);
   const memory = parseMeminfo(meminfo ?? '') ?? files.memory?.() ?? { totalBytes: 0, availableBytes: 0 };
@@ -32,6 +36,7 @@ export async function readHostLoad(files: HostFiles, dataDir: string): Promise<H
     memoryAvailableBytes:
       limitBytes < memory.totalBytes ? Math.min(memory.availableBytes, freeOfLimit) : memory.availableBytes,
     disk,
+    imageDisk,
     pidsMax: wholeNumber(pidMax) ?? 32_768,
     pidsUsed: threads === undefined ? undefined : Number(threads.split('/')[1] ?? 0),
     cpuLimit: cgroup.cpus,

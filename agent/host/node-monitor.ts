@@ -59,6 +59,8 @@ export interface NodeMonitorOptions {
   runtimes: () => readonly string[];
   runtimeVersion: () => string;
   problems: () => NodeProblems;
+  /** Where the engine's images lie, if on another file system than the agent's data. */
+  imageRoot?: () => Promise<string | undefined>;
   /** A pressure counts until it was gone this long. */
   pressureTransitionMs: number;
   clock: Clock;
@@ -203,7 +205,7 @@ export class NodeMonitor {
   async #check(): Promise<void> {
     const { host, dataDir, clock, healthFiles } = this.#options;
     const [load, routes, health] = await Promise.all([
-      readHostLoad(host.files, dataDir),
+      readHostLoad(host.files, dataDir, await this.#options.imageRoot?.()),
       host.files.read('/proc/net/route'),
       readHealth(healthFiles),
     ]);
@@ -242,7 +244,10 @@ export class NodeMonitor {
 
   async #lookForShortages(): Promise<void> {
     const { host, dataDir, thresholds } = this.#options;
-    const shortages = shortagesOf(await readHostLoad(host.files, dataDir), thresholds);
+    const shortages = shortagesOf(
+      await readHostLoad(host.files, dataDir, await this.#options.imageRoot?.()),
+      thresholds,
+    );
     if (this.#stopping.signal.aborted) return;
     this.#feel(shortages);
     this.#report();

@@ -1,11 +1,13 @@
 import { parseQuantity, QuantityError, quantityMillis, quantityValue } from '../../protocol/quantity.ts';
 import { AgentError } from '../agent-error.ts';
 
-/** What a kubelet watches, by its names. `nodefs` is the file system of the agent's data. */
+/** What a kubelet watches, by its names. `nodefs` is the file system of the agent's data, `imagefs` the engine's if another. */
 export const evictionSignals = [
   'memory.available',
   'nodefs.available',
   'nodefs.inodesFree',
+  'imagefs.available',
+  'imagefs.inodesFree',
   'pid.available',
 ] as const;
 export type EvictionSignal = (typeof evictionSignals)[number];
@@ -23,6 +25,8 @@ export const thresholdsDefault: Thresholds = {
   'memory.available': { count: 100 * 2 ** 20, fraction: 0.1 },
   'nodefs.available': { fraction: 0.1 },
   'nodefs.inodesFree': { fraction: 0.05 },
+  'imagefs.available': { fraction: 0.15 },
+  'imagefs.inodesFree': { fraction: 0.05 },
   'pid.available': { fraction: 0.05 },
 };
 

@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ImageStore, StoredImage } from '../drivers/driver.ts';
 import { qualifiedReference } from '../drivers/oci/image-reference.ts';
-import type { DiskSpace } from '../host/host-files.ts';
+import { type DiskSpace, onOneDisk } from '../host/host-files.ts';
 import type { Announcement } from '../pods/pod-events.ts';
 import { sizeWords } from './words.ts';
 
@@ -66,12 +65,12 @@ export class ImageCollector {
     this.#timer?.cancel();
   }
 
-  /** The disk of the agent's data is short: what can go goes. True when that freed something. */
-  async relieve(): Promise<boolean> {
+  /** The disk of the agent's data, or of the images, is short: what can go goes. True when that freed something. */
+  async relieve(filesystem: 'nodefs' | 'imagefs'): Promise<boolean> {
     const { clock, store, dataDir, highPercent } = this.#options;
     if (this.#busy || highPercent >= 100 || clock.monotonic() < this.#restUntilMs) return false;
     const root = await store.root();
-    if (root === undefined || !(await onOneDisk(root, dataDir))) return false;
+    if (root === undefined || (await onOneDisk(root, dataDir)) !== (filesystem === 'nodefs')) return false;
     const freed = await this.#free(Number.POSITIVE_INFINITY);
     if (freed === 0) this.#restUntilMs = clock.monotonic() + restMs;
     return freed > 0;
@@ -151,11 +150,4 @@ function isWanted({ tags, digests }: StoredImage, wanted: ReadonlySet<string>): 
 
 function isMadeHere({ tags }: StoredImage): boolean {
   return tags.length > 0 && tags.every((tag) => tag.startsWith('localhost/'));
-}
-
-async function onOneDisk(one: string, other: string): Promise<boolean> {
-  const [first, second] = await Promise.all(
-    [stat(one), stat(other)].map((found) => found.catch(() => undefined)),
-  );
-  return first !== undefined && first.dev === second?.dev;
 }

@@ -44,7 +44,7 @@ export interface ImageCare extends Disposable {
   /** A runtime that was found later. */
   use(driver: RuntimeDriver): Promise<void>;
   /** The disk is short. True when that was helped by removing images. */
-  relieve(): Promise<boolean>;
+  relieve(filesystem: 'nodefs' | 'imagefs'): Promise<boolean>;
 }
 
 const pullsAtOnceMax = 2;
@@ -82,7 +82,7 @@ export async function openImageCare(options: ImageCareOptions): Promise<ImageCar
       await keepAny();
     },
     heldUntilMs: (pod) => stager.heldUntilMs(pod),
-    relieve: async () => (await keepers?.collector.relieve()) ?? false,
+    relieve: async (filesystem) => (await keepers?.collector.relieve(filesystem)) ?? false,
     [Symbol.dispose]: () => parts?.dispose(),
   };
 }

@@ -84,6 +84,9 @@ function joining(files: readonly string[], words: readonly string[]): readonly s
   return ['/bin/sh', '-c', joinScript, 'flotilla-engine', files.join(' '), ...words];
 }
 
+/** An engine that tries one way after the other tells of the last one. */
+const noSpace = 'no space left on device: ';
+
 /** The last error line, or everything when there is none. */
 export function errorMessage(stderr: string): string {
   const lines = stderr
@@ -91,7 +94,8 @@ export function errorMessage(stderr: string): string {
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('See '));
   const told = lines.findLast((line) => /^error/i.test(line)) ?? lines.join('; ');
-  return told.replace(/^Error(?: response from daemon)?: (?:Error response from daemon: )?/, '');
+  const cause = /no space left on device/.test(stderr) && !told.includes('no space') ? noSpace : '';
+  return cause + told.replace(/^Error(?: response from daemon)?: (?:Error response from daemon: )?/, '');
 }
 
 function ownEnvironment(): Record<string, string> {

@@ -44,6 +44,7 @@ test('a shortage says what is left of what', () => {
     memoryTotalBytes: gibi,
     memoryAvailableBytes: gibi,
     disk: { totalBytes: 1000, availableBytes: 90, totalInodes: 100, freeInodes: 50 },
+    imageDisk: undefined,
     pidsMax: 1000,
     pidsUsed: 10,
     cpuLimit: undefined,

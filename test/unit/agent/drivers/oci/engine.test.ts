@@ -80,6 +80,12 @@ suite('calls', () => {
     assert.deepEqual({ exitCode, message }, { exitCode: 125, message: 'no' });
   });
 
+  test('the message says that the disk is full, whatever the engine tried after that', () => {
+    const tried =
+      'time="…" level=error msg="write /x: no space left on device"\nError: not an archive:\n * dir: no\n';
+    assert.equal(errorMessage(tried), 'no space left on device: not an archive:');
+  });
+
   test('the message is the error, without chatter', () => {
     assert.equal(
       errorMessage('Trying to pull x...\ntime="…" level=warning msg="retry"\nError: no route\n'),
