@@ -20,7 +20,12 @@ interface PodStatus {
   initContainerStatuses?: { name: string; restartCount: number }[];
 }
 
-describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000 }, () => {
+/** Slow machines are not wrong. */
+const patience = { timeoutMs: 120_000 };
+const eventually: typeof until = (what, question, options) =>
+  until(what, question, { ...patience, ...options });
+
+describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 900_000 }, () => {
   let cluster: Cluster;
   const ending: (() => Promise<void>)[] = [];
   before(async () => {
@@ -52,14 +57,17 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
     ...more,
   });
   const ready = async (name: string) => {
-    const waited = await cluster.kubectl(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s']);
+    const waited = await cluster.kubectl(
+      ['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=110s'],
+      patience,
+    );
     if (waited.code !== 0) throw new Error(await cluster.ok(['describe', 'pod', name]));
   };
   const run = (name: string, script: string) => cluster.ok(['exec', name, '--', 'sh', '-c', script]);
   const status = async (name: string) =>
     (await cluster.json<{ status: PodStatus }>(['get', 'pod', name])).status;
   const ended = (name: string) =>
-    until(`${name} has ended`, async () => /Succeeded|Failed/.test((await status(name)).phase), {
+    eventually(`${name} has ended`, async () => /Succeeded|Failed/.test((await status(name)).phase), {
       describe: () => cluster.ok(['describe', 'pod', name]),
     });
 
@@ -185,7 +193,7 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
       '-o',
       'jsonpath={.status.containerStatuses[0].state.waiting.reason}',
     ];
-    await until('the reason', async () => (await cluster.ok(waits)) === 'ErrImageNeverPull');
+    await eventually('the reason', async () => (await cluster.ok(waits)) === 'ErrImageNeverPull');
   });
 
   test('a container gets a local volume as the block device that it is', async (t) => {
@@ -221,7 +229,7 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
     });
     await ready('raw');
     await run('raw', 'test -b /dev/xvda && echo written > /dev/xvda');
-    await cluster.ok(['delete', 'pod', 'raw', '--grace-period=1', '--timeout=40s']);
+    await cluster.ok(['delete', 'pod', 'raw', '--grace-period=1', '--timeout=110s'], patience);
     assert.equal((await finish('head', ['-c', '8', device])).stdout, 'written\n');
   });
 
@@ -238,9 +246,13 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
       spec: { resources: { limits: { memory: '96Mi' }, requests: { memory: '64Mi' } } },
     });
     await cluster.ok(['patch', 'pod', 'whole', '--subresource', 'resize', '--patch', patch]);
-    await until('the new limit', async () => (await run('whole', file)).trim() === String(96 * 2 ** 20), {
-      describe: () => cluster.ok(['get', 'pod', 'whole', '-o', 'yaml']),
-    });
+    await eventually(
+      'the new limit',
+      async () => (await run('whole', file)).trim() === String(96 * 2 ** 20),
+      {
+        describe: () => cluster.ok(['get', 'pod', 'whole', '-o', 'yaml']),
+      },
+    );
     assert.equal((await status('whole')).containerStatuses?.[0]?.restartCount, 0);
   });
 
@@ -257,7 +269,7 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
     );
     const other = [{ name: 'kernel.sem', value: '1 1 1 1' }];
     await apply('wild', { securityContext: { sysctls: other }, containers: [main('exec sleep 1000')] });
-    await until('the refusal', async () =>
+    await eventually('the refusal', async () =>
       /forbidden sysctl: "kernel\.sem" not allowlisted/.test(await cluster.ok(['describe', 'pod', 'wild'])),
     );
   });
@@ -309,7 +321,7 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
       const condition = conditions.find(({ type }) => type === 'AllContainersRestarting');
       return ok && initContainerStatuses[0]?.restartCount === 1 && condition?.status === 'False';
     };
-    await until('all have been restarted once', counts, {
+    await eventually('all have been restarted once', counts, {
       describe: () => cluster.ok(['describe', 'pod', 'again']),
     });
     const pauses = await finish('podman', ['ps', '--all', '--format', '{{.Names}}']);
@@ -328,7 +340,7 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
     }
     const say = async (name: string, word: string) => {
       const attached = new Running('kubectl', ['attach', '-i', name], cluster.environment);
-      await until(
+      await eventually(
         `an echo of ${word}`,
         () => {
           attached.child.stdin?.write(`${word}\n`);
@@ -342,7 +354,7 @@ describe('a pod’s spec on containers', { skip: skip ?? false, timeout: 240_000
     await say('many', 'one');
     await say('many', 'two');
     await say('once', 'one');
-    await until('the end of the input', async () => /over/.test(await cluster.ok(['logs', 'once'])));
+    await eventually('the end of the input', async () => /over/.test(await cluster.ok(['logs', 'once'])));
     assert.doesNotMatch(await cluster.ok(['logs', 'many']), /over/);
   });
 });

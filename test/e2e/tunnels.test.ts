@@ -61,7 +61,7 @@ interface Answer {
   body: string;
 }
 
-describe('beside plain requests', { skip: skip ?? false, timeout: 180_000 }, () => {
+describe('beside plain requests', { skip: skip ?? false, timeout: 600_000 }, () => {
   let cluster: Cluster;
   let credentials: RequestOptions;
   const ending: (() => Promise<void>)[] = [];
@@ -70,7 +70,7 @@ describe('beside plain requests', { skip: skip ?? false, timeout: 180_000 }, () 
     await cluster.addNodes(['far'], { runtime: 'oci' });
     await cluster.apply(JSON.stringify(echo));
     await cluster.ok(['expose', 'pod', 'echo', '--port=80', '--target-port=8000']);
-    await cluster.ok(['wait', '--for=condition=Ready', 'pod/echo', '--timeout=60s']);
+    await cluster.ok(['wait', '--for=condition=Ready', 'pod/echo', '--timeout=110s'], { timeoutMs: 120_000 });
     const config = new KubeConfig();
     config.loadFromFile(cluster.kubeconfig);
     credentials = { host: '127.0.0.1', port: cluster.apiPort };
@@ -139,7 +139,7 @@ describe('beside plain requests', { skip: skip ?? false, timeout: 180_000 }, () 
       [...args, 'port-forward', 'pod/echo', `${port}:8000`],
       environment,
     );
-    await forward.saying(/Forwarding from 127\.0\.0\.1/);
+    await forward.saying(/Forwarding from 127\.0\.0\.1/, 60_000);
     const pages = await Promise.all(
       Array.from({ length: 10 }, (_none, index) => page(`http://127.0.0.1:${port}/${index}`)),
     );
