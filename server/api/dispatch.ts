@@ -89,7 +89,9 @@ function handlerOf(kind: KindDefinition, info: ResourceRequest): ResourceHandler
  * path.
  */
 function checkScope(kind: KindDefinition, { namespace, name, subresource, verb }: ResourceRequest): void {
-  if (verb === 'create' && name !== undefined && subresource === undefined) throw methodNotAllowed();
+  const writesCollection = name === undefined && (verb === 'update' || verb === 'patch');
+  if (writesCollection || (verb === 'create' && name !== undefined && subresource === undefined))
+    throw methodNotAllowed();
   if (!kind.namespaced) {
     // Authorised in a namespace means no more than that: only a namespace itself lies in one by its own name.
     const isOwn = kind.group === '' && kind.plural === 'namespaces' && namespace === name;

@@ -10,7 +10,7 @@ import { isStatus } from '../../protocol/status.ts';
 import { createRegistry } from '../../server/registry/create-registry.ts';
 import type { Registry } from '../../server/registry/registry.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
-import { sampleName, sampleOf } from '../support/kind-samples.ts';
+import { anySampleOf, sampleName } from '../support/kind-samples.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /** The registry with every kind that the API serves: a new kind needs a sample here. */
@@ -19,42 +19,6 @@ const template = {
   spec: { containers: [{ name: 'web', image: 'web:1' }] },
 };
 const selector = { matchLabels: { app: 'web' } };
-const samples: Readonly<Record<string, object>> = {
-  Namespace: {},
-  Node: { spec: { unschedulable: true } },
-  Pod: template,
-  Event: {
-    involvedObject: { kind: 'Pod', namespace: 'default', name: 'web' },
-    reason: 'Started',
-    message: 'started',
-    type: 'Normal',
-  },
-  ConfigMap: { data: { key: 'value' } },
-  Secret: { stringData: { key: 'value' } },
-  Service: { spec: { selector: { app: 'web' }, ports: [{ port: 80 }] } },
-  ServiceAccount: {},
-  Deployment: { spec: { selector, template } },
-  ReplicaSet: { spec: { selector, template } },
-  Role: { rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }] },
-  RoleBinding: { roleRef: { kind: 'Role', name: 'reader' }, subjects: [{ kind: 'User', name: 'anna' }] },
-  ClusterRole: { rules: [{ nonResourceURLs: ['/metrics'], verbs: ['get'] }] },
-  ClusterRoleBinding: {
-    roleRef: { kind: 'ClusterRole', name: 'reader' },
-    subjects: [{ kind: 'Group', name: 'team' }],
-  },
-  CustomResourceDefinition: {
-    spec: {
-      group: 'example.com',
-      scope: 'Namespaced',
-      names: { plural: 'things', kind: 'Thing' },
-      versions: [
-        { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } },
-      ],
-    },
-  },
-  Lease: { spec: { holderIdentity: 'me', leaseDurationSeconds: 15 } },
-};
-
 async function open() {
   const clock = new ManualClock();
   const store = createMemoryStore({ clock });
@@ -67,7 +31,7 @@ for (const kind of kinds) {
   test(`${kind.kind}: what is created is read, listed, replaced by itself without a write, and deleted`, async () => {
     await using fixture = await open();
     const { registry } = fixture;
-    const sample = sampleOf(kind) ?? samples[kind.kind];
+    const sample = anySampleOf(kind);
     assert.ok(sample, `a sample of ${kind.kind}`);
     const name = sampleName(kind);
     const at = kind.namespaced ? { namespace: 'default', name } : { name };

@@ -61,7 +61,7 @@ const refused: Readonly<Record<string, [patch: object, words: RegExp]>> = {
   VolumeAttachment: [{ spec: { attacher: 'b' } }, /spec: Invalid value: .*field is immutable/],
   CSIDriver: [
     { spec: { attachRequired: false } },
-    /spec\.attachRequired: Invalid value: false: field is immutable/,
+    /spec\.attachedRequired: Invalid value: false: field is immutable/,
   ],
   CSIStorageCapacity: [{ storageClassName: 'b' }, /storageClassName: Invalid value: "b": field is immutable/],
   VolumeAttributesClass: [

@@ -198,3 +198,46 @@ export function sampleOf(kind: Pick<KindDefinition, 'group' | 'version' | 'kind'
   const sample = samples[`${apiVersionOf(kind)} ${kind.kind}`];
   return sample && structuredClone(sample);
 }
+
+/** Of the kinds that need no version to tell them apart, or nothing at all. */
+const plainSamples: Readonly<Record<string, object>> = {
+  Namespace: {},
+  Node: { spec: { unschedulable: true } },
+  Pod: { metadata: { labels }, spec: { containers } },
+  Event: {
+    involvedObject: { kind: 'Pod', namespace: 'default', name: 'web' },
+    reason: 'Started',
+    message: 'started',
+    type: 'Normal',
+  },
+  ConfigMap: { data: { key: 'value' } },
+  Secret: { stringData: { key: 'value' } },
+  Service: { spec: { selector: { app: 'web' }, ports: [{ port: 80 }] } },
+  ServiceAccount: {},
+  Deployment: { spec: { selector, template } },
+  ReplicaSet: { spec: { selector, template } },
+  Role: { rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }] },
+  RoleBinding: { roleRef: { kind: 'Role', name: 'reader' }, subjects: [{ kind: 'User', name: 'anna' }] },
+  ClusterRole: { rules: [{ nonResourceURLs: ['/metrics'], verbs: ['get'] }] },
+  ClusterRoleBinding: {
+    roleRef: { kind: 'ClusterRole', name: 'reader' },
+    subjects: [{ kind: 'Group', name: 'team' }],
+  },
+  CustomResourceDefinition: {
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { plural: 'things', kind: 'Thing' },
+      versions: [
+        { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } },
+      ],
+    },
+  },
+  Lease: { spec: { holderIdentity: 'me', leaseDurationSeconds: 15 } },
+};
+
+/** A copy, for every kind that the API serves: a new kind needs a sample here. */
+export function anySampleOf(kind: Pick<KindDefinition, 'group' | 'version' | 'kind'>): object | undefined {
+  const plain = plainSamples[kind.kind];
+  return sampleOf(kind) ?? (plain && structuredClone(plain));
+}

@@ -1,9 +1,14 @@
-import { StatusError } from '../../../protocol/status.ts';
+import { forbidden, notSupported } from '../../../protocol/kinds/cause.ts';
+import { type StatusCause, StatusError } from '../../../protocol/status.ts';
+import { invalid } from '../../registry/failures.ts';
 import type { ListRequest, Selection } from '../../registry/registry.ts';
 import type { ResourceExchange } from '../exchange.ts';
 import { isTrue } from './request-info.ts';
 
-/** What a list asks for, from its path and query. Throws BadRequest. */
+const listOptions = { group: 'meta.k8s.io', kind: 'ListOptions', plural: 'listoptions' };
+const versionMatch = { field: 'resourceVersionMatch', values: ['Exact', 'NotOlderThan', ''] };
+
+/** What a list asks for, from its path and query. Throws BadRequest or Invalid. */
 export function readListOptions(exchange: ResourceExchange): ListRequest {
   const { query } = exchange;
   const limit = readCount(query, 'limit');
@@ -17,17 +22,34 @@ export function readListOptions(exchange: ResourceExchange): ListRequest {
 }
 
 function readVersion(query: URLSearchParams): Pick<ListRequest, 'resourceVersion' | 'resourceVersionMatch'> {
-  const version = readResourceVersion(query);
   const match = query.get('resourceVersionMatch') ?? '';
-  if (match === '') return version ? { resourceVersion: version } : {};
-  if (match !== 'Exact' && match !== 'NotOlderThan')
-    throw new StatusError('BadRequest', `resourceVersionMatch: Unsupported value: ${JSON.stringify(match)}`);
-  if (query.get('resourceVersion') === null)
-    throw new StatusError(
-      'BadRequest',
-      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
-    );
-  return version ? { resourceVersion: version, resourceVersionMatch: match } : {};
+  refuse(match === '' ? [] : matchFaults(query, match));
+  const version = readResourceVersion(query);
+  if (version === undefined) return {};
+  return match === 'Exact' || match === 'NotOlderThan'
+    ? { resourceVersion: version, resourceVersionMatch: match }
+    : { resourceVersion: version };
+}
+
+function matchFaults(query: URLSearchParams, match: string): StatusCause[] {
+  const version = query.get('resourceVersion') ?? '';
+  const { field } = versionMatch;
+  return [
+    ...(version === ''
+      ? [forbidden(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided')]
+      : []),
+    ...(query.get('continue')
+      ? [forbidden(field, 'resourceVersionMatch is forbidden when continue is provided')]
+      : []),
+    ...(versionMatch.values.includes(match) ? [] : [notSupported(field, match, versionMatch.values)]),
+    ...(match === 'Exact' && version === '0'
+      ? [forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')]
+      : []),
+  ];
+}
+
+function refuse(causes: StatusCause[]): void {
+  if (causes.length > 0) throw invalid(listOptions, '', causes);
 }
 
 export interface WatchOptions {
@@ -40,21 +62,18 @@ export interface WatchOptions {
   timeoutSeconds: number | undefined;
 }
 
-/** What a watch asks for. Throws BadRequest. */
+/** What a watch asks for. Throws BadRequest or Invalid. */
 export function readWatchOptions(exchange: ResourceExchange): WatchOptions {
   const { query } = exchange;
   const initial = query.get('sendInitialEvents');
   const match = query.get('resourceVersionMatch') ?? '';
+  const { field } = versionMatch;
   if (initial === null && match !== '')
-    throw new StatusError(
-      'BadRequest',
-      'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-    );
+    refuse([
+      forbidden(field, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'),
+    ]);
   if (initial !== null && match !== 'NotOlderThan')
-    throw new StatusError(
-      'BadRequest',
-      'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-    );
+    refuse([forbidden(field, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')]);
   const version = readResourceVersion(query);
   return {
     selection: readSelection(exchange),
