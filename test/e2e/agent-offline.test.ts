@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import type { Pod } from '../../protocol/generated/models.ts';
@@ -61,7 +60,8 @@ class Machine {
 }
 
 async function machine(context: TestContext): Promise<Machine> {
-  const folder = await mkdtemp(join(tmpdir(), 'flotilla-'));
+  // Not in /tmp: a process has one of its own.
+  const folder = await mkdtemp('/var/tmp/flotilla-');
   const made = new Machine(folder);
   context.after(async () => {
     await made.endAgent('SIGKILL');
