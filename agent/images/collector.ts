@@ -83,6 +83,8 @@ export class ImageCollector {
     if (!disk || disk.totalBytes === 0) return;
     const used = 100 - (disk.availableBytes * 100) / disk.totalBytes;
     if (used < highPercent) return this.#remember(await store.list());
+    // Somebody is at it: what it comes to is told then.
+    if (this.#busy) return;
     const bytes = ((used - lowPercent) / 100) * disk.totalBytes;
     const freed = await this.#free(bytes);
     if (freed >= bytes) return;

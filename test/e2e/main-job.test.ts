@@ -44,7 +44,15 @@ describe('the main job with kubectl', { timeout: 300_000 }, () => {
     assert.ok(['amd64', 'arm64', 'arm'].includes(node.metadata.labels['kubernetes.io/arch'] ?? ''));
     assert.ok(node.status.addresses.some(({ type }) => type === 'InternalIP'));
     const types = node.status.conditions.map(({ type }) => type).sort();
-    assert.deepEqual(types, ['DiskPressure', 'MemoryPressure', 'PIDPressure', 'Ready', 'RuntimeReady']);
+    assert.deepEqual(types, [
+      'DataDiskFailing',
+      'DiskPressure',
+      'LimitsNotEnforced',
+      'MemoryPressure',
+      'PIDPressure',
+      'Ready',
+      'RuntimeReady',
+    ]);
     assert.match(
       await cluster.ok(['get', 'nodes', '-o', 'wide']),
       /^NAME +STATUS +ROLES +AGE +VERSION +INTERNAL-IP/,
