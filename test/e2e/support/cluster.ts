@@ -1,5 +1,4 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Finished, finish, freePort, launcher, Running, until } from './programs.ts';
 
@@ -43,7 +42,8 @@ export class Cluster {
     context: { after(task: () => Promise<void>): void },
     options: { serverData?: string; bind?: string; tokens?: string; serverFlags?: readonly string[] } = {},
   ): Promise<Cluster> {
-    const directory = await mkdtemp(join(tmpdir(), 'flotilla-e2e-'));
+    // Not in /tmp: a process has one of its own, and tests look at what processes write.
+    const directory = await mkdtemp('/var/tmp/flotilla-e2e-');
     const cluster = new Cluster(directory, options.serverData ?? join(directory, 'server'), {
       api: await freePort(),
       mqtt: await freePort(),
