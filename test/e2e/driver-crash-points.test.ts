@@ -129,7 +129,10 @@ async function dieAndComeBack(bench: Bench, step: string, delayMs: number): Prom
 
 async function startAgain({ driver, image }: Bench, podUid: string, marks: string): Promise<void> {
   const pod = { podUid, namespace: 'default', name: 'pod', hostname: 'pod' };
-  const sandbox = await driver.createSandbox({ ...pod, hostNetwork: true, ports: [], labels: {} });
+  // As a pod's worker does: an engine whose caller died may be at it still, and refuses for as long.
+  const sandbox = await eventually('a sandbox', () =>
+    driver.createSandbox({ ...pod, hostNetwork: true, ports: [], labels: {} }).catch(() => undefined),
+  );
   const handle = await driver.create(
     {
       podUid,

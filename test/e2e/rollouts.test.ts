@@ -103,7 +103,9 @@ suite('rollouts, with kubectl', { timeout: 200_000 }, () => {
     await cluster.ok(['scale', 'sts/db', '--replicas=1']);
     const [left] = await cluster.readyPods('db', 1);
     assert.equal(left?.name, 'db-0');
-    assert.match(await cluster.ok(['get', 'sts', 'db', '--no-headers']), /^db +1\/1 /);
+    await until('the set counts one', async () =>
+      /^db +1\/1 /.test(await cluster.ok(['get', 'sts', 'db', '--no-headers'])),
+    );
     await cluster.ok(['delete', 'sts', 'db']);
     await until('its pods are gone', async () => (await cluster.pods('db')).length === 0);
   });
