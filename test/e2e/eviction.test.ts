@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Cluster } from './support/cluster.ts';
@@ -42,7 +41,7 @@ describe('a device short of something', { timeout: 200_000 }, () => {
   test('a full disk costs the pod that filled it, not the one within its request', async (t) => {
     const cluster = await Cluster.start(t);
     // The agent's data lies on a small file system of its own: that is what is watched.
-    const data = await mkdtemp(join(tmpdir(), 'flotilla-small-'));
+    const data = await mkdtemp('/var/tmp/flotilla-small-');
     const mounted = await finish('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', data]);
     t.after(async () => {
       await finish('umount', ['-l', data]);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Cluster } from './support/cluster.ts';
@@ -20,7 +19,7 @@ describe('a pod that misbehaves', { timeout: 300_000 }, () => {
   const ending: (() => Promise<void>)[] = [];
 
   before(async () => {
-    data = await mkdtemp(join(tmpdir(), 'flotilla-small-'));
+    data = await mkdtemp('/var/tmp/flotilla-small-');
     const mounted = await finish('mount', ['-t', 'tmpfs', '-o', `size=${diskMebibytes}m`, 'tmpfs', data]);
     noDisk = mounted.code !== 0;
     cluster = await Cluster.start({ after: (task) => void ending.push(task) });

@@ -109,7 +109,8 @@ export function withMounts(
   const at = realpathSync('/tmp');
   const shown = [
     ...(security.readOnlyRoot ? [writable] : []),
-    ...(tmp?.shown ?? []).filter((path) => isBelow(path, at)),
+    // The agent's folder may be a link that leads there.
+    ...(tmp?.shown ?? []).map(realPath).filter((path) => isBelow(path, at)),
   ];
   const all = [
     ...[...new Set(shown)].map((path) => ({ source: path, target: path, readOnly: false })),

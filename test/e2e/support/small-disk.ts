@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finish } from './programs.ts';
 
@@ -13,7 +12,7 @@ export class SmallDisk implements AsyncDisposable {
 
   /** Undefined where file systems cannot be mounted. */
   static async mount(mebibytes: number): Promise<SmallDisk | undefined> {
-    const path = await mkdtemp(join(tmpdir(), 'flotilla-small-'));
+    const path = await mkdtemp('/var/tmp/flotilla-small-');
     const { code } = await finish('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', path]);
     if (code === 0) return new SmallDisk(path);
     await rm(path, { recursive: true, force: true });
