@@ -51,8 +51,12 @@ describe('the group of a pod', { timeout: 200_000, skip: !pidsMount || !memoryMo
     test(`${runtime}: a fork bomb in every container leaves the pod within its number of processes`, async () => {
       // A shell ends when it cannot fork; what it started stays.
       const bomb = '(while :; do sleep 1000 & done) 2> /dev/null & exec sleep 1000';
-      await cluster.apply(pod(`bomb-${runtime}`, { runtime, image, scripts: [bomb, bomb] }));
+      // Not before both run: in a pod that is full of processes no container starts.
+      const script = `until [ -e /tmp/go ]; do sleep 0.2; done; ${bomb}`;
+      await cluster.apply(pod(`bomb-${runtime}`, { runtime, image, scripts: [script, script] }));
       const { metadata } = await running(`bomb-${runtime}`);
+      for (const container of ['c0', 'c1'])
+        await cluster.kubectl(['exec', `bomb-${runtime}`, '-c', container, '--', 'touch', '/tmp/go']);
       const group = await groupOf(metadata.uid, pidsMount);
       assert.match(group, /\/besteffort\//);
       const number = async () => Number(await readFile(join(group, 'pids.current'), 'utf8'));
